@@ -1,0 +1,86 @@
+import { type Digest, digestAlgorithm, digestHex } from './digest.ts'
+
+/**
+ * The version of what cowshed derives from images: it is part of the path of every derived file, so that another writer never
+ * reads or overwrites these. Raise it with any change to the bytes that formats/erofs, formats/layer or images write.
+ */
+export const writerVersion = 1
+
+/** How a lower is laid out. `plain` is uncompressed, readable by every kernel since 5.4. */
+export type LowerProfile = 'plain'
+
+/**
+ * Every path in a data directory, as functions of its root. docs/disk-layout.md describes each of them and a test compares the two,
+ * so this is the only place where a file name of the data directory is written.
+ */
+export function dataLayout(root: string) {
+  const cache = `${root}/cache/erofs-v${writerVersion}`
+  return {
+    root,
+    /** One daemon per data directory: flock held for its life. */
+    lock: `${root}/lock`,
+    /** The daemon's API, mode 0600. */
+    socket: `${root}/daemon.sock`,
+    daemonLog: `${root}/daemon.log`,
+    /** The SQLite index: derived, may be deleted. */
+    indexDb: `${root}/index.db`,
+    config: `${root}/config.toml`,
+
+    ociLayout: `${root}/oci-layout`,
+    imageIndex: `${root}/index.json`,
+    blobs: `${root}/blobs`,
+    blob: (digest: Digest) => `${root}/blobs/${digestAlgorithm(digest)}/${digestHex(digest)}`,
+
+    cache: `${root}/cache`,
+    /** Layer data blobs and layer indexes, by diff_id. */
+    layers: `${cache}/layers`,
+    layerData: (diffId: Digest) => `${cache}/layers/${digestHex(diffId)}.data`,
+    layerIndex: (diffId: Digest) => `${cache}/layers/${digestHex(diffId)}.index`,
+    lowers: (profile: LowerProfile) => `${cache}/${profile}`,
+    lower: (profile: LowerProfile, manifest: Digest) => `${cache}/${profile}/${digestHex(manifest)}.erofs`,
+
+    kernels: `${root}/kernels`,
+    kernel: (id: string) => {
+      const dir = `${root}/kernels/${id}`
+      return {
+        dir,
+        vmlinuz: `${dir}/vmlinuz`,
+        initrd: `${dir}/initrd`,
+        record: `${dir}/kernel.json`,
+        /** The verdict of the acceleration probe on this host since it booted. */
+        accel: `${dir}/accel.json`,
+      }
+    },
+
+    templates: `${root}/templates`,
+    upperTemplate: (bytes: number) => `${root}/templates/upper-${bytes}.ext4`,
+
+    sheds: `${root}/sheds`,
+    shed: (name: string) => {
+      const dir = `${root}/sheds/${name}`
+      return {
+        dir,
+        record: `${dir}/metadata.json`,
+        upper: `${dir}/upper.ext4`,
+        console: `${dir}/console.log`,
+        /** What QEMU itself printed. */
+        vmmLog: `${dir}/vmm.log`,
+        /** flock held by the VMM for as long as it lives: the proof of life. */
+        vmmLock: `${dir}/vmm.lock`,
+        /** How to find and adopt the VMM: pid, start time, sockets. Present from before its start until it is known dead. */
+        machine: `${dir}/machine.json`,
+      }
+    },
+    /** Consoles of creates that failed, kept so that they can be understood. */
+    failures: `${root}/failures`,
+    failureConsole: (name: string, id: string) => `${root}/failures/${name}-${id}.log`,
+
+    /** Everything half made; swept when a daemon starts. */
+    staging: `${root}/staging`,
+  } as const
+}
+
+export type DataLayout = ReturnType<typeof dataLayout>
+
+/** Unix socket paths are limited to 107 bytes and a NUL (sockaddr_un, unix(7)). */
+export const maxSocketPath = 107

@@ -1,0 +1,26 @@
+/**
+ * base: the words everybody uses.
+ *
+ * Belongs here: digests, sizes, durations, names, the data directory's paths, Problem.
+ * Promises: pure functions and values; no I/O, no npm packages.
+ * Never: reads a file, knows what an image or a machine does.
+ */
+export { type DataLayout, dataLayout, type LowerProfile, maxSocketPath, writerVersion } from './data-layout.ts'
+export {
+  type Digest,
+  DigestHasher,
+  digestAlgorithm,
+  digestHex,
+  digestOf,
+  isDigest,
+  parseDigest,
+  sha256Digest,
+  shortDigest,
+} from './digest.ts'
+export { formatDuration, parseDuration } from './duration.ts'
+export { newId, parseName } from './names.ts'
+export { printable, printableBytes } from './printable.ts'
+export { errnoCode, isProblem, Problem, type ProblemDetails, problemFromSystem } from './problem.ts'
+export { type ProblemCode, problemCodes } from './problem-codes.ts'
+export type { OnProgress, Progress } from './progress.ts'
+export { formatSize, parseSize } from './size.ts'

@@ -1,0 +1,77 @@
+import { type ProblemCode, problemCodes } from './problem-codes.ts'
+
+export interface ProblemDetails {
+  /** The next thing to type or to look at, as an imperative: "run: cowshed doctor". */
+  readonly hint?: string
+  readonly cause?: unknown
+  /** For programs: whatever identifies what went wrong. JSON values only. */
+  readonly data?: Readonly<Record<string, unknown>>
+}
+
+/** The one error that cowshed throws on purpose: a code for programs, a message that says what happened and why, a hint that says what to do. */
+export class Problem extends Error {
+  override readonly name = 'Problem'
+  readonly code: ProblemCode
+  readonly hint: string | undefined
+  readonly data: Readonly<Record<string, unknown>> | undefined
+
+  constructor(code: ProblemCode, message: string, details: ProblemDetails = {}) {
+    super(message, details.cause === undefined ? undefined : { cause: details.cause })
+    this.code = code
+    this.hint = details.hint
+    this.data = details.data
+  }
+
+  /** The HTTP status of this problem's code. */
+  get status(): number {
+    return problemCodes[this.code].status
+  }
+
+  /** The CLI's exit code for this problem's code. */
+  get exitCode(): number {
+    return problemCodes[this.code].exit
+  }
+}
+
+export function isProblem(error: unknown, code?: ProblemCode): error is Problem {
+  return error instanceof Problem && (code === undefined || error.code === code)
+}
+
+/** The `code` of a Node system error such as ENOENT; undefined for anything else. */
+export function errnoCode(error: unknown): string | undefined {
+  if (!(error instanceof Error) || error instanceof Problem) return undefined
+  const { code } = error as NodeJS.ErrnoException
+  return typeof code === 'string' ? code : undefined
+}
+
+/**
+ * Turns what the operating system threw into a Problem that says what was being done. A Problem passes through as it is.
+ *
+ * @param doing what was attempted, for the message: "write /var/lib/cowshed/x"
+ */
+export function problemFromSystem(error: unknown, doing: string): Problem {
+  if (error instanceof Problem) return error
+  const reason = error instanceof Error ? error.message : String(error)
+  const message = `cannot ${doing}: ${reason}`
+  switch (errnoCode(error)) {
+    case 'ENOSPC':
+    case 'EDQUOT':
+      return new Problem('NO_SPACE', `cannot ${doing}: no space left`, {
+        hint: 'see what holds the space: cowshed system df -v; then: cowshed system prune',
+        cause: error,
+      })
+    case 'ENOENT':
+      return new Problem('FILE_NOT_FOUND', message, { cause: error })
+    case 'EEXIST':
+      return new Problem('FILE_EXISTS', message, { cause: error })
+    case 'EACCES':
+    case 'EPERM':
+    case 'EROFS':
+      return new Problem('PERMISSION_DENIED', message, {
+        hint: 'check who owns the path and as whom the daemon runs',
+        cause: error,
+      })
+    default:
+      return new Problem('IO_FAILED', message, { cause: error })
+  }
+}

@@ -1,0 +1,71 @@
+import { z } from 'zod'
+
+export const ImageSummary = z.object({
+  /** Every tag of this image; empty for one that only sheds keep. */
+  tags: z.array(z.string()),
+  /** Of what the tag points at: a manifest, or an index of several platforms. */
+  digest: z.string(),
+  media_type: z.string(),
+  /** Of the manifest for this host's platform; absent when the index has none. */
+  manifest_digest: z.string().optional(),
+  platform: z.string().optional(),
+  created_at: z.string().optional(),
+  layers: z.int(),
+  /** Sum of the blobs as they are stored, each counted once. */
+  size_bytes: z.int(),
+  /** Apparent size of the lower when it is built. */
+  lower_bytes: z.int().optional(),
+  used_by: z.array(z.string()),
+})
+export type ImageSummary = z.infer<typeof ImageSummary>
+
+export const ImageLayer = z.object({
+  digest: z.string(),
+  diff_id: z.string(),
+  media_type: z.string(),
+  size_bytes: z.int(),
+})
+
+export const ImageDetail = ImageSummary.extend({
+  config_digest: z.string(),
+  architecture: z.string(),
+  os: z.string(),
+  config: z.object({
+    env: z.array(z.string()),
+    cmd: z.array(z.string()),
+    entrypoint: z.array(z.string()),
+    working_dir: z.string(),
+    user: z.string(),
+    labels: z.record(z.string(), z.string()),
+  }),
+  layer_list: z.array(ImageLayer),
+})
+export type ImageDetail = z.infer<typeof ImageDetail>
+
+export const LoadImageRequest = z.strictObject({
+  /** An OCI archive, docker archive (either gzip-compressed or not) or OCI layout directory on the server's disk; absolute. */
+  path: z.string(),
+  /** Name for the image, when the archive has none or another. */
+  tag: z.string().optional(),
+})
+export type LoadImageRequest = z.infer<typeof LoadImageRequest>
+export const LoadImageReply = z.object({ images: z.array(ImageSummary) })
+export type LoadImageReply = z.infer<typeof LoadImageReply>
+
+export const SaveImageRequest = z.strictObject({
+  refs: z.array(z.string()).min(1),
+  /** Absolute path on the server's disk, which must not exist. */
+  path: z.string(),
+})
+export type SaveImageRequest = z.infer<typeof SaveImageRequest>
+export const TagImageRequest = z.strictObject({ ref: z.string(), tag: z.string() })
+export type TagImageRequest = z.infer<typeof TagImageRequest>
+export const RemoveImageRequest = z.strictObject({ force: z.boolean().default(false) })
+export type RemoveImageRequest = z.infer<typeof RemoveImageRequest>
+export const RemoveImageReply = z.object({
+  untagged: z.array(z.string()),
+  /** Digests of the blobs that went. */
+  deleted: z.array(z.string()),
+  freed_physical_bytes: z.int(),
+})
+export type RemoveImageReply = z.infer<typeof RemoveImageReply>

@@ -1,0 +1,13 @@
+/**
+ * contract: the HTTP API as zod.
+ *
+ * Belongs here: requests, replies, events, error replies; the daemon validates with them, OpenAPI and the CLI's types come from them.
+ * Promises: bytes are integers, times are ISO 8601 in UTC, names are snake_case.
+ * Never: does anything.
+ */
+export * from './errors.ts'
+export * from './exec.ts'
+export * from './images.ts'
+export * from './server.ts'
+export * from './sheds.ts'
+export * from './usage.ts'

@@ -1,0 +1,106 @@
+import { z } from 'zod'
+
+/** `logical_bytes` is the apparent size, `physical_bytes` is st_blocks × 512. */
+export const Size = z.object({ logical_bytes: z.int(), physical_bytes: z.int() })
+export type Size = z.infer<typeof Size>
+
+export const UsageFile = z.object({ path: z.string(), size: Size, kind: z.string() })
+export type UsageFile = z.infer<typeof UsageFile>
+
+export const UsageImage = z.object({
+  name: z.string(),
+  path: z.string(),
+  /** The tag, as the seeds' system calls it. */
+  docker_ref: z.string(),
+  size: Size,
+})
+export const UsageShed = z.object({
+  name: z.string(),
+  status: z.string(),
+  image: z.string(),
+  rootfs: UsageFile.optional(),
+  console_log: UsageFile.optional(),
+  other_files: z.array(UsageFile),
+  total: Size,
+})
+
+const CategoryTotal = Size.extend({ files: z.int() })
+
+export const UsageReport = z.object({
+  server_name: z.string(),
+  backend: z.string(),
+  generated_at: z.iso.datetime(),
+  accuracy: z.enum(['exact', 'block', 'bounds', 'estimate']),
+  images: z.array(UsageImage),
+  kernel: UsageFile.optional(),
+  initrd: UsageFile.optional(),
+  sheds: z.array(UsageShed),
+  /** Derived files that sheds and images are served from: layer data blobs, lowers, templates. */
+  caches: z.array(UsageFile),
+  orphans: z.array(UsageFile),
+  totals: z.object({
+    images: CategoryTotal,
+    sheds: CategoryTotal.extend({ stopped: z.int(), running: z.int() }),
+    caches: CategoryTotal,
+    orphans: CategoryTotal,
+    all: CategoryTotal,
+  }),
+  notes: z.array(z.string()),
+})
+export type UsageReport = z.infer<typeof UsageReport>
+
+export const PruneScope = z.enum(['images', 'instances', 'orphans', 'logs'])
+export type PruneScope = z.infer<typeof PruneScope>
+
+export const PruneQuery = z.strictObject({
+  scope: z.array(PruneScope).optional(),
+  dry_run: z.boolean().default(true),
+  /** Age gate in milliseconds. */
+  until_ms: z
+    .int()
+    .min(0)
+    .default(72 * 3600e3),
+  log_tail_bytes: z
+    .int()
+    .min(0)
+    .default(5 * 2 ** 20),
+  /** The id of a plan that was shown: only what it lists is removed. */
+  plan_id: z.string().optional(),
+})
+export type PruneQuery = z.infer<typeof PruneQuery>
+
+export const PruneItem = z.object({
+  kind: z.enum(['instance', 'image', 'orphan', 'log']),
+  name: z.string().optional(),
+  path: z.string().optional(),
+  action: z.enum(['remove', 'truncate']),
+  freed: Size,
+  reason: z.string().optional(),
+})
+export type PruneItem = z.infer<typeof PruneItem>
+export const PruneSkip = z.object({
+  kind: z.string(),
+  name: z.string().optional(),
+  path: z.string().optional(),
+  reason: z.string(),
+})
+export type PruneSkip = z.infer<typeof PruneSkip>
+
+export const PruneReport = z.object({
+  plan_id: z.string(),
+  dry_run: z.boolean(),
+  server_name: z.string(),
+  scope: z.array(PruneScope),
+  until: z.string(),
+  items: z.array(PruneItem),
+  skipped: z.array(PruneSkip),
+  notes: z.array(z.string()),
+  totals: z.object({
+    freed: Size,
+    items: z.int(),
+    predicted_bytes: z.int(),
+    /** Measured on the filesystem; absent in a dry run. */
+    reclaimed_bytes: z.int().optional(),
+  }),
+})
+export type PruneReport = z.infer<typeof PruneReport>
