@@ -1,0 +1,104 @@
+import { createHash } from 'node:crypto'
+import { sha256Digest } from '../../base/index.ts'
+import { checksumBytes, entryTypes, headerBytes, indexMagic, indexVersion } from './index-format.ts'
+import type { LayerContent, LayerEntry, LayerEntryAttributes, LayerIndex } from './layer-entry.ts'
+import { corruptIndex, RecordReader } from './record-reader.ts'
+
+const blockSize = 4096
+
+/**
+ * Reads a layer index. Disks rot: nothing is believed before the checksum was compared.
+ *
+ * Paths, inline contents and xattr values are views of `bytes`, which must not change while they are in use.
+ * @throws Problem LAYER_INVALID when the bytes are not an index as this version writes it; also while entries are walked
+ * @see index-format.ts
+ */
+export function decodeLayerIndex(bytes: Buffer): LayerIndex {
+  const body = checkEnvelope(bytes)
+  const footerLengthAt = body.length - 4
+  const footerAt = footerLengthAt - body.readUInt32LE(footerLengthAt)
+  if (footerAt < headerBytes) throw corruptIndex('its footer is too long')
+  const records = body.subarray(headerBytes, footerAt)
+  const footer = readFooter(body.subarray(footerAt, footerLengthAt))
+  return { ...footer, entries: { [Symbol.iterator]: () => readEntries(records, footer) } }
+}
+
+/** @returns everything but the checksum, which was right */
+function checkEnvelope(bytes: Buffer): Buffer {
+  if (bytes.length < headerBytes + 4 + checksumBytes) throw corruptIndex('it is too short')
+  if (!bytes.subarray(0, indexMagic.length).equals(indexMagic)) throw corruptIndex('it does not start as one')
+  const version = bytes.readUInt32LE(indexMagic.length)
+  if (version !== indexVersion) throw corruptIndex(`it is of version ${version}`)
+  const body = bytes.subarray(0, bytes.length - checksumBytes)
+  const checksum = createHash('sha256').update(body).digest()
+  if (!checksum.equals(bytes.subarray(body.length))) throw corruptIndex('its checksum does not match')
+  return body
+}
+
+function readFooter(bytes: Buffer): Omit<LayerIndex, 'entries'> {
+  const reader = new RecordReader(bytes)
+  const dataBlocks = reader.number()
+  const entryCount = reader.number()
+  const warnings: string[] = []
+  for (let left = reader.number(); left > 0; left--) warnings.push(reader.bytes().toString())
+  const diffId = sha256Digest(reader.raw(32).toString('hex'))
+  if (!reader.atEnd) throw corruptIndex('its footer is longer than it says')
+  return { dataBlocks, entryCount, warnings, diffId }
+}
+
+function* readEntries(records: Buffer, { entryCount, dataBlocks }: Omit<LayerIndex, 'entries'>): Generator<LayerEntry> {
+  const reader = new RecordReader(records)
+  for (let left = entryCount; left > 0; left--) yield readEntry(reader, dataBlocks)
+  if (!reader.atEnd) throw corruptIndex('it has more entries than it says')
+}
+
+function readEntry(reader: RecordReader, dataBlocks: number): LayerEntry {
+  const type = entryTypes[reader.byte()]
+  const attributes = readAttributes(reader)
+  switch (type) {
+    case 'file': {
+      const size = reader.number()
+      return { ...attributes, type, size, content: readContent(reader, size, dataBlocks) }
+    }
+    case 'hardlink':
+    case 'symlink':
+      return { ...attributes, type, linkTarget: reader.bytes() }
+    case 'char':
+    case 'block':
+      return { ...attributes, type, major: reader.number(), minor: reader.number() }
+    case 'directory':
+    case 'fifo':
+      return { ...attributes, type }
+    case undefined:
+      throw corruptIndex('an entry is of no known type')
+  }
+}
+
+function readAttributes(reader: RecordReader): LayerEntryAttributes {
+  return {
+    path: reader.bytes(),
+    mode: reader.number(),
+    uid: reader.number(),
+    gid: reader.number(),
+    mtimeSeconds: reader.signed(),
+    mtimeNanoseconds: reader.number(),
+    xattrs: readXattrs(reader),
+  }
+}
+
+const noXattrs: LayerEntryAttributes['xattrs'] = []
+
+function readXattrs(reader: RecordReader): LayerEntryAttributes['xattrs'] {
+  let left = reader.number()
+  if (left === 0) return noXattrs
+  const xattrs = []
+  for (; left > 0; left--) xattrs.push({ name: reader.bytes().toString('latin1'), value: reader.bytes() })
+  return xattrs
+}
+
+function readContent(reader: RecordReader, size: number, dataBlocks: number): LayerContent {
+  if (reader.byte() === 0) return { kind: 'inline', bytes: reader.raw(size) }
+  const startBlock = reader.number()
+  if (startBlock + Math.ceil(size / blockSize) > dataBlocks) throw corruptIndex('a file lies outside the data blob')
+  return { kind: 'blocks', startBlock, sha256: reader.raw(32) }
+}
