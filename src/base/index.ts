@@ -5,6 +5,7 @@
  * Promises: pure functions and values; no I/O, no npm packages.
  * Never: reads a file, knows what an image or a machine does.
  */
+export { defaultDataDirectory, type Surroundings } from './data-directory.ts'
 export { type DataLayout, dataLayout, type LowerProfile, maxSocketPath, writerVersion } from './data-layout.ts'
 export {
   type Digest,
@@ -24,3 +25,4 @@ export { errnoCode, isProblem, Problem, type ProblemDetails, problemFromSystem }
 export { type ProblemCode, problemCodes } from './problem-codes.ts'
 export type { OnProgress, Progress } from './progress.ts'
 export { formatSize, parseSize } from './size.ts'
+export { version } from './version.ts'

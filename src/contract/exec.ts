@@ -16,9 +16,6 @@ export const ExecRequest = z.strictObject({
 })
 export type ExecRequest = z.infer<typeof ExecRequest>
 
-/** First byte of a binary message. */
-export const execStreams = { stdin: 0, stdout: 1, stderr: 2 } as const
-
 export const ExecControl = z.discriminatedUnion('type', [
   // client → server
   z.strictObject({ type: z.literal('stdin_end') }),

@@ -19,6 +19,9 @@ export const ImageSummary = z.object({
 })
 export type ImageSummary = z.infer<typeof ImageSummary>
 
+export const ListImagesReply = z.object({ images: z.array(ImageSummary) })
+export type ListImagesReply = z.infer<typeof ListImagesReply>
+
 export const ImageLayer = z.object({
   digest: z.string(),
   diff_id: z.string(),
@@ -58,6 +61,9 @@ export const SaveImageRequest = z.strictObject({
   path: z.string(),
 })
 export type SaveImageRequest = z.infer<typeof SaveImageRequest>
+export const SaveImageReply = z.object({ path: z.string(), bytes: z.int() })
+export type SaveImageReply = z.infer<typeof SaveImageReply>
+
 export const TagImageRequest = z.strictObject({ ref: z.string(), tag: z.string() })
 export type TagImageRequest = z.infer<typeof TagImageRequest>
 export const RemoveImageRequest = z.strictObject({ force: z.boolean().default(false) })

@@ -5,9 +5,15 @@
  * Promises: bytes are integers, times are ISO 8601 in UTC, names are snake_case.
  * Never: does anything.
  */
+export * from './endpoints.ts'
 export * from './errors.ts'
 export * from './exec.ts'
+export * from './exec-streams.ts'
+export * from './files.ts'
 export * from './images.ts'
+export * from './open-api.ts'
+export * from './prune-parameters.ts'
+export * from './routes.ts'
 export * from './server.ts'
 export * from './sheds.ts'
 export * from './usage.ts'

@@ -57,3 +57,6 @@ export const CowshedEvent = z.object({
   data: z.record(z.string(), z.unknown()).optional(),
 })
 export type CowshedEvent = z.infer<typeof CowshedEvent>
+
+export const EventsReply = z.object({ events: z.array(CowshedEvent) })
+export type EventsReply = z.infer<typeof EventsReply>

@@ -73,6 +73,9 @@ export const Shed = z.object({
 })
 export type Shed = z.infer<typeof Shed>
 
+export const ListShedsReply = z.object({ sheds: z.array(Shed) })
+export type ListShedsReply = z.infer<typeof ListShedsReply>
+
 export const CreateShedReply = z.object({
   shed: Shed,
   /** `unchanged`: a shed of that name with the same settings was there already. */
@@ -92,3 +95,6 @@ export const AddForwardRequest = z.strictObject({
   host_port: z.int().min(0).max(65535).default(0),
 })
 export type AddForwardRequest = z.infer<typeof AddForwardRequest>
+
+export const ListForwardsReply = z.object({ forwards: z.array(Forward) })
+export type ListForwardsReply = z.infer<typeof ListForwardsReply>
