@@ -1,0 +1,128 @@
+import { randomBytes } from 'node:crypto'
+import { rm, stat } from 'node:fs/promises'
+import { errnoCode, isProblem, Problem, parseDigest } from '../base/index.ts'
+import {
+  currentKernel,
+  type Machine,
+  type MachineExit,
+  type MachineSpec,
+  probeAcceleration,
+} from '../machines/index.ts'
+import { type AgentConnection, connectAgent } from '../wires/index.ts'
+import { bootFailureSince } from './boot-failure.ts'
+import { recordMachine, type ShedsContext } from './context.ts'
+import { applyForwards } from './forwards.ts'
+import { LiveShed } from './live-shed.ts'
+import type { ShedRecord } from './shed-record.ts'
+import type { LongWork } from './sheds.ts'
+import { watchMachine } from './watch-machine.ts'
+
+/**
+ * Boots the VM of a shed whose directory is there, up to an agent that is ready and a set clock. The shed's record is not touched.
+ *
+ * On failure no VM runs and no machine.json is left; the console stays.
+ * @throws Problem BOOT_FAILED with the guest's own words, MACHINE_FAILED, KERNEL_NOT_FOUND, IMAGE_NOT_FOUND
+ */
+export async function bootShed(context: ShedsContext, record: ShedRecord, work: LongWork): Promise<LiveShed> {
+  const spec = await machineSpec(context, record, work)
+  const consoleStart = await sizeOf(spec.consolePath)
+  const machine = await context.driver.start(spec, (found) => recordMachine(context, record.name, found))
+  let agent: AgentConnection | undefined
+  try {
+    work.onProgress?.({ phase: 'boot', item: record.name, done: 0 })
+    agent = await readyAgent(context, machine, work.signal)
+    await agent.setClock(BigInt(Date.now()) * 1_000_000n)
+    await applyForwards(context, record, machine)
+  } catch (error) {
+    agent?.close()
+    await machine.kill()
+    await rm(context.layout.shed(record.name).machine, { force: true })
+    throw await bootFailureSince(error, { name: record.name, consolePath: spec.consolePath, from: consoleStart })
+  }
+  const live = new LiveShed(machine, agent)
+  watchMachine(context, record.name, live)
+  return live
+}
+
+async function machineSpec(context: ShedsContext, record: ShedRecord, work: LongWork): Promise<MachineSpec> {
+  const { layout, images, driver, runDirectory } = context
+  const paths = layout.shed(record.name)
+  const kernel = await currentKernel(layout)
+  const { acceleration } = await probeAcceleration(layout, kernel, driver)
+  const lower = await images.ensureLower(parseDigest(record.image.manifest_digest), work)
+  return {
+    name: record.name,
+    id: record.id,
+    cpus: record.cpus,
+    memoryBytes: record.memory_bytes,
+    kernel,
+    kernelArguments: [
+      `cowshed.hostname=${record.name}`,
+      `cowshed.machine_id=${record.machine_id}`,
+      `cowshed.net=${record.network}`,
+    ],
+    drives: [
+      { id: 'upper', path: paths.upper, readOnly: false },
+      { id: 'lower', path: lower.path, readOnly: true },
+    ],
+    network: record.network,
+    acceleration,
+    consolePath: paths.console,
+    logPath: paths.vmmLog,
+    lockPath: paths.vmmLock,
+    runDirectory,
+    agentKey: randomBytes(16).toString('hex'),
+  }
+}
+
+/** Waits for the guest's ready message, for the VM's death, for the deadline or for the caller to give up, whichever comes first. */
+async function readyAgent(
+  context: ShedsContext,
+  machine: Machine,
+  caller: AbortSignal | undefined,
+): Promise<AgentConnection> {
+  const giveUp = new AbortController()
+  const deadline = AbortSignal.timeout(context.bootTimeoutMs)
+  const signal = AbortSignal.any([giveUp.signal, deadline, ...(caller === undefined ? [] : [caller])])
+  const ready = connectReady(machine, signal)
+  try {
+    return await Promise.race([ready, machine.exited.then(diedWhileBooting)])
+  } catch (error) {
+    giveUp.abort()
+    // Whatever comes of the connection now has no owner.
+    void ready.then((agent) => agent.close()).catch(() => undefined)
+    if (caller?.aborted) throw new Problem('CANCELLED', 'the start was cancelled')
+    if (deadline.aborted)
+      throw new Problem('BOOT_FAILED', `the guest was not ready in ${context.bootTimeoutMs / 1000} s`)
+    throw error
+  }
+}
+
+async function connectReady(machine: Machine, signal: AbortSignal): Promise<AgentConnection> {
+  const { agentSocket, agentKey } = machine.record
+  const agent = await connectAgent({ socketPath: agentSocket, key: agentKey, signal })
+  const aborted = new Promise<never>((_, reject) => {
+    if (signal.aborted) reject(signal.reason)
+    signal.addEventListener('abort', () => reject(signal.reason), { once: true })
+  })
+  try {
+    await Promise.race([agent.ready, aborted])
+    return agent
+  } catch (error) {
+    agent.close()
+    throw error
+  }
+}
+
+function diedWhileBooting(exit: MachineExit): never {
+  throw new Problem('BOOT_FAILED', `the VM ended while it was booting: ${exit.reason}`)
+}
+
+async function sizeOf(path: string): Promise<number> {
+  try {
+    return (await stat(path)).size
+  } catch (error) {
+    if (errnoCode(error) === 'ENOENT' || isProblem(error)) return 0
+    throw error
+  }
+}

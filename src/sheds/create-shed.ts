@@ -1,0 +1,125 @@
+import { randomBytes } from 'node:crypto'
+import { copyFile, mkdir, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { isDeepStrictEqual } from 'node:util'
+import { isProblem, newId, Problem } from '../base/index.ts'
+import type { CreateShedRequest } from '../contract/index.ts'
+import { createUpper } from '../disks/index.ts'
+import { installDirectory, openStaging } from '../host/index.ts'
+import type { ResolvedImage } from '../images/index.ts'
+import { encodeRecord, readRecord } from '../state/index.ts'
+import { bootShed } from './boot-shed.ts'
+import { changeStatus, type ShedsContext } from './context.ts'
+import { deleteShed } from './remove-shed.ts'
+import { ShedRecord } from './shed-record.ts'
+import type { LongWork } from './sheds.ts'
+
+/** Makes a shed, inside its transition. @see Sheds.create */
+export async function createShed(
+  context: ShedsContext,
+  request: CreateShedRequest,
+  work: LongWork,
+): Promise<{ record: ShedRecord; outcome: 'created' | 'unchanged' }> {
+  const existing = await readRecord(context.layout.shed(request.name).record, ShedRecord)
+  if (existing !== undefined) return { record: matching(existing, request), outcome: 'unchanged' }
+
+  const image = await context.images.resolve(request.image)
+  // From here to the record that pins it, nothing may take the image away.
+  using _hold = context.images.hold(image.manifestDigest)
+  await context.images.ensureLower(image.manifestDigest, work)
+  const record = newRecord(request, image)
+  await installShed(context, record)
+  context.events.append({ type: 'shed.created', subject: record.name, message: `shed ${record.name} is created` })
+  if (!request.start) return { record, outcome: 'created' }
+  return { record: await firstBoot(context, record, work), outcome: 'created' }
+}
+
+/** A shed of that name is there: the same one as asked for, or a conflict. */
+function matching(existing: ShedRecord, request: CreateShedRequest): ShedRecord {
+  const settings = {
+    image: [existing.image.ref, request.image],
+    cpus: [existing.cpus, request.cpus],
+    memory: [existing.memory_bytes, request.memory_bytes],
+    'upper size': [existing.upper_bytes, request.upper_bytes],
+    network: [existing.network, request.network],
+    env: [existing.env, request.env],
+    labels: [existing.labels, request.labels],
+  }
+  const differing = Object.entries(settings).filter(([, [has, wanted]]) => !isDeepStrictEqual(has, wanted))
+  if (differing.length === 0) return existing
+  throw new Problem(
+    'SHED_ALREADY_EXISTS',
+    `there is a shed ${existing.name} already, with another ${differing.map(([setting]) => setting).join(', ')}`,
+    { hint: `choose another name, or remove it first: cowshed delete ${existing.name}` },
+  )
+}
+
+function newRecord(request: CreateShedRequest, image: ResolvedImage): ShedRecord {
+  const now = new Date().toISOString()
+  return {
+    version: 1,
+    name: request.name,
+    id: newId(),
+    machine_id: randomBytes(16).toString('hex'),
+    status: request.start ? 'creating' : 'stopped',
+    image: { ref: request.image, manifest_digest: image.manifestDigest },
+    cpus: request.cpus,
+    memory_bytes: request.memory_bytes,
+    upper_bytes: request.upper_bytes,
+    network: request.network,
+    env: request.env,
+    labels: request.labels,
+    defaults: { env: image.runtime.env, cwd: image.runtime.workingDir, user: image.runtime.user },
+    forwards: [],
+    created_at: now,
+    changed_at: now,
+  }
+}
+
+/** Everything is made in staging; one rename makes the shed. */
+async function installShed(context: ShedsContext, record: ShedRecord): Promise<void> {
+  const { layout } = context
+  await using staging = await openStaging(layout, `create-${record.name}`)
+  const dir = join(staging.path, record.name)
+  const made = layout.shed(record.name)
+  const inStaging = (path: string) => join(dir, path.slice(made.dir.length + 1))
+  await mkdir(dir, { mode: 0o700 })
+  const clone = await createUpper(layout, { bytes: record.upper_bytes, to: inStaging(made.upper) })
+  await writeFile(inStaging(made.record), encodeRecord(record), { mode: 0o600 })
+  await mkdir(layout.sheds, { recursive: true, mode: 0o700 })
+  await installDirectory({ from: dir, to: made.dir })
+  context.events.append({
+    type: 'disk.cloned',
+    subject: record.name,
+    message: `rootfs strategy=${clone.strategy} src=${layout.upperTemplate(record.upper_bytes)} dst=${made.upper} logical_bytes=${clone.logicalBytes}`,
+  })
+}
+
+async function firstBoot(context: ShedsContext, record: ShedRecord, work: LongWork): Promise<ShedRecord> {
+  try {
+    await bootShed(context, record, work)
+    return await changeStatus(context, record, { status: 'running' })
+  } catch (error) {
+    const kept = await keepConsole(context, record)
+    await deleteShed(context, record)
+    throw isProblem(error) && kept !== undefined ? withConsole(error, kept) : error
+  }
+}
+
+/** The console of a create that failed outlives the shed: without it nobody could tell why. @returns its path, if there was one */
+async function keepConsole({ layout }: ShedsContext, record: ShedRecord): Promise<string | undefined> {
+  const kept = layout.failureConsole(record.name, record.id)
+  try {
+    await mkdir(layout.failures, { recursive: true, mode: 0o700 })
+    await copyFile(layout.shed(record.name).console, kept)
+    return kept
+  } catch {
+    // No console, or no space for it: the problem at hand is the one to tell.
+    return undefined
+  }
+}
+
+function withConsole(problem: Problem, path: string): Problem {
+  const hint = `${problem.hint ?? ''}\nthe whole console is kept: ${path}`.trimStart()
+  return new Problem(problem.code, problem.message, { hint, cause: problem, data: { ...problem.data, console: path } })
+}

@@ -1,0 +1,63 @@
+import { Problem } from '../base/index.ts'
+
+/**
+ * One transition at a time per name, in the order in which they were asked for. There is one daemon per data directory, so a lock in memory
+ * is enough; what a killed daemon left half done is settled by recoverSheds before the next one serves.
+ */
+export class Transitions {
+  readonly #tails = new Map<string, Promise<void>>()
+  readonly #waitMs: number
+
+  /** @param waitMs how long a caller waits for earlier transitions of the same name */
+  constructor(waitMs: number) {
+    this.#waitMs = waitMs
+  }
+
+  isBusy(name: string): boolean {
+    return this.#tails.has(name)
+  }
+
+  /** @throws Problem SHED_BUSY when an earlier transition does not end in time */
+  async run<T>(name: string, transition: () => Promise<T>): Promise<T> {
+    const before = this.#tails.get(name) ?? Promise.resolve()
+    const mine = withResolvers()
+    // Whoever comes next waits for those before us too, also when we gave up waiting.
+    const tail = before.then(() => mine.promise)
+    this.#tails.set(name, tail)
+    try {
+      await this.#waitFor(before, name)
+      return await transition()
+    } finally {
+      mine.resolve()
+      void tail.then(() => {
+        if (this.#tails.get(name) === tail) this.#tails.delete(name)
+      })
+    }
+  }
+
+  async #waitFor(before: Promise<void>, name: string): Promise<void> {
+    let timer: NodeJS.Timeout | undefined
+    const late = new Promise<never>((_, reject) => {
+      timer = setTimeout(() => reject(busy(name)), this.#waitMs)
+    })
+    try {
+      await Promise.race([before, late])
+    } finally {
+      clearTimeout(timer)
+    }
+  }
+}
+
+function busy(name: string): Problem {
+  return new Problem('SHED_BUSY', `the shed ${name} is in the middle of another transition`, {
+    hint: `see what it is doing: cowshed inspect ${name}`,
+  })
+}
+
+function withResolvers(): { promise: Promise<void>; resolve: () => void } {
+  let resolve = () => {}
+  const promise = new Promise<void>((settle) => {
+    resolve = settle
+  })
+  return { promise, resolve }
+}
