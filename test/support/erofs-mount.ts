@@ -1,0 +1,30 @@
+import { execFile } from 'node:child_process'
+import { mkdtemp, rmdir } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { promisify } from 'node:util'
+
+export { type Contents, expectedOf } from './expected-tree.ts'
+export { type PathFacts, snapshotOfDirectory, type TreeSnapshot } from './snapshot-tree.ts'
+
+const run = promisify(execFile)
+
+/** Has this machine's kernel mount an erofs image read-only, gives the mount point, and unmounts whatever happens. Needs root. */
+export async function withMountedErofs<T>(image: string, use: (directory: string) => T | Promise<T>): Promise<T> {
+  const directory = await mkdtemp(`${tmpdir()}/cowshed-erofs-`)
+  try {
+    await run('mount', ['-t', 'erofs', '-o', 'ro,loop', image, directory], { timeout: 30_000 })
+    try {
+      return await use(directory)
+    } finally {
+      await run('umount', [directory], { timeout: 30_000 })
+    }
+  } finally {
+    await rmdir(directory)
+  }
+}
+
+/** Has fsck.erofs read an image, all file contents included; throws with what it printed when it finds anything wrong. */
+export async function fsckErofs(image: string): Promise<void> {
+  const { stdout, stderr } = await run('fsck.erofs', ['--extract', image], { timeout: 60_000 })
+  if (/<[EW]>|error|fail/i.test(stdout + stderr)) throw new Error(`fsck.erofs: ${stdout}${stderr}`)
+}

@@ -1,0 +1,40 @@
+import koffi from 'koffi'
+import type { ByteName } from '../../src/formats/index.ts'
+
+type List = (path: Buffer, list: Buffer, size: number) => number
+type Get = (path: Buffer, name: Buffer, value: Buffer, size: number) => number
+
+/** The xattrs of a path itself, symlinks not followed: full names, values in hex. Needs root to see `trusted.`. */
+export function readXattrs(path: Buffer): Record<ByteName, string> {
+  const { list, get } = calls()
+  const pathZ = terminated(path)
+  const names = Buffer.alloc(65536)
+  const bytes = list(pathZ, names, names.length)
+  if (bytes < 0) throw new Error(`llistxattr ${path.toString('latin1')}: errno ${koffi.errno()}`)
+  const found: Record<ByteName, string> = {}
+  for (const name of names.toString('latin1', 0, bytes).split('\0').slice(0, -1).sort()) {
+    const value = Buffer.alloc(65536)
+    const length = get(pathZ, terminated(Buffer.from(name, 'latin1')), value, value.length)
+    if (length < 0) throw new Error(`lgetxattr ${path.toString('latin1')} ${name}: errno ${koffi.errno()}`)
+    found[name] = value.toString('hex', 0, length)
+  }
+  return found
+}
+
+let bound: { list: List; get: Get } | undefined
+
+function calls(): { list: List; get: Get } {
+  if (bound === undefined) {
+    const libc = koffi.load('libc.so.6')
+    const list: unknown = libc.func('int64_t llistxattr(const uint8_t *path, _Out_ uint8_t *list, size_t size)')
+    const get: unknown = libc.func(
+      'int64_t lgetxattr(const uint8_t *path, const uint8_t *name, _Out_ uint8_t *value, size_t size)',
+    )
+    bound = { list: list as List, get: get as Get }
+  }
+  return bound
+}
+
+function terminated(bytes: Buffer): Buffer {
+  return Buffer.concat([bytes, Buffer.alloc(1)])
+}
