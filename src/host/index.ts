@@ -1,1 +1,20 @@
-export {}
+/**
+ * host: this machine.
+ *
+ * Belongs here: whatever asks the kernel or another program for something: files made durable, locks, clones, processes, compression.
+ * Promises: a call has done all that its name says, or throws a Problem and has left nothing behind. Importing this door loads nothing.
+ * Never: knows what a shed or an image is.
+ */
+export { type Allocation, allocation } from './allocation.ts'
+export { bootId } from './boot-id.ts'
+export { installDirectory } from './install-directory.ts'
+export { type InstallFile, installFile } from './install-file.ts'
+export { killProcess, type ProcessIdentity } from './kill-process.ts'
+export { type FileLock, isLocked, type LockOptions, lockFile } from './lock-file.ts'
+export { lockHolders } from './lock-holders.ts'
+export { openStaging, type Staging, sweepStaging } from './open-staging.ts'
+export { processStartTime } from './process-start-time.ts'
+export { type RunToolOptions, runTool, type ToolResult } from './run-tool.ts'
+export { type DetachedProcess, type SpawnDetached, spawnDetached } from './spawn-detached.ts'
+export { syncDirectory } from './sync-directory.ts'
+export { writeFileAtomically } from './write-file-atomically.ts'

@@ -1,0 +1,45 @@
+import { open, rename } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import { Problem, problemFromSystem } from '../base/index.ts'
+import { syncDirectory } from './sync-directory.ts'
+
+export interface InstallFile {
+  /** The finished file, in staging on the filesystem of `to`. */
+  readonly from: string
+  readonly to: string
+  /** Permission bits, whatever the umask was; unchanged when left out. */
+  readonly mode?: number
+}
+
+/**
+ * Makes a finished file visible under its final name, whole and durable: fsync, rename, fsync of the directory. It takes the place of
+ * a file that is there already.
+ *
+ * @throws Problem NO_SPACE, FILE_NOT_FOUND, IO_FAILED; `from` is then still in staging, for its owner to remove
+ */
+export async function installFile({ from, to, mode }: InstallFile): Promise<void> {
+  try {
+    await syncFile(from, mode)
+    await rename(from, to)
+  } catch (error) {
+    throw installProblem(error, from, to)
+  }
+  await syncDirectory(dirname(to))
+}
+
+/** Makes the content of a file durable. */
+export async function syncFile(path: string, mode?: number): Promise<void> {
+  await using file = await open(path, 'r')
+  if (mode !== undefined) await file.chmod(mode)
+  await file.sync()
+}
+
+export function installProblem(error: unknown, from: string, to: string): Problem {
+  if (error instanceof Error && 'code' in error && error.code === 'EXDEV') {
+    return new Problem('IO_FAILED', `cannot install ${to}: ${from} is on another filesystem`, {
+      hint: 'keep the whole data directory on one filesystem',
+      cause: error,
+    })
+  }
+  return problemFromSystem(error, `install ${to}`)
+}

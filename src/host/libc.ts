@@ -1,0 +1,107 @@
+import { createRequire } from 'node:module'
+import { getSystemErrorName } from 'node:util'
+import type Koffi from 'koffi'
+import { Problem } from '../base/index.ts'
+
+/**
+ * The few C library calls that Node does not offer. Each returns what the call returns; -1 means that `lastError` says why.
+ * Offsets and lengths are bytes.
+ */
+export interface LibC {
+  flock(fd: number, operation: number): number
+  lseek(fd: number, offset: number, whence: number): number
+  /** FICLONERANGE: `to` shares the extents of `length` bytes of `from`. */
+  cloneRange(range: { from: number; fromOffset: number; length: number; to: number; toOffset: number }): number
+  /** Both files are read and written at their own positions (lseek). */
+  copyFileRange(from: number, to: number, length: number): number
+  /** The same on a thread of libuv's pool; errno is lost on the way: repeat a failed call in the open to learn it. */
+  copyFileRangeAsync(from: number, to: number, length: number): Promise<number>
+  /** rename(2) that fails with EEXIST when `to` is there, even as an empty directory. */
+  renameNoReplace(from: string, to: string): number
+  pidfdOpen(pid: number): number
+  pidfdSendSignal(pidfd: number, signal: number): number
+  /** For descriptors that a call above has opened: Node counts its own and warns of others. */
+  close(fd: number): number
+}
+
+let loaded: { koffi: typeof Koffi; libc: LibC } | undefined
+
+/**
+ * The C library of this process, bound at the first call, so that importing this room costs nothing.
+ *
+ * @throws Problem HOST_UNSUPPORTED on anything but Linux
+ */
+export function libc(): LibC {
+  loaded ??= load()
+  return loaded.libc
+}
+
+/** errno of the last call that went wrong, as the Error that node:fs would have thrown. */
+export function lastError(syscall: string): NodeJS.ErrnoException {
+  const errno = loaded?.koffi.errno() ?? 0
+  const code = errno === 0 ? 'UNKNOWN' : getSystemErrorName(-errno)
+  return Object.assign(new Error(`${code}: ${syscall}`), { code, errno: -errno, syscall })
+}
+
+/** @throws Problem HOST_UNSUPPORTED when this is not Linux; `what` is what was wanted, as a noun */
+export function linuxOnly(what: string): void {
+  if (process.platform === 'linux') return
+  throw new Problem('HOST_UNSUPPORTED', `${what} is not available on ${process.platform} yet`, {
+    hint: 'run the cowshed daemon on Linux',
+  })
+}
+
+function load(): { koffi: typeof Koffi; libc: LibC } {
+  linuxOnly('the Linux kernel interface')
+  const koffi = createRequire(import.meta.url)('koffi') as typeof Koffi
+  return { koffi, libc: bind(koffi) }
+}
+
+function bind(koffi: typeof Koffi): LibC {
+  // null is this process itself: glibc and musl alike.
+  const library = koffi.load(null)
+  const flock = library.func('flock', 'int', ['int', 'int'])
+  const lseek = library.func('lseek', 'int64_t', ['int', 'int64_t', 'int'])
+  const ioctl = library.func('int ioctl(int fd, unsigned long request, ...)')
+  const copyFileRange = library.func('copy_file_range', 'int64_t', ['int', 'void *', 'int', 'void *', 'size_t', 'uint'])
+  const renameat2 = library.func('renameat2', 'int', ['int', 'str', 'int', 'str', 'uint'])
+  const close = library.func('close', 'int', ['int'])
+  const syscall = library.func('long syscall(long number, ...)')
+  return {
+    flock: (fd, operation) => flock(fd, operation),
+    lseek: (fd, offset, whence) => lseek(fd, offset, whence),
+    cloneRange: (range) => ioctl(range.to, FICLONERANGE, 'void *', fileCloneRange(range)),
+    copyFileRange: (from, to, length) => copyFileRange(from, null, to, null, length, 0),
+    copyFileRangeAsync: (from, to, length) =>
+      new Promise((resolve, reject) => {
+        copyFileRange.async(from, null, to, null, length, 0, (error: unknown, copied: number) =>
+          error ? reject(error) : resolve(copied),
+        )
+      }),
+    renameNoReplace: (from, to) => renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE),
+    pidfdOpen: (pid) => syscall(SYS_pidfd_open, 'int', pid, 'uint', 0),
+    pidfdSendSignal: (pidfd, signal) =>
+      syscall(SYS_pidfd_send_signal, 'int', pidfd, 'int', signal, 'void *', null, 'uint', 0),
+    close: (fd) => close(fd),
+  }
+}
+
+/** struct file_clone_range of linux/fs.h: s64 src_fd; u64 src_offset, src_length, dest_offset. */
+function fileCloneRange(range: Parameters<LibC['cloneRange']>[0]): Buffer {
+  const bytes = Buffer.alloc(32)
+  bytes.writeBigInt64LE(BigInt(range.from), 0)
+  bytes.writeBigUInt64LE(BigInt(range.fromOffset), 8)
+  bytes.writeBigUInt64LE(BigInt(range.length), 16)
+  bytes.writeBigUInt64LE(BigInt(range.toOffset), 24)
+  return bytes
+}
+
+/** linux/fs.h */
+const FICLONERANGE = 0x4020940d
+/** fcntl.h */
+const AT_FDCWD = -100
+/** linux/fs.h */
+const RENAME_NOREPLACE = 1
+/** asm-generic/unistd.h; the same number on every architecture. */
+const SYS_pidfd_open = 434
+const SYS_pidfd_send_signal = 424

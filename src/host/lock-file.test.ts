@@ -1,0 +1,74 @@
+import { mkdir, rm, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+import { temporaryDirectory } from '../../test/support/temporary-directory.ts'
+import { isLocked, lockFile } from './index.ts'
+
+test('one exclusive holder, or many that share', async () => {
+  await using dir = await temporaryDirectory()
+  const path = join(dir.path, 'lock')
+  expect(await isLocked(path)).toBe(false)
+  {
+    using held = await lockFile(path, { mode: 'exclusive' })
+    expect(held).toBeDefined()
+    expect(await lockFile(path, { mode: 'exclusive' })).toBeUndefined()
+    expect(await lockFile(path, { mode: 'shared' })).toBeUndefined()
+    expect(await isLocked(path)).toBe(true)
+  }
+  expect(await isLocked(path)).toBe(false)
+  {
+    using one = await lockFile(path, { mode: 'shared' })
+    using two = await lockFile(path, { mode: 'shared' })
+    expect([one, two]).not.toContain(undefined)
+    expect(await lockFile(path, { mode: 'exclusive' })).toBeUndefined()
+    expect(await isLocked(path)).toBe(true)
+  }
+  expect((await stat(path)).size).toBe(0)
+})
+
+test('a waiter gets the lock when it is released, in its turn', async () => {
+  await using dir = await temporaryDirectory()
+  const path = join(dir.path, 'lock')
+  const order: string[] = []
+  const first = await lockFile(path, { mode: 'exclusive', wait: true })
+  const waiting = lockFile(path, { mode: 'exclusive', wait: true }).then((lock) => {
+    order.push('got it')
+    lock.release()
+  })
+  await new Promise((resolve) => setTimeout(resolve, 30))
+  order.push('released')
+  first.release()
+  first.release()
+  await waiting
+  expect(order).toEqual(['released', 'got it'])
+})
+
+test('a wait can be cancelled, and then holds nothing', async () => {
+  await using dir = await temporaryDirectory()
+  const path = join(dir.path, 'lock')
+  const held = await lockFile(path, { mode: 'exclusive', wait: true })
+  const abort = new AbortController()
+  const waiting = lockFile(path, { mode: 'shared', wait: true, signal: abort.signal })
+  abort.abort()
+  await expect(waiting).rejects.toMatchObject({ code: 'CANCELLED' })
+  held.release()
+  expect(await isLocked(path)).toBe(false)
+})
+
+test('a lock on a file whose directory was removed and made again is worth nothing', async () => {
+  await using dir = await temporaryDirectory()
+  const shed = join(dir.path, 'shed')
+  await mkdir(shed)
+  using old = await lockFile(join(shed, 'lock'), { mode: 'exclusive' })
+  expect(old).toBeDefined()
+  await rm(shed, { recursive: true })
+  await mkdir(shed)
+  using fresh = await lockFile(join(shed, 'lock'), { mode: 'exclusive' })
+  expect(fresh).toBeDefined()
+})
+
+test('no directory, no lock', async () => {
+  await using dir = await temporaryDirectory()
+  const attempt = lockFile(join(dir.path, 'absent', 'lock'), { mode: 'exclusive' })
+  await expect(attempt).rejects.toMatchObject({ code: 'FILE_NOT_FOUND' })
+})
