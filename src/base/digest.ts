@@ -5,7 +5,10 @@ import { Problem } from './problem.ts'
 export type Digest = string & { readonly __digest: unique symbol }
 
 const grammar = /^[a-z0-9]+(?:[+._-][a-z0-9]+)*:[A-Za-z0-9=_-]+$/
-const hexLengths: Record<string, number> = { sha256: 64, sha512: 128 }
+const hexLengths = new Map([
+  ['sha256', 64],
+  ['sha512', 128],
+])
 
 /**
  * Checks a digest string before it is ever used as a path or in a URL.
@@ -18,7 +21,7 @@ export function parseDigest(text: string): Digest {
     throw new Problem('IMAGE_INVALID', `not a digest: ${JSON.stringify(text.slice(0, 80))}`)
   }
   const [algorithm, encoded] = splitDigest(text)
-  const length = hexLengths[algorithm]
+  const length = hexLengths.get(algorithm)
   if (length === undefined) {
     throw new Problem('IMAGE_UNSUPPORTED', `digest algorithm ${algorithm} is not supported (sha256 and sha512 are)`)
   }
@@ -30,7 +33,7 @@ export function parseDigest(text: string): Digest {
 
 export function isDigest(text: string): text is Digest {
   const [algorithm, encoded] = splitDigest(text)
-  return hexLengths[algorithm] === encoded.length && /^[a-f0-9]+$/.test(encoded)
+  return hexLengths.get(algorithm) === encoded.length && /^[a-f0-9]+$/.test(encoded)
 }
 
 /** The algorithm of a digest: `sha256`. */
