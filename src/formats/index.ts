@@ -1,8 +1,9 @@
 /**
- * formats: bytes in, values out, and back.
+ * formats: bytes to values and back.
  *
- * Belongs here: tar, cpio, erofs, OCI documents, the layer index, the agent's wire format: whatever is a format and not a place.
- * Promises: parsers trust no byte: any input gives a value or a Problem, in bounded memory; writers are deterministic.
- * Never: does I/O.
+ * Belongs here: tar, cpio, OCI documents, erofs images, the index of a layer, the agent's frames.
+ * Promises: parsers take hostile bytes and give a value or a Problem, in bounded time and memory; writers are deterministic: same values in,
+ * same bytes out, on every host.
+ * Never: opens a file or a socket, starts a process, looks at the clock or at the environment.
  */
-export * from './erofs/index.ts'
+export * from './tar/index.ts'

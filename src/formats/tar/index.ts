@@ -1,0 +1,9 @@
+/**
+ * formats/tar: tar archives as entries and back.
+ *
+ * Belongs here: reading every dialect in use (v7, ustar, GNU, PAX, star), writing ustar + PAX.
+ * Promises: names, xattrs and contents stay bytes; what is passed over is warned about, what cannot be understood is a Problem; contents pass
+ * through without being collected, so memory does not depend on the archive.
+ * Never: touches a file, interprets a path (`..`, symlinks and whiteouts are the flattener's).
+ */
+export type { TarEntry, TarHandler } from './tar-entry.ts'
