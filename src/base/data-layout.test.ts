@@ -1,0 +1,42 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+import { dataLayout, writerVersion } from './data-layout.ts'
+import { parseDigest } from './digest.ts'
+
+const hex = 'c0'.repeat(32)
+const digest = parseDigest(`sha256:${hex}`)
+
+test('docs/disk-layout.md describes every path of a data directory, and no other', () => {
+  const text = readFileSync(join(import.meta.dirname, '../../docs/disk-layout.md'), 'utf8')
+  const documented = [...text.matchAll(/^\| `([^`]+)` \| (?:truth|derived|run-time) \|/gm)].map((match) => match[1])
+  expect(documented.sort()).toEqual(allPaths().sort())
+})
+
+/** Every path that the layout knows, with placeholders for what differs from object to object. */
+function allPaths(): string[] {
+  const layout = dataLayout('/data')
+  const given = {
+    ...layout,
+    blob: layout.blob(digest),
+    layerData: layout.layerData(digest),
+    layerIndex: layout.layerIndex(digest),
+    lowers: layout.lowers('plain'),
+    lower: layout.lower('plain', digest),
+    kernel: layout.kernel('<id>'),
+    upperTemplate: layout.upperTemplate(5120),
+    shed: layout.shed('<name>'),
+    failureConsole: layout.failureConsole('<name>', '<id>'),
+  }
+  const paths = Object.values(given).flatMap((value) => (typeof value === 'string' ? [value] : Object.values(value)))
+  return paths
+    .filter((path) => path !== layout.root)
+    .map((path) =>
+      path
+        .slice('/data/'.length)
+        .replace(`sha256/${hex}`, '<algorithm>/<hex>')
+        .replace(hex, '<hex>')
+        .replace(`erofs-v${writerVersion}`, 'erofs-v<N>')
+        .replace('upper-5120', 'upper-<bytes>'),
+    )
+}
