@@ -1,0 +1,202 @@
+import { createReadStream } from 'node:fs'
+import { mkdir, open, readFile, rm, stat } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import {
+  type DataLayout,
+  type Digest,
+  DigestHasher,
+  digestAlgorithm,
+  errnoCode,
+  Problem,
+  problemFromSystem,
+  shortDigest,
+} from '../base/index.ts'
+import { parseJsonObject } from '../formats/index.ts'
+import { allocation, installFile, syncDirectory, writeFileAtomically } from '../host/index.ts'
+import { type BlobSummary, listBlobs } from './list-blobs.ts'
+import type { StagedBlob } from './stage-blob.ts'
+import { emptyStoreIndex, formatStoreIndex, parseStoreIndex, type StoreIndex } from './store-index.ts'
+
+export type { BlobSummary } from './list-blobs.ts'
+
+export interface BlobStore {
+  path(digest: Digest): string
+  /** Bytes of a blob; undefined when it is not there. Says nothing about its content. */
+  size(digest: Digest): Promise<number | undefined>
+  has(digest: Digest): Promise<boolean>
+  /** Whether the blob is there with this size and its content is what its digest says: reads all of it. */
+  isIntact(digest: Digest, size: number): Promise<boolean>
+  /** The bytes of a blob, not verified. @throws Problem BLOB_NOT_FOUND, IO_FAILED */
+  read(digest: Digest): AsyncIterable<Buffer>
+  /**
+   * A small blob whole, verified against its digest.
+   *
+   * @throws Problem BLOB_NOT_FOUND, DIGEST_MISMATCH, LIMIT_EXCEEDED above `maxBytes`
+   */
+  readBytes(digest: Digest, maxBytes: number): Promise<Buffer>
+  /** Makes a staged blob visible, durably. One that is there already is replaced: its content is the same, or was damaged. */
+  install(blob: StagedBlob): Promise<void>
+  /** Every blob that is there; files that are no blobs are passed over. */
+  list(): Promise<BlobSummary[]>
+  /** Removes a blob; one that is not there is a success. @returns the physical bytes of what went */
+  remove(digest: Digest): Promise<number>
+  /** @throws Problem RECORD_INVALID when index.json cannot be read */
+  readIndex(): Promise<StoreIndex>
+  /**
+   * Changes index.json: updates are made one after another, and a reader sees the old file or the new one. When `change` gives back what it
+   * got, nothing is written.
+   */
+  updateIndex(change: (index: StoreIndex) => StoreIndex | Promise<StoreIndex>): Promise<StoreIndex>
+}
+
+/**
+ * Opens the OCI layout of a data directory, and makes it when there is none.
+ *
+ * @throws Problem DATA_DIRECTORY_INVALID when the directory holds a layout of another version
+ * @see image-spec image-layout.md
+ */
+export async function openBlobStore(layout: DataLayout): Promise<BlobStore> {
+  await makeLayout(layout)
+  const path = (digest: Digest): string => layout.blob(digest)
+  const size = async (digest: Digest): Promise<number | undefined> => sizeOfFile(path(digest))
+  return {
+    path,
+    size,
+    has: async (digest) => (await size(digest)) !== undefined,
+    isIntact: async (digest, expected) => (await size(digest)) === expected && (await hashesTo(path(digest), digest)),
+    read: (digest) => readBlob(path(digest), digest),
+    readBytes: (digest, maxBytes) => readVerified(path(digest), digest, maxBytes),
+    install: (blob) => installBlob(blob, path(blob.digest)),
+    list: () => listBlobs(layout),
+    remove: (digest) => removeBlob(path(digest)),
+    readIndex: () => readStoreIndex(layout),
+    updateIndex: serialUpdater(layout),
+  }
+}
+
+async function makeLayout(layout: DataLayout): Promise<void> {
+  try {
+    await mkdir(`${layout.blobs}/sha256`, { recursive: true })
+    await mkdir(layout.staging, { recursive: true, mode: 0o700 })
+    if ((await sizeOfFile(layout.imageIndex)) === undefined) {
+      await writeFileAtomically(layout.imageIndex, formatStoreIndex(emptyStoreIndex), { mode: 0o644 })
+    }
+    // Last: a directory with an oci-layout file is a whole layout.
+    if ((await sizeOfFile(layout.ociLayout)) === undefined) {
+      await writeFileAtomically(layout.ociLayout, '{"imageLayoutVersion":"1.0.0"}\n', { mode: 0o644 })
+    }
+    await checkVersion(layout.ociLayout)
+  } catch (error) {
+    throw problemFromSystem(error, `open the image store in ${layout.root}`)
+  }
+}
+
+async function checkVersion(path: string): Promise<void> {
+  const { imageLayoutVersion } = parseJsonObject(await readFile(path), { noun: path, maxBytes: 65536 })
+  if (imageLayoutVersion !== '1.0.0') {
+    const found = JSON.stringify(imageLayoutVersion) ?? 'none'
+    throw new Problem('DATA_DIRECTORY_INVALID', `${path} says layout version ${found}; 1.0.0 is the only one known`)
+  }
+}
+
+async function sizeOfFile(path: string): Promise<number | undefined> {
+  try {
+    const stats = await stat(path)
+    return stats.isFile() ? stats.size : undefined
+  } catch (error) {
+    if (errnoCode(error) === 'ENOENT') return undefined
+    throw problemFromSystem(error, `look at ${path}`)
+  }
+}
+
+async function hashesTo(path: string, digest: Digest): Promise<boolean> {
+  const hasher = new DigestHasher(digestAlgorithm(digest))
+  for await (const chunk of readBlob(path, digest)) hasher.update(chunk)
+  return hasher.digest() === digest
+}
+
+async function* readBlob(path: string, digest: Digest): AsyncIterable<Buffer> {
+  try {
+    // Large reads: the default of 64 KiB costs a third of the throughput of hashing.
+    for await (const chunk of createReadStream(path, { highWaterMark: 2 ** 20 })) yield chunk as Buffer
+  } catch (error) {
+    throw readProblem(error, digest)
+  }
+}
+
+async function readVerified(path: string, digest: Digest, maxBytes: number): Promise<Buffer> {
+  const bytes = await readBounded(path, digest, maxBytes)
+  const hasher = new DigestHasher(digestAlgorithm(digest))
+  hasher.update(bytes)
+  if (hasher.digest() === digest) return bytes
+  throw new Problem('DIGEST_MISMATCH', `blob ${shortDigest(digest)} in the store is damaged`, {
+    hint: 'load the image again: a damaged blob is then replaced',
+    data: { digest, path },
+  })
+}
+
+async function readBounded(path: string, digest: Digest, maxBytes: number): Promise<Buffer> {
+  try {
+    await using file = await open(path, 'r')
+    const { size } = await file.stat()
+    if (size > maxBytes) {
+      throw new Problem('LIMIT_EXCEEDED', `blob ${shortDigest(digest)} has ${size} bytes; at most ${maxBytes} are read`)
+    }
+    return await file.readFile()
+  } catch (error) {
+    throw readProblem(error, digest)
+  }
+}
+
+function readProblem(error: unknown, digest: Digest): Problem {
+  if (errnoCode(error) === 'ENOENT') {
+    return new Problem('BLOB_NOT_FOUND', `blob ${shortDigest(digest)} is not in the store`, { data: { digest } })
+  }
+  return problemFromSystem(error, `read blob ${shortDigest(digest)}`)
+}
+
+async function installBlob(blob: StagedBlob, to: string): Promise<void> {
+  const directory = dirname(to)
+  // Only sha256 has its directory from the start.
+  const made = await mkdir(directory, { recursive: true })
+  if (made !== undefined) await syncDirectory(dirname(directory))
+  await installFile({ from: blob.path, to, mode: 0o444 })
+}
+
+async function removeBlob(path: string): Promise<number> {
+  try {
+    const { physicalBytes } = await allocation(path)
+    await rm(path, { force: true })
+    return physicalBytes
+  } catch (error) {
+    const problem = problemFromSystem(error, `remove ${path}`)
+    if (problem.code === 'FILE_NOT_FOUND') return 0
+    throw problem
+  }
+}
+
+async function readStoreIndex(layout: DataLayout): Promise<StoreIndex> {
+  const path = layout.imageIndex
+  try {
+    return parseStoreIndex(await readFile(path), path)
+  } catch (error) {
+    // An index.json that is gone is not an empty store: taking it for one would free every blob.
+    throw problemFromSystem(error, `read ${path}`)
+  }
+}
+
+function serialUpdater(layout: DataLayout): BlobStore['updateIndex'] {
+  let last: Promise<unknown> = Promise.resolve()
+  const update = async (change: (index: StoreIndex) => StoreIndex | Promise<StoreIndex>): Promise<StoreIndex> => {
+    const before = await readStoreIndex(layout)
+    const after = await change(before)
+    if (after !== before) await writeFileAtomically(layout.imageIndex, formatStoreIndex(after), { mode: 0o644 })
+    return after
+  }
+  return (change) => {
+    const next = last.then(() => update(change))
+    // One that fails must not stop the ones behind it.
+    last = next.catch(() => {})
+    return next
+  }
+}
