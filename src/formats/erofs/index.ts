@@ -6,7 +6,12 @@
  * Never: does I/O; compresses.
  */
 export type { DroppedXattr } from './collect-inodes.ts'
+export { ErofsReader } from './erofs-reader.ts'
+export type { ReadAt } from './image-source.ts'
 export { type Bootstrap, type BootstrapOptions, layoutBootstrap } from './layout-bootstrap.ts'
+export type { DirectoryEntry } from './read-directory.ts'
+export type { Inode } from './read-inode.ts'
+export type { Superblock } from './superblock.ts'
 export {
   type ByteName,
   blockSize,
@@ -20,4 +25,6 @@ export {
   type TreeNode,
   type Xattr,
 } from './tree.ts'
+export type { VerifiedImage } from './verify-image.ts'
+export { type WalkedName, walkedPath } from './walk-image.ts'
 export { isStorableXattr } from './xattr-area.ts'

@@ -67,14 +67,18 @@ export function encodeSuperblock(image: {
 
 /** Sets the checksum in a complete block 0, in place. */
 export function sealFirstBlock(block: Buffer): void {
-  block.writeUInt32LE(checksumOfFirstBlock(block, blockSize), superblockOffset + 4)
+  block.writeUInt32LE(checksumOf(block.subarray(0, checksumEnd(blockSize))), superblockOffset + 4)
 }
 
-/** What the checksum of this block 0 must be: over everything behind the boot area, with the checksum itself taken as 0. */
-export function checksumOfFirstBlock(block: Buffer, imageBlockSize: number): number {
-  // Blocks of 1 KiB and less hold no part of the boot area: the checksum then covers one block from the superblock on.
-  const end = imageBlockSize > superblockOffset ? imageBlockSize : superblockOffset + imageBlockSize
-  const covered = Buffer.from(block.subarray(superblockOffset, end))
+/** How many bytes from the image's start hold all that the checksum covers. */
+export function checksumEnd(imageBlockSize: number): number {
+  // Blocks of 1 KiB and less hold no part of both boot area and superblock: the checksum then covers one block from the superblock on.
+  return imageBlockSize > superblockOffset ? imageBlockSize : superblockOffset + imageBlockSize
+}
+
+/** What the checksum must be: over everything behind the boot area up to `checksumEnd`, with the checksum itself taken as 0. */
+export function checksumOf(head: Buffer): number {
+  const covered = Buffer.from(head.subarray(superblockOffset))
   covered.writeUInt32LE(0, 4)
   return crc32c(covered)
 }
