@@ -69,7 +69,7 @@ function readEntry(reader: RecordReader, dataBlocks: number): LayerEntry {
     case 'directory':
     case 'fifo':
       return { ...attributes, type }
-    case undefined:
+    default:
       throw corruptIndex('an entry is of no known type')
   }
 }

@@ -7,9 +7,11 @@ import type { Digest } from '../../base/index.ts'
 export type LayerEntry = LayerEntryAttributes &
   (
     | { readonly type: 'file'; readonly size: number; readonly content: LayerContent }
-    | { readonly type: 'hardlink' | 'symlink'; readonly linkTarget: Buffer }
+    | { readonly type: 'hardlink'; readonly linkTarget: Buffer }
+    | { readonly type: 'symlink'; readonly linkTarget: Buffer }
     | { readonly type: 'char' | 'block'; readonly major: number; readonly minor: number }
-    | { readonly type: 'directory' | 'fifo' }
+    | { readonly type: 'directory' }
+    | { readonly type: 'fifo' }
   )
 
 export interface LayerEntryAttributes {
