@@ -1,4 +1,4 @@
-import { type Problem, parseDigest, parseName } from '../base/index.ts'
+import { Problem, parseDigest, parseName } from '../base/index.ts'
 import type { Shed } from '../contract/index.ts'
 import type { ImageUser } from '../images/index.ts'
 import { loadAllSheds, loadShed, type ShedsContext, type ShedsOptions } from './context.ts'
@@ -54,7 +54,11 @@ export async function openSheds(options: ShedsOptions): Promise<Sheds> {
     },
     start: async (name, work = {}) => view(await alone(name, (record) => startShed(context, record, work))),
     stop: async (name, { timeout_ms }) => view(await alone(name, (record) => stopShed(context, record, timeout_ms))),
-    remove: async (name, request) => await alone(name, (record) => removeShed(context, record, request)),
+    remove: async (name, request, condition) =>
+      await alone(name, async (record) => {
+        if (condition !== undefined && record.changed_at !== condition.ifUnchangedSince) throw shedHasChanged(name)
+        await removeShed(context, record, request)
+      }),
     reset: async (name, work = {}) => view(await alone(name, (record) => resetShed(context, record, work))),
     async agent(name) {
       await loadNamed(context, name)
@@ -83,6 +87,10 @@ export async function openSheds(options: ShedsOptions): Promise<Sheds> {
 async function loadNamed(context: ShedsContext, name: string): Promise<ShedRecord> {
   checkName(name)
   return await loadShed(context, name)
+}
+
+function shedHasChanged(name: string): Problem {
+  return new Problem('PLAN_CHANGED', `the shed ${name} has changed since the plan was made`)
 }
 
 /** A name that no shed can have is a name that no shed has; it never becomes a path. */

@@ -36,8 +36,13 @@ export interface Sheds {
   start(name: string, work?: LongWork): Promise<Shed>
   /** Asks the guest to shut down, and kills the VM when it has not by the deadline. Already stopped is a success. */
   stop(name: string, request: StopShedRequest): Promise<Shed>
-  /** @throws Problem SHED_NOT_STOPPED for a running shed without force */
-  remove(name: string, request: DeleteShedRequest): Promise<void>
+  /**
+   * Removes a shed with its disk.
+   *
+   * @param condition the `changed_at` that the caller decided on: a shed that has changed since is not removed
+   * @throws Problem SHED_NOT_STOPPED for a running shed without force, PLAN_CHANGED
+   */
+  remove(name: string, request: DeleteShedRequest, condition?: { readonly ifUnchangedSince: string }): Promise<void>
   /** Back to the image: a fresh upper. A running shed is stopped first and started again. */
   reset(name: string, work?: LongWork): Promise<Shed>
   /** The agent of a running shed. @throws Problem SHED_NOT_RUNNING, AGENT_UNREACHABLE */

@@ -1,0 +1,99 @@
+import { type DataLayout, formatDuration, Problem } from '../base/index.ts'
+import type { PruneQuery, PruneReport } from '../contract/index.ts'
+import type { Images } from '../images/index.ts'
+import type { Sheds } from '../sheds/index.ts'
+import type { EventLog } from '../state/index.ts'
+import { executePrune } from './execute-prune.ts'
+import { type Inventory, takeInventory } from './inventory.ts'
+import { type PrunePlan, planPrune } from './plan-prune.ts'
+import { reportUsage, type ServerIdentity } from './report-usage.ts'
+import type { Usage } from './usage.ts'
+
+export interface UsageOptions extends ServerIdentity {
+  readonly layout: DataLayout
+  readonly images: Images
+  readonly sheds: Sheds
+  readonly events: EventLog
+}
+
+/** Plans that were shown and may still be carried out. */
+const rememberedPlans = 64
+
+export function openUsage(options: UsageOptions): Usage {
+  const plans = new Map<string, PrunePlan>()
+  const inventory = () => currentInventory(options)
+  const recall = (id: string): PrunePlan => {
+    const plan = plans.get(id)
+    if (plan !== undefined) return plan
+    throw new Problem('PLAN_CHANGED', `there is no plan ${id} any more`, {
+      hint: 'look at what would be removed now: cowshed system prune --dry-run',
+    })
+  }
+  return {
+    df: async () => reportUsage(await inventory(), options, options.layout),
+    async prune(query) {
+      const plan =
+        query.plan_id === undefined ? planPrune(await inventory(), query, options.layout) : recall(query.plan_id)
+      if (!query.dry_run) return await carryOut(plan, query, options, inventory)
+      remember(plans, plan)
+      return reportPrune(plan, query, options)
+    },
+  }
+}
+
+async function currentInventory({ layout, images, sheds }: UsageOptions): Promise<Inventory> {
+  const [catalog, all] = await Promise.all([images.catalog(), sheds.list()])
+  return await takeInventory({ layout, images: catalog, sheds: all })
+}
+
+async function carryOut(
+  plan: PrunePlan,
+  query: PruneQuery,
+  options: UsageOptions,
+  inventory: () => Promise<Inventory>,
+): Promise<PruneReport> {
+  const outcome = await executePrune(plan, { ...options, takeInventory: inventory })
+  const report = reportPrune(
+    { ...plan, steps: plan.steps.filter(({ item }) => outcome.done.includes(item)) },
+    query,
+    options,
+  )
+  options.events.append({
+    type: 'prune.executed',
+    subject: options.serverName,
+    message: `prune removed ${report.totals.items} items`,
+    data: { plan_id: plan.id, predicted_bytes: report.totals.predicted_bytes, reclaimed_bytes: outcome.reclaimedBytes },
+  })
+  return {
+    ...report,
+    skipped: [...outcome.skipped],
+    totals: { ...report.totals, reclaimed_bytes: outcome.reclaimedBytes },
+  }
+}
+
+function reportPrune(plan: PrunePlan, query: PruneQuery, { serverName }: ServerIdentity): PruneReport {
+  const items = plan.steps.map((step) => step.item)
+  const freed = {
+    logical_bytes: items.reduce((sum, item) => sum + item.freed.logical_bytes, 0),
+    physical_bytes: items.reduce((sum, item) => sum + item.freed.physical_bytes, 0),
+  }
+  return {
+    plan_id: plan.id,
+    dry_run: query.dry_run,
+    server_name: serverName,
+    scope: [...plan.scope],
+    until: formatDuration(plan.untilMs),
+    items,
+    skipped: [...plan.skipped],
+    notes: ['physical bytes count the blocks of each file; a file that shares extents frees less'],
+    totals: { freed, items: items.length, predicted_bytes: freed.physical_bytes },
+  }
+}
+
+function remember(plans: Map<string, PrunePlan>, plan: PrunePlan): void {
+  plans.set(plan.id, plan)
+  for (const id of plans.keys()) {
+    if (plans.size <= rememberedPlans) return
+    plans.delete(id)
+  }
+}

@@ -1,0 +1,95 @@
+import { basename } from 'node:path'
+import { type DataLayout, shortDigest } from '../base/index.ts'
+import type { UsageFile, UsageReport } from '../contract/index.ts'
+import { type DiskFile, type ImageHolding, type Inventory, type ShedHolding, sumSizes, unique } from './inventory.ts'
+
+export interface ServerIdentity {
+  readonly serverName: string
+  readonly backend: string
+}
+
+/** The report of `system df`, from an inventory. `physical_bytes` is what each file's blocks amount to; shared extents count in every file. */
+export function reportUsage(inventory: Inventory, server: ServerIdentity, layout: DataLayout): UsageReport {
+  const images = unique(inventory.images.flatMap((image) => image.files))
+  const sheds = inventory.sheds.flatMap((shed) => shed.files)
+  const caches = [...inventory.layers, ...inventory.templates, ...inventory.kernels, ...inventory.own]
+  const statuses = inventory.sheds.map(({ shed }) => shed.status)
+  return {
+    server_name: server.serverName,
+    backend: server.backend,
+    generated_at: inventory.takenAt.toISOString(),
+    accuracy: 'block',
+    images: inventory.images.flatMap((image) => imageRows(image, layout)),
+    ...kernelFiles(inventory.kernels),
+    sheds: inventory.sheds.map((shed) => shedRow(shed, layout)),
+    caches: [
+      ...inventory.layers.map((file) => usageFile(file, 'layer')),
+      ...inventory.templates.map((file) => usageFile(file, 'template')),
+      ...inventory.own.map((file) => usageFile(file, 'daemon')),
+    ],
+    orphans: inventory.orphans.map((file) => usageFile(file, file.why)),
+    totals: {
+      images: categoryTotal(images),
+      sheds: {
+        ...categoryTotal(sheds),
+        stopped: statuses.filter((status) => status !== 'running').length,
+        running: statuses.filter((status) => status === 'running').length,
+      },
+      caches: categoryTotal(caches),
+      orphans: categoryTotal(inventory.orphans),
+      all: categoryTotal([...images, ...sheds, ...caches, ...inventory.orphans]),
+    },
+    notes: notes(inventory),
+  }
+}
+
+function imageRows({ entry, files }: ImageHolding, layout: DataLayout): UsageReport['images'] {
+  const [main] = entry.manifests
+  const lower = main === undefined ? undefined : layout.lower('plain', main.digest)
+  const path = files.find((file) => file.path === lower)?.path ?? layout.blob(entry.digest)
+  const names = entry.tags.length === 0 ? [`<none>@${shortDigest(entry.digest)}`] : entry.tags
+  return names.map((name) => ({ name, path, docker_ref: name, size: sumSizes(files) }))
+}
+
+function shedRow({ shed, files }: ShedHolding, layout: DataLayout): UsageReport['sheds'][number] {
+  const { upper, console } = layout.shed(shed.name)
+  const rootfs = files.find((file) => file.path === upper)
+  const log = files.find((file) => file.path === console)
+  return {
+    name: shed.name,
+    status: shed.status,
+    image: shed.image.ref,
+    ...(rootfs === undefined ? {} : { rootfs: usageFile(rootfs, 'upper') }),
+    ...(log === undefined ? {} : { console_log: usageFile(log, 'console') }),
+    other_files: files.filter((file) => file !== rootfs && file !== log).map((file) => usageFile(file, 'record')),
+    total: sumSizes(files),
+  }
+}
+
+/** The newest kernel: the one that the next shed boots. */
+function kernelFiles(files: readonly DiskFile[]): Pick<UsageReport, 'kernel' | 'initrd'> {
+  const newest = (name: string) =>
+    files.filter((file) => basename(file.path) === name).sort((a, b) => b.modifiedAt - a.modifiedAt)[0]
+  const [kernel, initrd] = [newest('vmlinuz'), newest('initrd')]
+  return {
+    ...(kernel === undefined ? {} : { kernel: usageFile(kernel, 'kernel') }),
+    ...(initrd === undefined ? {} : { initrd: usageFile(initrd, 'initrd') }),
+  }
+}
+
+function usageFile({ path, size }: DiskFile, kind: string): UsageFile {
+  return { path, size, kind }
+}
+
+function categoryTotal(files: readonly DiskFile[]) {
+  return { files: files.length, ...sumSizes(files) }
+}
+
+function notes({ foreign }: Inventory): string[] {
+  const shared =
+    'physical bytes count the blocks of each file; extents that files share are counted in every one of them'
+  if (foreign.length === 0) return [shared]
+  const [first] = foreign
+  const others = foreign.length === 1 ? '' : ` and ${foreign.length - 1} more`
+  return [shared, `not cowshed's and not counted: ${first?.path}${others}`]
+}

@@ -1,0 +1,12 @@
+import type { PruneQuery, PruneReport, UsageReport } from '../contract/index.ts'
+
+/** Who holds which bytes, and getting them back. */
+export interface Usage {
+  df(): Promise<UsageReport>
+  /**
+   * The plan of a prune, or with `dry_run` false its execution: instances, then images, then orphans, then logs, each re-checked under its lock.
+   *
+   * @throws Problem PLAN_CHANGED when `plan_id` names a plan that is not what would be done now
+   */
+  prune(query: PruneQuery): Promise<PruneReport>
+}
