@@ -7,6 +7,8 @@
  */
 export { type Allocation, allocation } from './allocation.ts'
 export { bootId } from './boot-id.ts'
+export { type Compression, sniffCompression } from './compression.ts'
+export { type DecompressOptions, decompress } from './decompress.ts'
 export { installDirectory } from './install-directory.ts'
 export { type InstallFile, installFile } from './install-file.ts'
 export { killProcess, type ProcessIdentity } from './kill-process.ts'
@@ -14,7 +16,9 @@ export { type FileLock, isLocked, type LockOptions, lockFile } from './lock-file
 export { lockHolders } from './lock-holders.ts'
 export { openStaging, type Staging, sweepStaging } from './open-staging.ts'
 export { processStartTime } from './process-start-time.ts'
+export { type RunInWorker, runInWorker } from './run-in-worker.ts'
 export { type RunToolOptions, runTool, type ToolResult } from './run-tool.ts'
+export { serveWorker } from './serve-worker.ts'
 export { type DetachedProcess, type SpawnDetached, spawnDetached } from './spawn-detached.ts'
 export { syncDirectory } from './sync-directory.ts'
 export { writeFileAtomically } from './write-file-atomically.ts'

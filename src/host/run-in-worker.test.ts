@@ -1,0 +1,93 @@
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { build } from 'esbuild'
+import { expect, test } from 'vitest'
+import { needs } from '../../test/support/needs.ts'
+import { runScript } from '../../test/support/node-script.ts'
+import { temporaryDirectory } from '../../test/support/temporary-directory.ts'
+import { runInWorker, runTool } from './index.ts'
+
+const module = new URL('./worker-job.testkit.ts', import.meta.url)
+const run = (input: unknown, more: { onMessage?: (message: unknown) => void; signal?: AbortSignal } = {}) =>
+  runInWorker({ name: 'test-job', module, input, ...more })
+
+test('input goes in, messages come in order, the result comes out', async () => {
+  const messages: unknown[] = []
+  const result = await run(
+    { do: 'echo', deep: [1n, new Map([['a', 1]])] },
+    { onMessage: (message) => messages.push(message) },
+  )
+  expect(result).toEqual({ echo: { do: 'echo', deep: [1n, new Map([['a', 1]])] }, bytes: new Uint8Array([1, 2, 3]) })
+  expect(messages).toEqual([{ step: 1 }, { step: 2 }])
+})
+
+test('a Problem crosses with all that it says', async () => {
+  await expect(run({ do: 'problem' })).rejects.toMatchObject({
+    name: 'Problem',
+    code: 'TAR_INVALID',
+    message: 'a bad entry',
+    hint: 'pull it again',
+    data: { entry: 3 },
+    status: 400,
+    cause: expect.objectContaining({ message: expect.stringContaining('why') }),
+  })
+})
+
+test('whatever else goes wrong is INTERNAL with its cause', async () => {
+  const internal = (why: string) => ({
+    code: 'INTERNAL',
+    cause: expect.objectContaining({ message: expect.stringContaining(why) }),
+  })
+  await expect(run({ do: 'error' })).rejects.toMatchObject(internal('TypeError: a defect'))
+  await expect(run({ do: 'uncaught' })).rejects.toMatchObject(internal('out of the blue'))
+  await expect(run({ do: 'exit' })).rejects.toMatchObject(internal('code 3'))
+  await expect(run({ do: 'unclonable' })).rejects.toMatchObject(internal('could not be cloned'))
+  await expect(
+    runInWorker({ name: 'absent', module: new URL('./absent.ts', import.meta.url), input: 0 }),
+  ).rejects.toMatchObject(internal('absent.js'))
+})
+
+test('an error of the listener ends the job', async () => {
+  const onMessage = () => {
+    throw new Error('the listener is broken')
+  }
+  await expect(run({ do: 'forever' }, { onMessage })).rejects.toThrow('the listener is broken')
+})
+
+test('a signal ends even a job that never yields', async () => {
+  const abort = new AbortController()
+  const running = run({ do: 'forever' }, { signal: abort.signal, onMessage: () => abort.abort() })
+  await expect(running).rejects.toMatchObject({ code: 'CANCELLED' })
+  await expect(run({ do: 'echo' }, { signal: abort.signal })).rejects.toMatchObject({ code: 'CANCELLED' })
+})
+
+test.runIf(needs({ tools: ['zstd'] }))('a job may be ended while libzstd is at work for it', async () => {
+  const stream = (await runTool('zstd', ['-c'], { input: Buffer.alloc(16 << 20, 'content') })).stdout
+  for (let i = 0; i < 5; i++) {
+    const abort = new AbortController()
+    const running = run(
+      { do: 'decompress', stream },
+      { signal: abort.signal, onMessage: () => void sleep(10 + i * 7).then(() => abort.abort()) },
+    )
+    await expect(running).rejects.toMatchObject({ code: 'CANCELLED' })
+  }
+})
+
+test('from source it runs wherever the program was started, and from a bundle as a file beside it', async () => {
+  const caller = new URL('./worker-caller.testkit.ts', import.meta.url)
+  expect((await runScript(caller, [])).stdout).toContain('"echo":{"do":"echo"}')
+
+  await using dir = await temporaryDirectory()
+  await build({
+    entryPoints: { main: caller.pathname, 'test-job': module.pathname },
+    outdir: dir.path,
+    bundle: true,
+    platform: 'node',
+    format: 'esm',
+    target: 'node20',
+    packages: 'external',
+    logLevel: 'silent',
+  })
+  const { stdout } = await runTool(process.execPath, [join(dir.path, 'main.js')], { cwd: dir.path })
+  expect(stdout.toString()).toContain('"echo":{"do":"echo"}')
+})

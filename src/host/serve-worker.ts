@@ -1,0 +1,20 @@
+import { parentPort, workerData } from 'node:worker_threads'
+import { Problem } from '../base/index.ts'
+import { problemToWire, type WorkerReport } from './worker-report.ts'
+
+/**
+ * The other end of runInWorker: a worker module's one statement.
+ *
+ * @param job gets the input that runInWorker was given (its type is an agreement of the two) and a function that posts messages on the
+ *   way; what it returns or throws is what runInWorker returns or throws
+ */
+export function serveWorker<I, T>(job: (input: I, post: (message: unknown) => void) => Promise<T>): void {
+  const port = parentPort
+  if (port === null) throw new Problem('INTERNAL', 'serveWorker was called outside of a worker')
+  const send = (report: WorkerReport) => port.postMessage(report)
+  const post = (value: unknown) => send({ kind: 'posted', value })
+  Promise.resolve(workerData as I)
+    .then((input) => job(input, post))
+    .then((value) => send({ kind: 'done', value }))
+    .catch((error: unknown) => send({ kind: 'failed', problem: problemToWire(error) }))
+}
