@@ -1,0 +1,64 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { expect, test } from 'vitest'
+import { Transitions } from './transitions.ts'
+
+test('transitions of one name run one at a time, in the order in which they were asked for', async () => {
+  const transitions = new Transitions(5_000)
+  const log: string[] = []
+  const step = (label: string) =>
+    transitions.run('a', async () => {
+      log.push(`${label} begins`)
+      await sleep(5)
+      log.push(`${label} ends`)
+    })
+  await Promise.all([step('1'), step('2'), step('3')])
+  expect(log).toEqual(['1 begins', '1 ends', '2 begins', '2 ends', '3 begins', '3 ends'])
+})
+
+test('transitions of different names do not wait for each other', async () => {
+  const transitions = new Transitions(5_000)
+  let release = () => {}
+  const held = transitions.run(
+    'a',
+    () =>
+      new Promise<void>((resolve) => {
+        release = resolve
+      }),
+  )
+  expect(await transitions.run('b', async () => 'done')).toBe('done')
+  release()
+  await held
+})
+
+test('a failed transition lets the next one in', async () => {
+  const transitions = new Transitions(5_000)
+  const failed = transitions.run('a', async () => {
+    throw new Error('no')
+  })
+  const next = transitions.run('a', async () => 'yes')
+  await expect(failed).rejects.toThrow('no')
+  expect(await next).toBe('yes')
+})
+
+test('who waits too long is told, and does not break the queue for those behind', async () => {
+  const transitions = new Transitions(20)
+  let release = () => {}
+  const held = transitions.run(
+    'a',
+    () =>
+      new Promise<void>((resolve) => {
+        release = resolve
+      }),
+  )
+  const impatient = transitions.run('a', async () => 'never')
+  await expect(impatient).rejects.toMatchObject({ code: 'SHED_BUSY', hint: expect.stringContaining('inspect a') })
+  let ran = false
+  const behind = transitions.run('a', async () => {
+    ran = true
+  })
+  await sleep(5)
+  expect(ran).toBe(false)
+  release()
+  await Promise.all([held, behind])
+  expect(ran).toBe(true)
+})
