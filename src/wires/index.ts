@@ -1,1 +1,8 @@
-export {}
+/**
+ * wires: conversations.
+ *
+ * Belongs here: the protocol clients and servers of cowshed: QEMU's monitor, the guest agent.
+ * Promises: whatever the other side sends, the answer is a value or a Problem, within bounds of memory and time.
+ * Never: knows what a shed is; starts a process; keeps state beyond one conversation.
+ */
+export * from './qmp/index.ts'
