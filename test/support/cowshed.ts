@@ -1,0 +1,140 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { cp, mkdtemp, readdir, readFile, readlink, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { expect } from 'vitest'
+import { type DataLayout, dataLayout } from '../../src/base/index.ts'
+import { testKernelDirectory } from './kernel.ts'
+
+const launcher = join(import.meta.dirname, '../../bin/cowshed')
+
+export interface CommandResult {
+  readonly code: number
+  readonly stdout: string
+  readonly stderr: string
+}
+
+/**
+ * A data directory of its own with the real program over it, as a user runs it: bin/cowshed, a daemon in the background, real VMs.
+ *
+ *     await using cowshed = await openCowshed()
+ *     await cowshed.ok('create', 'web', '--image', 'mini')
+ *
+ * Its end checks that nothing was leaked: no VM, no daemon, no mount, no socket.
+ */
+export async function openCowshed(options: OpenCowshed = {}): Promise<Cowshed> {
+  const parent = await mkdtemp('/tmp/cs-')
+  const data = options.data ?? join(parent, 'd')
+  const cowshed = new Cowshed(parent, dataLayout(data))
+  if (options.kernel !== false) await cp(await testKernelDirectory(), cowshed.layout.kernels, { recursive: true })
+  return cowshed
+}
+
+export interface OpenCowshed {
+  /** Another place for the data directory: a small filesystem, say. */
+  readonly data?: string
+  /** Without it the data directory has no guest kernel. */
+  readonly kernel?: false
+}
+
+export class Cowshed implements AsyncDisposable {
+  readonly layout: DataLayout
+  readonly #parent: string
+
+  constructor(parent: string, layout: DataLayout) {
+    this.#parent = parent
+    this.layout = layout
+  }
+
+  /** Runs a command to its end. */
+  async run(...args: string[]): Promise<CommandResult> {
+    return await this.runWith({}, ...args)
+  }
+
+  async runWith({ input = '' }: { readonly input?: string | Buffer }, ...args: string[]): Promise<CommandResult> {
+    const child = this.start(...args)
+    const output = { stdout: '', stderr: '' }
+    child.stdout?.on('data', (chunk: Buffer) => {
+      output.stdout += chunk.toString('latin1')
+    })
+    child.stderr?.on('data', (chunk: Buffer) => {
+      output.stderr += chunk.toString()
+    })
+    // A command that ends before it has read its input is no accident of the test.
+    child.stdin?.on('error', () => undefined)
+    child.stdin?.end(input)
+    const [code] = (await once(child, 'close')) as [number | null]
+    return { code: code ?? 255, ...output }
+  }
+
+  /** Runs a command that must succeed. @returns what it printed on stdout */
+  async ok(...args: string[]): Promise<string> {
+    const { code, stdout, stderr } = await this.run(...args)
+    expect(code, `cowshed ${args.join(' ')}\n${stdout}\n${stderr}`).toBe(0)
+    return stdout
+  }
+
+  async json<T>(...args: string[]): Promise<T> {
+    return JSON.parse(await this.ok(...args, '--json')) as T
+  }
+
+  start(...args: string[]): ChildProcess {
+    return spawn(process.execPath, [launcher, '--data', this.layout.root, ...args], {
+      stdio: ['pipe', 'pipe', 'pipe'],
+      env: { ...process.env, COWSHED_DATA: undefined, NO_COLOR: '1' },
+    })
+  }
+
+  async daemonPid(): Promise<number | undefined> {
+    const pid = Number.parseInt(await readFile(this.layout.lock, 'utf8').catch(() => ''), 10)
+    return Number.isInteger(pid) && (await commandLine(pid)).includes('serve') ? pid : undefined
+  }
+
+  /** kill -9 of the daemon; waits until it is gone. */
+  async killDaemon(): Promise<void> {
+    const pid = await this.daemonPid()
+    if (pid === undefined) return
+    process.kill(pid, 'SIGKILL')
+    await until(async () => (await this.daemonPid()) === undefined, 'the daemon is dead')
+  }
+
+  /** Pids of the VMMs of this data directory: those that have its files open. */
+  async vmms(): Promise<number[]> {
+    const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name)).map(Number)
+    const found = await Promise.all(pids.map(async (pid) => ((await isVmm(pid, this.layout.root)) ? [pid] : [])))
+    return found.flat()
+  }
+
+  /** What is half made. */
+  async staging(): Promise<string[]> {
+    return await readdir(this.layout.staging).catch(() => [])
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.killDaemon()
+    for (const pid of await this.vmms()) process.kill(pid, 'SIGKILL')
+    await until(async () => (await this.vmms()).length === 0, 'every VMM is dead')
+    await rm(this.layout.root, { recursive: true, force: true, maxRetries: 3 })
+    await rm(this.#parent, { recursive: true, force: true, maxRetries: 3 })
+  }
+}
+
+/** Waits for something to become true. Long, because guests run under emulation on busy machines. */
+export async function until(holds: () => Promise<boolean>, what: string, timeoutMs = 60_000): Promise<void> {
+  const deadline = Date.now() + timeoutMs
+  while (!(await holds())) {
+    if (Date.now() > deadline) throw new Error(`waited in vain for: ${what}`)
+    await new Promise((resolve) => setTimeout(resolve, 10))
+  }
+}
+
+async function isVmm(pid: number, root: string): Promise<boolean> {
+  if (!(await commandLine(pid)).includes('qemu-system')) return false
+  const fds = await readdir(`/proc/${pid}/fd`).catch(() => [])
+  const targets = await Promise.all(fds.map((fd) => readlink(`/proc/${pid}/fd/${fd}`).catch(() => '')))
+  return targets.some((target) => target.startsWith(`${root}/`))
+}
+
+async function commandLine(pid: number): Promise<string> {
+  return (await readFile(`/proc/${pid}/cmdline`, 'latin1').catch(() => '')).replaceAll('\0', ' ')
+}
