@@ -1,5 +1,5 @@
 import { Problem } from '../../base/index.ts'
-import { type ImageSource, openSource, type ReadAt } from './image-source.ts'
+import { type ImageSource, openSource, type ReadAt, verifyChecksum } from './image-source.ts'
 import { invalidImage } from './invalid.ts'
 import { readContent } from './read-content.ts'
 import { type DirectoryEntry, readDirectory } from './read-directory.ts'
@@ -100,6 +100,11 @@ export class ErofsReader {
   /** The whole tree. Files on whole blocks point at them, the image being blob 0; others read their bytes when asked for them. */
   tree(): DirectoryNode {
     return rebuildTree(this.#source, (file) => this.readFile(file))
+  }
+
+  /** Checks what the superblock's checksum covers: the first block. Much cheaper than `verify`. */
+  verifyFirstBlock(): void {
+    verifyChecksum(this.#source)
   }
 
   /** Checks everything that can be checked; throws for the first thing that is wrong. */

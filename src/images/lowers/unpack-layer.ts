@@ -1,0 +1,97 @@
+import { mkdir, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import {
+  type DataLayout,
+  type Digest,
+  errnoCode,
+  type OnProgress,
+  problemFromSystem,
+  shortDigest,
+} from '../../base/index.ts'
+import { installFile, openStaging, runInWorker } from '../../host/index.ts'
+import { Flights } from './flights.ts'
+import type { LayerFiles, WriteLayerFiles } from './write-layer-files.ts'
+
+export interface LayerBlob {
+  /** Of the uncompressed tar, from the image's config. */
+  readonly diffId: Digest
+  /** Where the layer is stored, compressed or not. */
+  readonly path: string
+}
+
+export interface UnpackLayer extends LayerBlob {
+  readonly layout: DataLayout
+  /** Hears of the phase `unpack` in compressed bytes. */
+  readonly onProgress?: OnProgress
+  readonly signal?: AbortSignal
+}
+
+export type UnpackOutcome = 'built' | 'present'
+
+const flights = new Flights<UnpackOutcome>()
+
+/**
+ * Makes sure that a layer's data blob and index are in the cache. They depend on the layer alone, so every image that has it shares them; a
+ * layer is decompressed once, however many ask at the same time. The work happens on a thread of its own.
+ *
+ * @throws Problem DIGEST_MISMATCH, COMPRESSION_INVALID, TAR_INVALID, LIMIT_EXCEEDED, NO_SPACE, BLOB_NOT_FOUND, CANCELLED; nothing is left
+ *   behind then
+ */
+export async function unpackLayer(options: UnpackLayer): Promise<UnpackOutcome> {
+  if (await hasLayerFiles(options.layout, options.diffId)) return 'present'
+  return await rebuildLayer(options)
+}
+
+/** The same whether the cache has it or not: for entries that turned out to be damaged. */
+export function rebuildLayer({ onProgress, signal, ...layer }: UnpackLayer): Promise<UnpackOutcome> {
+  return flights.join(layer.layout.layerIndex(layer.diffId), { onProgress, signal }, (crew) =>
+    unpack({ ...layer, ...crew }),
+  )
+}
+
+/** Whether both files are there; what is in them is looked at when they are used. The index comes last, so it alone would not do. */
+export async function hasLayerFiles(layout: DataLayout, diffId: Digest): Promise<boolean> {
+  return (await isFile(layout.layerIndex(diffId))) && (await isFile(layout.layerData(diffId)))
+}
+
+async function unpack({ layout, diffId, path, onProgress, signal }: UnpackLayer): Promise<UnpackOutcome> {
+  const item = shortDigest(diffId)
+  const total = await sizeOf(path)
+  await using staging = await openStaging(layout, `layer-${item}`)
+  const input: WriteLayerFiles = {
+    blobPath: path,
+    diffId,
+    dataPath: join(staging.path, 'data'),
+    indexPath: join(staging.path, 'index'),
+  }
+  onProgress?.({ phase: 'unpack', item, done: 0, total })
+  await runInWorker<LayerFiles>({
+    name: 'unpack-layer-worker',
+    module: new URL('./unpack-layer-worker.ts', import.meta.url),
+    input,
+    onMessage: (done) => onProgress?.({ phase: 'unpack', item, done: Number(done), total }),
+    ...(signal && { signal }),
+  })
+  await mkdir(layout.layers, { recursive: true })
+  await installFile({ from: input.dataPath, to: layout.layerData(diffId), mode: 0o444 })
+  // The index is what makes a layer visible, so it comes when the data is durable.
+  await installFile({ from: input.indexPath, to: layout.layerIndex(diffId), mode: 0o444 })
+  return 'built'
+}
+
+async function sizeOf(path: string): Promise<number> {
+  try {
+    return (await stat(path)).size
+  } catch (error) {
+    throw problemFromSystem(error, `read the layer ${path}`)
+  }
+}
+
+async function isFile(path: string): Promise<boolean> {
+  try {
+    return (await stat(path)).isFile()
+  } catch (error) {
+    if (errnoCode(error) === 'ENOENT') return false
+    throw problemFromSystem(error, `look at ${path}`)
+  }
+}

@@ -1,0 +1,129 @@
+import { closeSync, createReadStream, fstatSync, fsyncSync, openSync, readSync, writeSync } from 'node:fs'
+import {
+  type Digest,
+  DigestHasher,
+  digestAlgorithm,
+  Problem,
+  problemFromSystem,
+  shortDigest,
+} from '../../base/index.ts'
+import { blockSize, defaultTarLimits, LayerIndexEncoder, TarReader } from '../../formats/index.ts'
+import { type Compression, decompress, sniffCompression } from '../../host/index.ts'
+import { LayerDataWriter } from './layer-data-writer.ts'
+import { maxExpandedBytes } from './layer-limits.ts'
+import { LayerUnpacker } from './layer-unpacker.ts'
+
+export interface WriteLayerFiles {
+  /** The layer as it is stored: a tar, plain or compressed with gzip or zstd; which one, its bytes say. */
+  readonly blobPath: string
+  readonly diffId: Digest
+  /** Two files that do not exist yet. */
+  readonly dataPath: string
+  readonly indexPath: string
+}
+
+export interface LayerFiles {
+  readonly dataBytes: number
+  readonly indexBytes: number
+  readonly entries: number
+  /** Of the tar. */
+  readonly tarBytes: number
+}
+
+const readBytes = 256 * 1024
+const reportBytes = 4 << 20
+
+/**
+ * Turns a layer into its data blob and its index, in one pass over the compressed bytes: decompress, hash, take the tar apart, write. Both
+ * files are durable when it returns; when it throws they may be half written, and are the caller's to remove.
+ *
+ * It blocks its thread: run it in a worker.
+ *
+ * @param onRead hears now and then how many compressed bytes were taken
+ * @throws Problem DIGEST_MISMATCH when the tar is not the one that the image names; COMPRESSION_INVALID, TAR_INVALID, LIMIT_EXCEEDED,
+ *   NO_SPACE, FILE_NOT_FOUND, IO_FAILED
+ */
+export async function writeLayerFiles(
+  { blobPath, diffId, dataPath, indexPath }: WriteLayerFiles,
+  onRead: (bytes: number) => void = () => {},
+): Promise<LayerFiles> {
+  const data = new LayerDataWriter(dataPath)
+  try {
+    const indexFd = openSync(indexPath, 'wx', 0o600)
+    try {
+      const index = new LayerIndexEncoder((chunk) => writeAll(indexFd, chunk))
+      const unpacker = new LayerUnpacker(data, index)
+      const tarBytes = await readLayer({ blobPath, diffId, unpacker, onRead })
+      const dataBlocks = data.finish()
+      index.finish({ diffId, dataBlocks, warnings: unpacker.warnings })
+      fsyncSync(indexFd)
+      return { dataBytes: dataBlocks * blockSize, indexBytes: index.bytes, entries: index.entryCount, tarBytes }
+    } finally {
+      closeSync(indexFd)
+    }
+  } catch (error) {
+    throw problemFromSystem(error, `unpack the layer ${shortDigest(diffId)}`)
+  } finally {
+    data.close()
+  }
+}
+
+interface ReadLayer {
+  readonly blobPath: string
+  readonly diffId: Digest
+  readonly unpacker: LayerUnpacker
+  readonly onRead: (bytes: number) => void
+}
+
+async function readLayer({ blobPath, diffId, unpacker, onRead }: ReadLayer): Promise<number> {
+  const { size, compression } = examine(blobPath)
+  const maxBytes = maxExpandedBytes(size)
+  const tar = new TarReader(unpacker, { ...defaultTarLimits, maxExpandedBytes: maxBytes })
+  const hasher = new DigestHasher(digestAlgorithm(diffId))
+  const source = reportingReads(createReadStream(blobPath, { highWaterMark: readBytes }), onRead)
+  for await (const chunk of decompress(source, { compression, maxBytes })) {
+    hasher.update(chunk)
+    tar.write(chunk)
+  }
+  const found = hasher.digest()
+  // Before what the tar itself lacks: damage in transit explains that, and nothing else explains this.
+  if (found !== diffId) throw mismatch(diffId, found)
+  tar.end()
+  return hasher.bytes
+}
+
+/** By its first bytes: media types are wrong often enough. */
+function examine(blobPath: string): { size: number; compression: Compression } {
+  const fd = openSync(blobPath, 'r')
+  try {
+    const head = Buffer.alloc(4)
+    const bytes = readSync(fd, head, 0, head.length, 0)
+    return { size: fstatSync(fd).size, compression: sniffCompression(head.subarray(0, bytes)) }
+  } finally {
+    closeSync(fd)
+  }
+}
+
+async function* reportingReads(source: AsyncIterable<Buffer>, onRead: (bytes: number) => void): AsyncGenerator<Buffer> {
+  let read = 0
+  let reported = 0
+  for await (const chunk of source) {
+    read += chunk.length
+    yield chunk
+    if (read - reported < reportBytes) continue
+    reported = read
+    onRead(read)
+  }
+  onRead(read)
+}
+
+function mismatch(diffId: Digest, found: Digest): Problem {
+  return new Problem('DIGEST_MISMATCH', `the layer's content is ${found}, but the image's config says ${diffId}`, {
+    hint: 'the image is damaged or was put together wrongly: build or pull it again',
+    data: { expected: diffId, found },
+  })
+}
+
+function writeAll(fd: number, chunk: Buffer): void {
+  for (let written = 0; written < chunk.length; ) written += writeSync(fd, chunk, written)
+}
