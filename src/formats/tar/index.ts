@@ -7,3 +7,5 @@
  * Never: touches a file, interprets a path (`..`, symlinks and whiteouts are the flattener's).
  */
 export type { TarEntry, TarHandler } from './tar-entry.ts'
+export { defaultTarLimits, type TarLimits } from './tar-limits.ts'
+export { TarReader } from './tar-reader.ts'
