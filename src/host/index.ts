@@ -6,9 +6,12 @@
  * Never: knows what a shed or an image is.
  */
 export { type Allocation, allocation } from './allocation.ts'
+export { type Assembled, assembleFile, type FilePart } from './assemble-file.ts'
 export { bootId } from './boot-id.ts'
+export { type Cloned, type CloneStrategy, cloneFile } from './clone-file.ts'
 export { type Compression, sniffCompression } from './compression.ts'
 export { type DecompressOptions, decompress } from './decompress.ts'
+export { type Filesystem, filesystemOf } from './filesystem-of.ts'
 export { installDirectory } from './install-directory.ts'
 export { type InstallFile, installFile } from './install-file.ts'
 export { killProcess, type ProcessIdentity } from './kill-process.ts'

@@ -10,18 +10,30 @@ import { Problem } from '../base/index.ts'
 export interface LibC {
   flock(fd: number, operation: number): number
   lseek(fd: number, offset: number, whence: number): number
-  /** FICLONERANGE: `to` shares the extents of `length` bytes of `from`. */
-  cloneRange(range: { from: number; fromOffset: number; length: number; to: number; toOffset: number }): number
-  /** Both files are read and written at their own positions (lseek). */
-  copyFileRange(from: number, to: number, length: number): number
-  /** The same on a thread of libuv's pool; errno is lost on the way: repeat a failed call in the open to learn it. */
-  copyFileRangeAsync(from: number, to: number, length: number): Promise<number>
+  /** FICLONERANGE: `to` shares the extents of a range of `from`. */
+  cloneRange(range: FileRange): number
+  copyFileRange(range: FileRange): number
+  /**
+   * The same two on a thread of libuv's pool, for what may take long. errno is lost on the way back: repeat a failed call in the open
+   * to learn it.
+   */
+  cloneRangeAsync(range: FileRange): Promise<number>
+  copyFileRangeAsync(range: FileRange): Promise<number>
   /** rename(2) that fails with EEXIST when `to` is there, even as an empty directory. */
   renameNoReplace(from: string, to: string): number
   pidfdOpen(pid: number): number
   pidfdSendSignal(pidfd: number, signal: number): number
   /** For descriptors that a call above has opened: Node counts its own and warns of others. */
   close(fd: number): number
+}
+
+/** Bytes of one open file that are to go to another. */
+export interface FileRange {
+  readonly from: number
+  readonly fromOffset: number
+  readonly to: number
+  readonly toOffset: number
+  readonly length: number
 }
 
 let loaded: { koffi: typeof Koffi; libc: LibC } | undefined
@@ -62,7 +74,8 @@ function bind(koffi: typeof Koffi): LibC {
   const library = koffi.load(null)
   const flock = library.func('flock', 'int', ['int', 'int'])
   const lseek = library.func('lseek', 'int64_t', ['int', 'int64_t', 'int'])
-  const ioctl = library.func('int ioctl(int fd, unsigned long request, ...)')
+  // Not declared variadic, because koffi cannot call that on another thread; on Linux both pass integers and pointers in the same way.
+  const ioctl = library.func('ioctl', 'int', ['int', 'ulong', 'void *'])
   const copyFileRange = library.func('copy_file_range', 'int64_t', ['int', 'void *', 'int', 'void *', 'size_t', 'uint'])
   const renameat2 = library.func('renameat2', 'int', ['int', 'str', 'int', 'str', 'uint'])
   const close = library.func('close', 'int', ['int'])
@@ -70,14 +83,10 @@ function bind(koffi: typeof Koffi): LibC {
   return {
     flock: (fd, operation) => flock(fd, operation),
     lseek: (fd, offset, whence) => lseek(fd, offset, whence),
-    cloneRange: (range) => ioctl(range.to, FICLONERANGE, 'void *', fileCloneRange(range)),
-    copyFileRange: (from, to, length) => copyFileRange(from, null, to, null, length, 0),
-    copyFileRangeAsync: (from, to, length) =>
-      new Promise((resolve, reject) => {
-        copyFileRange.async(from, null, to, null, length, 0, (error: unknown, copied: number) =>
-          error ? reject(error) : resolve(copied),
-        )
-      }),
+    cloneRange: (range) => ioctl(...cloneArguments(range)),
+    copyFileRange: (range) => copyFileRange(...copyArguments(range)),
+    cloneRangeAsync: (range) => onPool(ioctl, cloneArguments(range)),
+    copyFileRangeAsync: (range) => onPool(copyFileRange, copyArguments(range)),
     renameNoReplace: (from, to) => renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE),
     pidfdOpen: (pid) => syscall(SYS_pidfd_open, 'int', pid, 'uint', 0),
     pidfdSendSignal: (pidfd, signal) =>
@@ -86,14 +95,21 @@ function bind(koffi: typeof Koffi): LibC {
   }
 }
 
+function onPool(call: ReturnType<ReturnType<typeof Koffi.load>['func']>, args: unknown[]): Promise<number> {
+  return new Promise((resolve, reject) => {
+    call.async(...args, (error: unknown, result: number) => (error ? reject(error as Error) : resolve(result)))
+  })
+}
+
+function copyArguments({ from, fromOffset, to, toOffset, length }: FileRange): unknown[] {
+  // off_t *: the call moves these on instead of the positions of the files.
+  return [from, new BigInt64Array([BigInt(fromOffset)]), to, new BigInt64Array([BigInt(toOffset)]), length, 0]
+}
+
 /** struct file_clone_range of linux/fs.h: s64 src_fd; u64 src_offset, src_length, dest_offset. */
-function fileCloneRange(range: Parameters<LibC['cloneRange']>[0]): Buffer {
-  const bytes = Buffer.alloc(32)
-  bytes.writeBigInt64LE(BigInt(range.from), 0)
-  bytes.writeBigUInt64LE(BigInt(range.fromOffset), 8)
-  bytes.writeBigUInt64LE(BigInt(range.length), 16)
-  bytes.writeBigUInt64LE(BigInt(range.toOffset), 24)
-  return bytes
+function cloneArguments({ from, fromOffset, to, toOffset, length }: FileRange): unknown[] {
+  const argument = new BigInt64Array([BigInt(from), BigInt(fromOffset), BigInt(length), BigInt(toOffset)])
+  return [to, FICLONERANGE, argument]
 }
 
 /** linux/fs.h */
