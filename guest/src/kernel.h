@@ -1,0 +1,31 @@
+/* What the kernel's own headers say and musl's do not: the uapi headers are not a dependency of this build. */
+#ifndef COWSHED_KERNEL_H
+#define COWSHED_KERNEL_H
+
+#include <stdint.h>
+#include <sys/ioctl.h>
+
+/* linux/fs.h */
+struct trim_range {
+	uint64_t start;
+	uint64_t length;
+	uint64_t minimum;
+};
+#define IOCTL_FREEZE _IOWR('X', 119, int)
+#define IOCTL_THAW _IOWR('X', 120, int)
+#define IOCTL_TRIM _IOWR('X', 121, struct trim_range)
+
+/* linux/random.h: struct rand_pool_info is two ints, entropy in bits and size in bytes, before the bytes */
+#define IOCTL_ADD_ENTROPY _IOW('R', 0x03, int[2])
+
+/* asm-generic/ioctls.h: opens the other end of a pty without going by its path */
+#define IOCTL_OPEN_PTY_PEER _IO('T', 0x41)
+
+/* ext4.h: the magic at byte 0x38 of the superblock, which starts at byte 1024 */
+#define EXT4_MAGIC_OFFSET (1024 + 0x38)
+#define EXT4_MAGIC 0xef53
+
+/* The real-time signals of glibc start here, and init systems mean glibc's; musl's SIGRTMIN is 35. */
+#define GLIBC_SIGRTMIN 34
+
+#endif

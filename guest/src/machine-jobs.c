@@ -1,0 +1,72 @@
+#include "machine-jobs.h"
+
+#include <errno.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "identity.h"
+#include "kernel.h"
+#include "machine.h"
+
+_Noreturn void machine_sync(struct job *job)
+{
+	sync();
+	job_succeed(job, NULL, 0);
+}
+
+_Noreturn void machine_freeze(struct job *job)
+{
+	if (ioctl(machine_upper(), IOCTL_FREEZE, 0) != 0)
+		job_fail(job, errno, "freeze the upper");
+	job_succeed(job, NULL, 0);
+}
+
+_Noreturn void machine_thaw(struct job *job)
+{
+	if (ioctl(machine_upper(), IOCTL_THAW, 0) != 0)
+		job_fail(job, errno, "thaw the upper");
+	job_succeed(job, NULL, 0);
+}
+
+_Noreturn void machine_trim(struct job *job)
+{
+	struct trim_range range = { .start = 0, .length = UINT64_MAX, .minimum = 0 };
+	uint8_t reply[8];
+	struct writer writer = { .bytes = reply, .size = sizeof reply };
+
+	if (ioctl(machine_upper(), IOCTL_TRIM, &range) != 0)
+		job_fail(job, errno, "trim the upper");
+	write_u64(&writer, range.length);
+	job_succeed(job, reply, writer.length);
+}
+
+_Noreturn void machine_set_clock(struct job *job)
+{
+	uint64_t nanoseconds = read_u64(&job->request);
+	struct timespec time = { .tv_sec = (time_t)(nanoseconds / 1000000000),
+				 .tv_nsec = (long)(nanoseconds % 1000000000) };
+
+	if (!read_to_end(&job->request))
+		job_fail(job, EPROTO, "set the clock");
+	if (clock_settime(CLOCK_REALTIME, &time) != 0)
+		job_fail(job, errno, "set the clock");
+	job_succeed(job, NULL, 0);
+}
+
+/* Entropy first: whatever is made anew because of the new names is then made from it. */
+_Noreturn void machine_set_identity(struct job *job)
+{
+	size_t length;
+	const char *hostname = read_string(&job->request), *machine_id = read_string(&job->request);
+	const uint8_t *entropy = read_bytes(&job->request, &length);
+
+	if (!read_to_end(&job->request))
+		job_fail(job, EPROTO, "set the identity");
+	if (length > 0 && !identity_add_entropy(entropy, length))
+		job_fail(job, errno, "add entropy");
+	if (hostname[0] && !identity_set_hostname(hostname))
+		job_fail(job, errno, "set the host name");
+	if (machine_id[0] && !identity_set_machine_id(machine_id))
+		job_fail(job, errno, "write /etc/machine-id");
+	job_succeed(job, NULL, 0);
+}

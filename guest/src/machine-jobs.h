@@ -1,0 +1,14 @@
+/* What is done to the machine as a whole, as jobs. The agent asks machine_owned() before it starts any of them. */
+#ifndef COWSHED_MACHINE_JOBS_H
+#define COWSHED_MACHINE_JOBS_H
+
+#include "job.h"
+
+_Noreturn void machine_sync(struct job *job);
+_Noreturn void machine_freeze(struct job *job);
+_Noreturn void machine_thaw(struct job *job);
+_Noreturn void machine_trim(struct job *job);
+_Noreturn void machine_set_clock(struct job *job);
+_Noreturn void machine_set_identity(struct job *job);
+
+#endif
