@@ -29,8 +29,7 @@ export function collectInodes(root: DirectoryNode): CollectedTree {
   const first = addInode(collector, root, undefined, '')
   const pending: [DirectoryNode, PlannedInode][] = [[root, first]]
   for (let next = pending.pop(); next !== undefined; next = pending.pop()) {
-    const found = collectDirectory(collector, ...next)
-    pending.push(...found.reverse())
+    for (const found of collectDirectory(collector, ...next).reverse()) pending.push(found)
   }
   return collector
 }

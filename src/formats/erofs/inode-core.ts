@@ -78,38 +78,23 @@ export function decodeInodeCore(
   epoch: { readonly epochSeconds: number; readonly epochNanoseconds: number },
 ): InodeCore | undefined {
   const format = bytes.readUInt16LE(0)
-  if (format >> 4 !== 0) return undefined
-  const common = {
+  const extended = isExtended(bytes)
+  const size = extended ? readUInt64(bytes, 8) : bytes.readUInt32LE(8)
+  const mtimeSeconds = extended ? readInt64(bytes, 32) : epoch.epochSeconds
+  if (format >> 4 !== 0 || size === undefined || mtimeSeconds === undefined) return undefined
+  return {
+    extended,
     layout: (format >> 1) & 7,
     xattrCount: bytes.readUInt16LE(2),
     mode: bytes.readUInt16LE(4),
+    links: extended ? bytes.readUInt32LE(44) : bytes.readUInt16LE(6),
+    size,
     union: bytes.readUInt32LE(16),
     ino: bytes.readUInt32LE(20),
-  }
-  if ((format & 1) === 0) {
-    return {
-      ...common,
-      extended: false,
-      links: bytes.readUInt16LE(6),
-      size: bytes.readUInt32LE(8),
-      uid: bytes.readUInt16LE(24),
-      gid: bytes.readUInt16LE(26),
-      mtimeSeconds: epoch.epochSeconds,
-      mtimeNanoseconds: epoch.epochNanoseconds,
-    }
-  }
-  const size = readUInt64(bytes, 8)
-  const mtimeSeconds = readInt64(bytes, 32)
-  if (size === undefined || mtimeSeconds === undefined) return undefined
-  return {
-    ...common,
-    extended: true,
-    size,
+    uid: extended ? bytes.readUInt32LE(24) : bytes.readUInt16LE(24),
+    gid: extended ? bytes.readUInt32LE(28) : bytes.readUInt16LE(26),
     mtimeSeconds,
-    mtimeNanoseconds: bytes.readUInt32LE(40),
-    links: bytes.readUInt32LE(44),
-    uid: bytes.readUInt32LE(24),
-    gid: bytes.readUInt32LE(28),
+    mtimeNanoseconds: extended ? bytes.readUInt32LE(40) : epoch.epochNanoseconds,
   }
 }
 

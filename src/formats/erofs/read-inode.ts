@@ -58,9 +58,8 @@ export function readInode(source: ImageSource, nid: number): Inode {
   if (!layouts.includes(core.layout)) throw invalidImage(`${name} is compressed, which is not supported`)
   if (core.links === 0) throw invalidImage(`${name} has no links`)
   if (core.mtimeNanoseconds > 999_999_999) throw invalidImage(`${name} has ${core.mtimeNanoseconds} nanoseconds`)
-  const device = kind === 'char' || kind === 'block' ? decodeDevice(core.union) : { major: 0, minor: 0 }
+  const device = decodeDevice(kind === 'char' || kind === 'block' ? core.union : 0)
   return {
-    ...device,
     nid,
     kind,
     mode: core.mode & 0o7777,
@@ -71,6 +70,8 @@ export function readInode(source: ImageSource, nid: number): Inode {
     mtimeSeconds: core.mtimeSeconds,
     mtimeNanoseconds: core.mtimeNanoseconds,
     ino: core.ino,
+    major: device.major,
+    minor: device.minor,
     layout: core.layout,
     union: core.union,
     xattrOffset: offset + coreBytes,

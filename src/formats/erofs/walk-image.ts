@@ -48,7 +48,7 @@ export function* walkImage(source: ImageSource): Generator<WalkedName> {
       if (walked.inode.kind === 'directory') subdirectories.push(walked)
       yield walked
     }
-    pending.push(...subdirectories.reverse())
+    for (const subdirectory of subdirectories.reverse()) pending.push(subdirectory)
   }
 }
 
