@@ -51,9 +51,9 @@ function member(entry: CpioEntry & { readonly path: Buffer; readonly ino: number
   const fields = [
     entry.ino,
     entry.mode,
-    typeOf(entry) === types.directory ? 2 : 1, // links
     entry.uid ?? 0,
     entry.gid ?? 0,
+    typeOf(entry) === types.directory ? 2 : 1, // links
     0, // mtime
     data.length,
     0, // major and minor of the device that the entry was on
