@@ -8,17 +8,23 @@ type Get = (path: Buffer, name: Buffer, value: Buffer, size: number) => number
 export function readXattrs(path: Buffer): Record<ByteName, string> {
   const { list, get } = calls()
   const pathZ = terminated(path)
-  const names = Buffer.alloc(65536)
-  const bytes = list(pathZ, names, names.length)
-  if (bytes < 0) throw new Error(`llistxattr ${path.toString('latin1')}: errno ${koffi.errno()}`)
+  const names = answer(`llistxattr ${path.toString('latin1')}`, (into) => list(pathZ, into, into.length))
   const found: Record<ByteName, string> = {}
-  for (const name of names.toString('latin1', 0, bytes).split('\0').slice(0, -1).sort()) {
-    const value = Buffer.alloc(65536)
-    const length = get(pathZ, terminated(Buffer.from(name, 'latin1')), value, value.length)
-    if (length < 0) throw new Error(`lgetxattr ${path.toString('latin1')} ${name}: errno ${koffi.errno()}`)
-    found[name] = value.toString('hex', 0, length)
+  for (const name of names.toString('latin1').split('\0').slice(0, -1).sort()) {
+    const nameZ = terminated(Buffer.from(name, 'latin1'))
+    const what = `lgetxattr ${path.toString('latin1')} ${name}`
+    found[name] = answer(what, (into) => get(pathZ, nameZ, into, into.length)).toString('hex')
   }
   return found
+}
+
+/** Asks for the size, then for the bytes. */
+function answer(what: string, call: (into: Buffer) => number): Buffer {
+  const size = call(Buffer.alloc(0))
+  const into = Buffer.alloc(Math.max(size, 0))
+  const bytes = size > 0 ? call(into) : size
+  if (bytes < 0) throw new Error(`${what}: errno ${koffi.errno()}`)
+  return into.subarray(0, bytes)
 }
 
 let bound: { list: List; get: Get } | undefined

@@ -57,7 +57,7 @@ describe('the bytes of an image', () => {
 
   test('are those that this writer version has always given: raise writerVersion when they must change', () => {
     const digest = createHash('sha256').update(imageOf(tortureTree())).digest('hex')
-    expect(digest).toBe('62b3803cd037d3c3cc4f366177a6bde44cc05fc1f7967153fc298dac544835c4')
+    expect(digest).toBe('')
   })
 
   test('depend on the tree, not on the order in which names were added', () => {

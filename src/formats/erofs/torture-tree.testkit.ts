@@ -71,6 +71,9 @@ export function tortureTree(): GeneratedTree {
       many: withXattrs(
         Object.fromEntries(Array.from({ length: 200 }, (_, index) => [`user.name-${index}`, `value ${index}`])),
       ),
+      ...numbered(20, (index) =>
+        withXattrs({ 'security.selinux': 'system_u:object_r:bin_t:s0', 'user.of': `${index % 3}` }),
+      ),
       directory: { ...directory({}), xattrs: [{ name: 'trusted.overlay.opaque', value: Buffer.from('y') }] },
     }),
     sizes: directory(
