@@ -40,6 +40,8 @@ export function dataLayout(root: string) {
     lower: (profile: LowerProfile, manifest: Digest) => `${cache}/${profile}/${digestHex(manifest)}.erofs`,
 
     kernels: `${root}/kernels`,
+    /** The id of the kernel that sheds boot: the one that was installed last. */
+    currentKernel: `${root}/kernels/current`,
     kernel: (id: string) => {
       const dir = `${root}/kernels/${id}`
       return {

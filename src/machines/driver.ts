@@ -73,6 +73,8 @@ export interface Machine {
   /** Forwards a host port on 127.0.0.1 to the guest; hostPort 0 chooses a free one. @throws Problem PORT_IN_USE, INVALID_REQUEST without a network */
   addForward(forward: Forward): Promise<Forward>
   removeForward(hostPort: number): Promise<void>
+  /** The forwards that there are, whoever added them. */
+  forwards(): Promise<Forward[]>
   /** Lets go of the VMM without stopping it: the daemon is going away. */
   release(): void
 }

@@ -1,1 +1,22 @@
-export {}
+/**
+ * machines: one VM.
+ *
+ * Belongs here: the driver interface and its drivers, the guest's kernel and initrd, whether this host can accelerate.
+ * Promises: a machine that failed to start has left nothing; a VMM outlives this process and is found again; a death is proved by a kernel lock.
+ * Never: knows what a shed or an image is, makes a disk, decides when a VM starts or ends.
+ */
+export type {
+  Driver,
+  DriveSpec,
+  Forward,
+  Machine,
+  MachineExit,
+  MachineRecord,
+  MachineSpec,
+} from './driver.ts'
+export { currentKernel } from './kernel/current-kernel.ts'
+export { downloadDebianKernel, type KernelSource } from './kernel/debian-kernel.ts'
+export { type InstalledKernel, type InstallKernel, installKernel } from './kernel/install-kernel.ts'
+export type { KernelFiles } from './kernel-files.ts'
+export { type Acceleration, probeAcceleration } from './probe-acceleration.ts'
+export { createQemuDriver } from './qemu/create-qemu-driver.ts'

@@ -1,0 +1,81 @@
+import { mkdir, readdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { isProblem, type OnProgress, Problem } from '../../base/index.ts'
+import { runTool } from '../../host/index.ts'
+
+/** A kernel and its modules as files, whoever brought them. */
+export interface KernelSource {
+  readonly vmlinuz: string
+  /** `/lib/modules/<release>` of that kernel. */
+  readonly modules: string
+}
+
+/** Debian's kernels for VMs: small, and with virtio, erofs and overlayfs. */
+const metaPackages: Partial<Record<NodeJS.Architecture, string>> = {
+  x64: 'linux-image-cloud-amd64',
+  arm64: 'linux-image-cloud-arm64',
+}
+
+const ownKernel = 'or bring one: cowshed setup --kernel /boot/vmlinuz-… --modules /lib/modules/…'
+
+/**
+ * Downloads Debian's newest cloud kernel that apt knows and unpacks it below a directory, with apt's own check of its signature chain.
+ * Nothing is installed on this host, and no root is needed.
+ *
+ * @param to an empty directory
+ * @throws Problem KERNEL_NOT_FOUND when apt does not know the package or cannot get it; TOOL_NOT_FOUND; NO_SPACE
+ */
+export async function downloadDebianKernel(to: string, onProgress?: OnProgress): Promise<KernelSource> {
+  const { name, version } = await imagePackage()
+  onProgress?.({ phase: 'kernel', item: `${name} ${version}`, done: 0 })
+  await download(`${name}=${version}`, to)
+  const archive = (await readdir(to)).find((file) => file.endsWith('.deb'))
+  if (archive === undefined) throw notFound(`apt-get download ${name} gave no package`, `try it again, ${ownKernel}`)
+  const root = join(to, 'root')
+  await mkdir(root)
+  await runTool('dpkg-deb', ['--extract', join(to, archive), root], { timeoutMs: 300_000 })
+  return await findKernel(root)
+}
+
+/** The package with the files: the one that the meta package depends on, in exactly that version. */
+async function imagePackage(): Promise<{ name: string; version: string }> {
+  const meta = metaPackages[process.arch]
+  if (meta === undefined) throw notFound(`Debian has no cloud kernel for ${process.arch}`, ownKernel)
+  const shown = await runTool('apt-cache', ['show', '--no-all-versions', meta], { okCodes: [0, 100] })
+  const found = /^Depends:.*?(linux-image-[^ ,]+) \(= ([^)]+)\)/m.exec(shown.stdout.toString('latin1'))
+  if (found?.[1] === undefined || found[2] === undefined) {
+    throw notFound(`apt knows no package ${meta}`, `run: apt-get update; ${ownKernel}`)
+  }
+  return { name: found[1], version: found[2] }
+}
+
+async function download(wanted: string, to: string): Promise<void> {
+  // Without this root's apt drops to a user who may not write into our directory, and warns.
+  const asUs = ['-o', 'APT::Sandbox::User=']
+  try {
+    await runTool('apt-get', [...asUs, 'download', wanted], { cwd: to, timeoutMs: 600_000 })
+  } catch (error) {
+    if (!isProblem(error, 'TOOL_FAILED')) throw error
+    throw notFound(
+      `cannot download ${wanted}: ${error.message}`,
+      `check the network, run: apt-get update; ${ownKernel}`,
+      error,
+    )
+  }
+}
+
+async function findKernel(root: string): Promise<KernelSource> {
+  const image = (await readdir(join(root, 'boot')).catch(() => [])).find((file) => file.startsWith('vmlinu'))
+  if (image === undefined) throw notFound('the package has no /boot/vmlinuz', ownKernel)
+  const release = image.replace(/^vmlinu[xz]-/, '')
+  // Debian 13 has merged /lib into /usr/lib inside its packages too.
+  for (const lib of ['usr/lib/modules', 'lib/modules']) {
+    const modules = join(root, lib, release)
+    if ((await readdir(modules).catch(() => [])).length > 0) return { vmlinuz: join(root, 'boot', image), modules }
+  }
+  throw notFound(`the package has no modules for ${release}`, ownKernel)
+}
+
+function notFound(message: string, hint: string, cause?: unknown): Problem {
+  return new Problem('KERNEL_NOT_FOUND', message, { hint, cause })
+}

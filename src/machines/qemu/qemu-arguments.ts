@@ -1,0 +1,108 @@
+import { Problem } from '../../base/index.ts'
+import type { DriveSpec, MachineSpec } from '../driver.ts'
+import type { HostArchitecture } from './host-architecture.ts'
+
+export interface QemuSockets {
+  readonly qmp: string
+  readonly agent: string
+}
+
+export interface QemuArguments {
+  readonly spec: MachineSpec
+  readonly architecture: HostArchitecture
+  readonly sockets: QemuSockets
+  /** For a guest under software emulation on x86; see tscFrequency. */
+  readonly tscKhz: number | undefined
+}
+
+/** The monitor's name of the network, for forwards. */
+export const netdevId = 'net0'
+
+/**
+ * QEMU's command line for a machine.
+ *
+ * @throws Problem INVALID_REQUEST when a kernel argument would become two
+ * @see qemu-system-x86_64(1); QEMU, docs/system/i386/microvm.rst
+ */
+export function qemuArguments(given: QemuArguments): string[] {
+  const { spec, architecture } = given
+  return [
+    ...['-name', `guest=${quote(spec.name)}`],
+    ...['-nodefaults', '-no-user-config', '-display', 'none', '-no-reboot'],
+    // QEMU needs none of this: whoever breaks out of the guest finds no way to start programs or to gain rights.
+    ...['-sandbox', 'on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny'],
+    ...['-machine', architecture.machine],
+    ...acceleration(spec.acceleration),
+    ...['-smp', `${spec.cpus}`, '-m', `size=${Math.floor(spec.memoryBytes / 1024)}k`],
+    ...['-kernel', spec.kernel.vmlinuz, '-initrd', spec.kernel.initrd, '-append', kernelCommandLine(given)],
+    ...spec.drives.flatMap(drive),
+    ...['-object', 'rng-builtin,id=rng0', '-device', 'virtio-rng-device,rng=rng0'],
+    ...agentPort(given.sockets.agent),
+    ...network(spec.network),
+    ...architecture.devices.flatMap((device) => ['-device', device]),
+    // append=on is O_APPEND: the log can be truncated in place while QEMU writes to it.
+    ...['-chardev', `file,id=console,path=${quote(spec.consolePath)},append=on`, '-serial', 'chardev:console'],
+    ...['-qmp', `unix:${quote(given.sockets.qmp)},server=on,wait=off`],
+  ]
+}
+
+function acceleration(kind: MachineSpec['acceleration']): string[] {
+  if (kind === 'kvm') return ['-accel', 'kvm', '-cpu', 'host']
+  // `max` boots as fast as the default model, and programs built for x86-64-v2 or v3 run on it. The translation cache is 1 GiB by
+  // default, for each VM.
+  return ['-accel', 'tcg,thread=multi,tb-size=256', '-cpu', 'max']
+}
+
+function kernelCommandLine({ spec, architecture, tscKhz }: QemuArguments): string {
+  const words = [
+    `console=${architecture.console}`,
+    ...architecture.kernelArguments,
+    // A panic restarts at once, which -no-reboot makes an exit.
+    'panic=-1',
+    'quiet',
+    // The self-tests of the kernel's ciphers take a sixth of the boot under emulation, and test the same code each time.
+    'cryptomgr.notests',
+    ...(tscKhz === undefined ? [] : [`tsc_early_khz=${tscKhz}`]),
+    `cowshed.key=${spec.agentKey}`,
+    ...spec.kernelArguments,
+  ]
+  for (const word of words) {
+    if (!/^[!-~]+$/.test(word)) {
+      throw new Problem('INVALID_REQUEST', `not one word of a kernel's command line: ${JSON.stringify(word)}`)
+    }
+  }
+  return words.join(' ')
+}
+
+/** QEMU locks the images itself, so that no two machines ever write one upper. A write that the host refuses is an error to the guest: it never stops. */
+function drive({ id, path, readOnly }: DriveSpec): string[] {
+  const discard = readOnly ? 'ignore' : 'unmap'
+  const node = {
+    driver: 'raw',
+    'node-name': `disk-${id}`,
+    'read-only': readOnly,
+    discard,
+    file: { driver: 'file', filename: path, locking: 'on', discard },
+  }
+  const device = `virtio-blk-device,drive=disk-${id},serial=${id},werror=report,rerror=report`
+  return ['-blockdev', JSON.stringify(node), '-device', device]
+}
+
+/** Port 0 is kept for a console by the virtio specification, so the agent's is 1, and two are enough. */
+function agentPort(socket: string): string[] {
+  return [
+    ...['-chardev', `socket,id=agent,path=${quote(socket)},server=on,wait=off`],
+    ...['-device', 'virtio-serial-device,max_ports=2'],
+    ...['-device', 'virtserialport,chardev=agent,nr=1,name=cowshed.agent'],
+  ]
+}
+
+function network(kind: MachineSpec['network']): string[] {
+  if (kind === 'none') return []
+  return ['-netdev', `user,id=${netdevId},ipv6=off`, '-device', `virtio-net-device,netdev=${netdevId}`]
+}
+
+/** A value among QEMU's comma-separated options. */
+function quote(value: string): string {
+  return value.replaceAll(',', ',,')
+}
