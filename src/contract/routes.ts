@@ -256,7 +256,8 @@ export const routes = {
     summary: 'What happened, from after a sequence number on',
     query: z.strictObject({
       after: z.coerce.number().int().min(0).optional(),
-      limit: z.coerce.number().int().min(1).max(10_000).default(1000),
+      /** Of those, the newest so many. */
+      limit: z.coerce.number().int().min(0).max(10_000).default(1000),
     }),
     reply: EventsReply,
     codes: [],

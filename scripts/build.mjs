@@ -1,0 +1,73 @@
+/**
+ * Builds dist/: the CLI in chunks that are loaded when they are needed, the daemon, and one file for each worker.
+ *
+ *   node scripts/build.mjs [OUTDIR]
+ */
+import { readdirSync, readFileSync, rmSync } from 'node:fs'
+import { basename, join } from 'node:path'
+import { build } from 'esbuild'
+
+const root = join(import.meta.dirname, '..')
+const outdir = process.argv[2] ?? join(root, 'dist')
+const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
+
+const common = {
+  bundle: true,
+  format: 'esm',
+  platform: 'node',
+  target: 'node20.19',
+  outdir,
+  sourcemap: true,
+  define: { COWSHED_VERSION: JSON.stringify(version) },
+  logLevel: 'warning',
+}
+
+/** CommonJS packages ask for Node's own modules with require, which an ES module does not have. */
+const requireBanner = "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);"
+
+/**
+ * The schemas of contract/ do nothing by being made, which esbuild cannot see: without this the CLI, which needs only types and a few
+ * constants from there, would load zod.
+ */
+const contractIsPure = {
+  name: 'contract-is-pure',
+  setup({ onResolve }) {
+    onResolve({ filter: /^\.{1,2}\// }, ({ path, resolveDir }) => {
+      const resolved = join(resolveDir, path)
+      return resolved.startsWith(join(root, 'src/contract/')) ? { path: resolved, sideEffects: false } : undefined
+    })
+  },
+}
+
+rmSync(outdir, { recursive: true, force: true })
+await Promise.all([buildCli(), buildDaemon()])
+
+function buildCli() {
+  return build({
+    ...common,
+    entryPoints: { cli: join(root, 'src/cli/index.ts') },
+    splitting: true,
+    minify: true,
+    chunkNames: 'cli/[name]-[hash]',
+    plugins: [contractIsPure],
+    banner: { js: requireBanner },
+  })
+}
+
+function buildDaemon() {
+  const workers = sourceFiles('src').filter((path) => path.endsWith('-worker.ts'))
+  return build({
+    ...common,
+    entryPoints: {
+      daemon: join(root, 'src/daemon/index.ts'),
+      ...Object.fromEntries(workers.map((path) => [basename(path, '.ts'), path])),
+    },
+    // Native modules are loaded from node_modules as they are.
+    external: ['koffi', '@photostructure/sqlite'],
+    banner: { js: requireBanner },
+  })
+}
+
+function sourceFiles(folder) {
+  return readdirSync(join(root, folder), { recursive: true }).map((path) => join(root, folder, path))
+}

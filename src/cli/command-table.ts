@@ -1,0 +1,125 @@
+import type { Command } from 'commander'
+import type { Cli } from './cli.ts'
+
+/** Declares the arguments and options of a command, and its action through `run`. */
+export type DefineCommand = (command: Command, run: RunAction) => void
+
+/**
+ * Makes an action of commander from what a command does: it gets a Cli, then the arguments, then the options, and returns the exit code
+ * (anything else means 0).
+ */
+export type RunAction = <A extends unknown[]>(
+  body: (cli: Cli, ...args: A) => Promise<unknown>,
+) => (...args: A) => Promise<void>
+
+export interface CommandEntry {
+  /** One word, or a group and a word: `image load`. */
+  readonly name: string
+  readonly summary: string
+  /** Loads the command when it is the one to run; all of them would cost a good part of the time in which the CLI must answer. */
+  readonly load: () => Promise<DefineCommand>
+  /** Not shown in help. */
+  readonly hidden?: true
+}
+
+/** Every command, in the order of `cowshed --help`. */
+export const commandTable: readonly CommandEntry[] = [
+  { name: 'setup', summary: 'get a guest kernel ready', load: async () => (await import('./commands/setup.ts')).setup },
+  {
+    name: 'doctor',
+    summary: 'check whether this host has what sheds need',
+    load: async () => (await import('./commands/doctor.ts')).doctor,
+  },
+  {
+    name: 'create',
+    summary: 'make a shed from an image',
+    load: async () => (await import('./commands/create.ts')).create,
+  },
+  { name: 'start', summary: 'start sheds', load: async () => (await import('./commands/start.ts')).start },
+  { name: 'stop', summary: 'shut sheds down', load: async () => (await import('./commands/stop.ts')).stop },
+  {
+    name: 'reset',
+    summary: 'put sheds back to their images: what was written to their disks goes',
+    load: async () => (await import('./commands/reset.ts')).reset,
+  },
+  {
+    name: 'delete',
+    summary: 'delete sheds and their disks',
+    load: async () => (await import('./commands/delete.ts')).deleteSheds,
+  },
+  { name: 'exec', summary: 'run a program in a shed', load: async () => (await import('./commands/exec.ts')).exec },
+  { name: 'shell', summary: 'a login shell in a shed', load: async () => (await import('./commands/shell.ts')).shell },
+  {
+    name: 'cp',
+    summary: 'copy files and directories into or out of a shed',
+    load: async () => (await import('./commands/cp.ts')).cp,
+  },
+  { name: 'logs', summary: 'the console of a shed', load: async () => (await import('./commands/logs.ts')).logs },
+  { name: 'ls', summary: 'list sheds', load: async () => (await import('./commands/ls.ts')).ls },
+  {
+    name: 'inspect',
+    summary: 'everything about a shed',
+    load: async () => (await import('./commands/inspect.ts')).inspect,
+  },
+  {
+    name: 'forward',
+    summary: 'make a port of a shed reachable on 127.0.0.1',
+    load: async () => (await import('./commands/forward.ts')).forward,
+  },
+  { name: 'events', summary: 'what happened', load: async () => (await import('./commands/events.ts')).events },
+  {
+    name: 'image load',
+    summary: 'take in an OCI archive, a docker archive or an OCI layout directory',
+    load: async () => (await import('./commands/image-load.ts')).imageLoad,
+  },
+  {
+    name: 'image save',
+    summary: 'write images as an OCI archive',
+    load: async () => (await import('./commands/image-save.ts')).imageSave,
+  },
+  { name: 'image ls', summary: 'list images', load: async () => (await import('./commands/image-ls.ts')).imageLs },
+  {
+    name: 'image inspect',
+    summary: 'everything about an image',
+    load: async () => (await import('./commands/image-inspect.ts')).imageInspect,
+  },
+  {
+    name: 'image tag',
+    summary: 'give an image one more name',
+    load: async () => (await import('./commands/image-tag.ts')).imageTag,
+  },
+  { name: 'image rm', summary: 'remove images', load: async () => (await import('./commands/image-rm.ts')).imageRm },
+  {
+    name: 'system df',
+    summary: 'what holds which bytes',
+    load: async () => (await import('./commands/system-df.ts')).systemDf,
+  },
+  {
+    name: 'system prune',
+    summary: 'show what can be removed, ask, and remove it',
+    load: async () => (await import('./commands/system-prune.ts')).systemPrune,
+  },
+  { name: 'serve', summary: 'run the daemon', load: async () => (await import('./commands/serve.ts')).serve },
+  {
+    name: 'completion',
+    summary: 'print the completion script for a shell',
+    load: async () => (await import('./commands/completion.ts')).completion,
+  },
+  {
+    name: 'version',
+    summary: 'the version of cowshed',
+    load: async () => (await import('./commands/version.ts')).versions,
+  },
+  {
+    name: '__complete',
+    summary: 'what can come next on a command line',
+    load: async () => (await import('./commands/complete.ts')).complete,
+    hidden: true,
+  },
+]
+
+/** What the groups of commands are about. */
+export const groups: Readonly<Record<string, string>> = {
+  image: 'images that sheds are made from',
+  system: 'disk usage and cleaning up',
+}

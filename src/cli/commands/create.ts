@@ -1,0 +1,61 @@
+import { Option } from 'commander'
+import { parseName, parseSize } from '../../base/index.ts'
+import type { CreateShedReply } from '../../contract/index.ts'
+import type { DefineCommand } from '../command-table.ts'
+import { collectPairs } from '../options/collect-pairs.ts'
+import { wholeNumber } from '../options/whole-number.ts'
+
+interface Options {
+  readonly image: string
+  readonly cpus?: number
+  readonly memory?: number
+  readonly upperSize?: number
+  readonly net?: 'user' | 'none'
+  readonly env?: Record<string, string>
+  readonly label?: Record<string, string>
+  readonly start: boolean
+}
+
+export const create: DefineCommand = (command, run) => {
+  command
+    .argument('<name>', 'its name: 1 to 63 of a-z, 0-9 and -', (text) => parseName(text, 'shed name'))
+    .requiredOption('--image <ref>', 'the image that it is made from')
+    .option('--cpus <n>', 'virtual CPUs (1)', wholeNumber('--cpus', { min: 1, max: 64 }))
+    .option('--memory <size>', 'memory (512MiB)', parseSize)
+    .option(
+      '--upper-size <size>',
+      'how much it can write to its disk; what is not written takes no space (5GiB)',
+      parseSize,
+    )
+    .addOption(new Option('--net <mode>', 'outbound network, or none (user)').choices(['user', 'none']))
+    .option('--env <K=V>', 'environment of what runs in it; may be repeated', collectPairs('--env'))
+    .option('--label <K=V>', 'a label; may be repeated', collectPairs('--label'))
+    .option('--no-start', 'do not start it')
+    .action(
+      run(async (cli, name: string, options: Options) => {
+        const reply = await cli.withProgress((onProgress) =>
+          cli.api.call('createShed', { body: requestOf(name, options), onProgress }),
+        )
+        if (cli.json) cli.printJson(reply)
+        else cli.print(`${outcome(reply)}\n`)
+      }),
+    )
+}
+
+function requestOf(name: string, { image, cpus, memory, upperSize, net, env, label, start }: Options) {
+  return {
+    name,
+    image,
+    start,
+    ...(cpus === undefined ? {} : { cpus }),
+    ...(memory === undefined ? {} : { memory_bytes: memory }),
+    ...(upperSize === undefined ? {} : { upper_bytes: upperSize }),
+    ...(net === undefined ? {} : { network: net }),
+    ...(env === undefined ? {} : { env }),
+    ...(label === undefined ? {} : { labels: label }),
+  }
+}
+
+function outcome({ shed: { name, status }, outcome }: CreateShedReply): string {
+  return outcome === 'unchanged' ? `${name} unchanged (${status})` : `${name} created (${status})`
+}

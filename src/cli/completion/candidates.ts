@@ -1,0 +1,102 @@
+import { Command, type Option } from 'commander'
+import type { Cli } from '../cli.ts'
+import { type CommandEntry, commandTable } from '../command-table.ts'
+import { addCommonOptions } from '../common-options.ts'
+
+/** What the shell completes with the names of files. */
+const files = ':files'
+
+/**
+ * What can come next on a command line: commands, options, and live names of sheds and images.
+ *
+ * @param words what follows the program's name, the last one unfinished (perhaps empty)
+ */
+export async function candidates(cli: Cli, words: readonly string[]): Promise<string[]> {
+  const typed = words.at(-1) ?? ''
+  const before = words.slice(0, -1)
+  const all = await everything(cli, before, typed)
+  return all.filter((candidate) => candidate === files || candidate.startsWith(typed))
+}
+
+async function everything(cli: Cli, before: readonly string[], typed: string): Promise<string[]> {
+  const entry = commandTable.find(({ name }) => name === before[0] || name === before.slice(0, 2).join(' '))
+  if (entry === undefined) return nextWords(before)
+  const command = await declared(entry)
+  const rest = before.slice(entry.name.split(' ').length)
+  const option = optionOf(command, rest.at(-1) ?? '')
+  if (option?.required === true) return valuesOf(cli, option)
+  if (typed.startsWith('-') && !rest.includes('--')) return command.options.flatMap(({ long }) => (long ? [long] : []))
+  return argumentsOf(cli, command, positionOf(command, rest), typed)
+}
+
+/** The commands, or those of the group that has been typed. */
+function nextWords(before: readonly string[]): string[] {
+  const visible = commandTable.filter(({ hidden }) => hidden !== true).map(({ name }) => name.split(' '))
+  const matching = visible.filter((name) => before.every((word, at) => name[at] === word))
+  return [...new Set(matching.flatMap((name) => name[before.length] ?? []))]
+}
+
+async function declared(entry: CommandEntry): Promise<Command> {
+  const command = addCommonOptions(new Command())
+  const define = await entry.load()
+  define(command, () => async () => {})
+  return command
+}
+
+function optionOf(command: Command, word: string): Option | undefined {
+  return command.options.find(({ long, short }) => word !== '' && (word === long || word === short))
+}
+
+/** How many arguments have been given: words that are neither options nor values of options. */
+function positionOf(command: Command, words: readonly string[]): number {
+  let position = 0
+  let valueFollows = false
+  for (const word of words) {
+    if (!valueFollows && !word.startsWith('-')) position++
+    valueFollows = !valueFollows && optionOf(command, word)?.required === true
+  }
+  return position
+}
+
+async function valuesOf(cli: Cli, { long, argChoices }: Option): Promise<string[]> {
+  if (argChoices !== undefined) return argChoices
+  if (long === '--image') return imageNames(cli)
+  return ['--data', '--kernel', '--modules', '--output'].includes(long ?? '') ? [files] : []
+}
+
+async function argumentsOf(cli: Cli, command: Command, position: number, typed: string): Promise<string[]> {
+  const declaredArguments = command.registeredArguments
+  const argument = declaredArguments[position] ?? declaredArguments.findLast(({ variadic }) => variadic)
+  switch (argument?.name()) {
+    case 'shed':
+    case 'sheds':
+      return shedNames(cli)
+    case 'image':
+    case 'images':
+      return imageNames(cli)
+    case 'path':
+      return [files]
+    case 'src':
+    case 'dst':
+      return typed.includes('/') ? [files] : [...(await shedNames(cli)).map((name) => `${name}:`), files]
+    default:
+      return argument?.argChoices ?? []
+  }
+}
+
+async function shedNames(cli: Cli): Promise<string[]> {
+  return ifRunning(cli, async () => (await cli.api.call('listSheds', {})).sheds.map(({ name }) => name))
+}
+
+async function imageNames(cli: Cli): Promise<string[]> {
+  return ifRunning(cli, async () => (await cli.api.call('listImages', {})).images.flatMap(({ tags }) => tags))
+}
+
+/** Completing starts no daemon and says nothing of what goes wrong. */
+async function ifRunning(cli: Cli, names: () => Promise<string[]>): Promise<string[]> {
+  try {
+    return (await cli.socketPath({ start: false })) === undefined ? [] : await names()
+  } catch {
+    return []
+  }
+}

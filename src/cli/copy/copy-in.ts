@@ -1,0 +1,112 @@
+import { createReadStream, type Stats } from 'node:fs'
+import { lstat, readdir, readlink } from 'node:fs/promises'
+import { basename, posix, resolve } from 'node:path'
+import { isProblem, problemFromSystem } from '../../base/index.ts'
+import type { GuestFile, ProgressEvent } from '../../contract/index.ts'
+import type { Cli } from '../cli.ts'
+import { countedBytes, type Skipped } from './skipped.ts'
+
+export interface CopyIn {
+  readonly cli: Cli
+  readonly shed: string
+  /** On this machine. */
+  readonly from: string
+  /** In the shed; a directory that is there gets the copy inside. */
+  readonly to: string
+  readonly onProgress: (progress: ProgressEvent) => void
+}
+
+interface Job {
+  readonly cli: Cli
+  readonly shed: string
+  readonly counted: ReturnType<typeof countedBytes>
+  readonly skipped: Skipped[]
+}
+
+/**
+ * Copies a file, a symbolic link or a directory with all that is in it into a shed: content, permission bits, and the times of files.
+ * There they belong to root.
+ *
+ * @returns what was not copied
+ */
+export async function copyIn({ cli, shed, from, to, onProgress }: CopyIn): Promise<Skipped[]> {
+  const job: Job = { cli, shed, counted: countedBytes(onProgress), skipped: [] }
+  const source = resolve(cli.cwd, from)
+  await copyEntry(job, source, await targetOf(job, from, to))
+  return job.skipped
+}
+
+async function targetOf(job: Job, from: string, to: string): Promise<string> {
+  const existing = await statFollowing(job, to)
+  const name = basename(resolve(job.cli.cwd, from))
+  const inside = existing?.type === 'directory' && !/(^|\/)\.$/.test(from) && name !== ''
+  return inside ? posix.join(to, name) : to
+}
+
+async function copyEntry(job: Job, source: string, target: string): Promise<void> {
+  const params = { name: job.shed }
+  const found = await local(`read ${source}`, () => lstat(source))
+  const mode = found.mode & 0o7777
+  if (found.isFile()) return copyFile(job, { source, target, found })
+  if (found.isSymbolicLink()) {
+    const link = await local(`read ${source}`, () => readlink(source))
+    await job.cli.api.call('makeGuestFile', { params, body: { type: 'symlink', path: target, target: link } })
+    return
+  }
+  if (!found.isDirectory()) {
+    job.skipped.push({ path: source, why: 'it is neither file, directory nor symbolic link' })
+    return
+  }
+  await makeDirectory(job, target, mode)
+  for (const name of await local(`read ${source}`, () => readdir(source))) {
+    await copyEntry(job, `${source}/${name}`, posix.join(target, name))
+  }
+}
+
+interface FileToCopy {
+  readonly source: string
+  readonly target: string
+  readonly found: Stats
+}
+
+async function copyFile({ cli, shed, counted }: Job, { source, target, found }: FileToCopy): Promise<void> {
+  await cli.api.call('writeGuestFile', {
+    params: { name: shed },
+    query: { path: target, mode: found.mode & 0o7777, mtime_ms: Math.max(0, Math.round(found.mtimeMs)) },
+    upload: { mediaType: 'application/octet-stream', source: counted(readLocal(source)) },
+  })
+}
+
+async function* readLocal(path: string): AsyncGenerator<Buffer> {
+  try {
+    yield* createReadStream(path, { highWaterMark: 256 * 1024 }) as AsyncIterable<Buffer>
+  } catch (error) {
+    throw problemFromSystem(error, `read ${path}`)
+  }
+}
+
+async function makeDirectory(job: Job, path: string, mode: number): Promise<void> {
+  try {
+    await job.cli.api.call('makeGuestFile', { params: { name: job.shed }, body: { type: 'directory', path, mode } })
+  } catch (error) {
+    if ((await statFollowing(job, path))?.type !== 'directory') throw error
+  }
+}
+
+/** What is at a path in the shed, through symbolic links; undefined when there is nothing. */
+async function statFollowing({ cli, shed }: Job, path: string): Promise<GuestFile | undefined> {
+  try {
+    return await cli.api.call('statGuestFile', { params: { name: shed }, query: { path, follow: 'true' } })
+  } catch (error) {
+    if (isProblem(error, 'GUEST_FILE_NOT_FOUND')) return undefined
+    throw error
+  }
+}
+
+async function local<T>(doing: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work()
+  } catch (error) {
+    throw problemFromSystem(error, doing)
+  }
+}

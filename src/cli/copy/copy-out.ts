@@ -1,0 +1,112 @@
+import { createWriteStream } from 'node:fs'
+import { chmod, lstat, mkdir, realpath, rename, rm, symlink, utimes } from 'node:fs/promises'
+import { posix, resolve } from 'node:path'
+import { pipeline } from 'node:stream/promises'
+import { errnoCode, Problem, problemFromSystem } from '../../base/index.ts'
+import type { GuestFile, ProgressEvent } from '../../contract/index.ts'
+import type { Cli } from '../cli.ts'
+import { countedBytes, type Skipped } from './skipped.ts'
+
+export interface CopyOut {
+  readonly cli: Cli
+  readonly shed: string
+  /** In the shed. */
+  readonly from: string
+  /** On this machine; a directory that is there gets the copy inside. */
+  readonly to: string
+  readonly onProgress: (progress: ProgressEvent) => void
+}
+
+interface Job {
+  readonly cli: Cli
+  readonly shed: string
+  readonly counted: ReturnType<typeof countedBytes>
+  readonly skipped: Skipped[]
+}
+
+/**
+ * Copies a file, a symbolic link or a directory with all that is in it out of a shed: content, permission bits, times. A guest is not
+ * trusted: no name that it gives leads out of the destination, and no link that it makes is followed.
+ *
+ * @returns what was not copied
+ */
+export async function copyOut({ cli, shed, from, to, onProgress }: CopyOut): Promise<Skipped[]> {
+  const job: Job = { cli, shed, counted: countedBytes(onProgress), skipped: [] }
+  const source = await cli.api.call('statGuestFile', { params: { name: shed }, query: { path: from } })
+  const target = await targetOf(cli, from, to)
+  try {
+    await copyEntry(job, source, target)
+  } catch (error) {
+    throw problemFromSystem(error, `copy to ${target}`)
+  }
+  return job.skipped
+}
+
+async function targetOf({ cwd }: Cli, from: string, to: string): Promise<string> {
+  const path = resolve(cwd, to)
+  const existing = await realpath(path).catch(() => undefined)
+  if (existing === undefined) return path
+  if (!(await lstat(existing)).isDirectory() || from.endsWith('/.')) return existing
+  const name = posix.basename(from)
+  return name === '' ? existing : `${existing}/${name}`
+}
+
+async function copyEntry(job: Job, source: GuestFile, target: string): Promise<void> {
+  switch (source.type) {
+    case 'file':
+      return copyFile(job, source, target)
+    case 'directory':
+      return copyDirectory(job, source, target)
+    case 'symlink':
+      await rm(target, { force: true })
+      return symlink(source.target ?? '', target)
+    default:
+      job.skipped.push({ path: source.path, why: `a ${source.type} is not copied` })
+  }
+}
+
+/** Written beside its place and moved there, so that a copy that breaks off leaves no half of a file under the name. */
+async function copyFile({ cli, shed, counted }: Job, source: GuestFile, target: string): Promise<void> {
+  const bytes = await cli.api.download('readGuestFile', { params: { name: shed }, query: { path: source.path } })
+  const half = `${target}.cowshed-part`
+  try {
+    await rm(half, { force: true })
+    await pipeline(counted(bytes), createWriteStream(half, { flags: 'wx', mode: 0o600 }))
+    await chmod(half, source.mode & 0o777)
+    await utimes(half, source.mtime_ms / 1000, source.mtime_ms / 1000)
+    await rename(half, target)
+  } catch (error) {
+    await rm(half, { force: true })
+    throw error
+  }
+}
+
+async function copyDirectory(job: Job, source: GuestFile, target: string): Promise<void> {
+  await makeDirectory(target)
+  const { entries } = await job.cli.api.call('listGuestDirectory', {
+    params: { name: job.shed },
+    query: { path: source.path },
+  })
+  for (const entry of entries) await copyEntry(job, entry, `${target}/${safeName(entry.path)}`)
+  await chmod(target, source.mode & 0o777)
+  await utimes(target, source.mtime_ms / 1000, source.mtime_ms / 1000)
+}
+
+/** A directory that is there is used; a link in its place, which the guest may have had made just before, is not followed. */
+async function makeDirectory(path: string): Promise<void> {
+  try {
+    await mkdir(path, { mode: 0o700 })
+  } catch (error) {
+    if (errnoCode(error) !== 'EEXIST') throw error
+    if (!(await lstat(path)).isDirectory()) throw new Problem('FILE_EXISTS', `${path} is there and is no directory`)
+  }
+}
+
+function safeName(path: string): string {
+  const name = path.slice(path.lastIndexOf('/') + 1)
+  if (name !== '' && name !== '.' && name !== '..' && !name.includes('\0')) return name
+  throw new Problem(
+    'AGENT_PROTOCOL',
+    `the shed lists an entry that no directory can have: ${JSON.stringify(path.slice(0, 200))}`,
+  )
+}

@@ -1,0 +1,100 @@
+import { constants } from 'node:os'
+import type { WebSocket } from 'ws'
+import { Problem, type ProblemCode, problemCodes } from '../../base/index.ts'
+import { type ExecControl, type ExecRequest, execStreams } from '../../contract/index.ts'
+import type { Cli } from '../cli.ts'
+import { rawMode } from '../terminal/raw-mode.ts'
+import { connectSocket } from './connect-socket.ts'
+import { pumpStdin } from './pump-stdin.ts'
+import { writeOutput } from './write-output.ts'
+
+export interface RunRemotely {
+  readonly route: 'execInShed' | 'shellInShed'
+  readonly name: string
+  readonly request: Partial<ExecRequest>
+}
+
+/**
+ * Runs a program in a shed with this terminal's streams as its own.
+ *
+ * @returns its exit code; 128 + n when signal n ended it
+ * @throws Problem what kept it from running, or from being heard of to its end
+ */
+export async function runRemotely(cli: Cli, { route, name, request }: RunRemotely): Promise<number> {
+  const socket = await connectSocket(cli, { route, name })
+  const restore = request.tty === undefined ? () => {} : rawMode(cli.terminal.stdin)
+  const unforward = forwardSignals(cli, socket)
+  const unfollow = request.tty === undefined ? () => {} : followSize(cli, socket)
+  try {
+    socket.send(JSON.stringify(request))
+    if (request.stdin === true) void pumpStdin(cli.terminal.stdin, socket)
+    return await finished(cli, socket)
+  } finally {
+    unfollow()
+    unforward()
+    restore()
+    socket.terminate()
+  }
+}
+
+function finished({ terminal }: Cli, socket: WebSocket): Promise<number> {
+  const { stdout, stderr } = terminal
+  return new Promise((resolve, reject) => {
+    socket.on('message', (data: Buffer, isBinary: boolean) => {
+      if (isBinary) {
+        writeOutput(socket, data[0] === execStreams.stderr ? stderr : stdout, data.subarray(1))
+        return
+      }
+      const control = JSON.parse(data.toString('utf8')) as ExecControl
+      if (control.type === 'exit') resolve(exitCode(control))
+      if (control.type === 'error') reject(problemOf(control))
+    })
+    socket.on('error', (error) => reject(lost(error)))
+    socket.on('close', () => reject(lost()))
+  })
+}
+
+function exitCode({ code, signal }: { readonly code: number; readonly signal?: string | undefined }): number {
+  const number = signal === undefined ? undefined : constants.signals[signal as NodeJS.Signals]
+  return number === undefined ? code : 128 + number
+}
+
+function problemOf({ code, message, hint }: Extract<ExecControl, { type: 'error' }>): Problem {
+  const known = code in problemCodes ? (code as ProblemCode) : 'SERVER_FAILED'
+  return new Problem(known, message, hint === undefined ? {} : { hint })
+}
+
+function lost(cause?: Error): Problem {
+  return new Problem('SERVER_UNREACHABLE', 'lost the daemon while the program ran', {
+    hint: 'the program was hung up on; see the daemon with: cowshed version',
+    ...(cause === undefined ? {} : { cause }),
+  })
+}
+
+/** So many signals that the program did not end by, and the person wants out. */
+const patience = 3
+
+/** Passes SIGINT and SIGTERM on to the program, which decides what they mean. */
+function forwardSignals(cli: Cli, socket: WebSocket): () => void {
+  let count = 0
+  return cli.takeSignals((signal) => {
+    count++
+    if (count >= patience) socket.terminate()
+    else sendControl(socket, { type: 'signal', signal })
+  })
+}
+
+function followSize({ terminal: { stdout } }: Cli, socket: WebSocket): () => void {
+  const resize = () => sendControl(socket, { type: 'resize', ...terminalSize(stdout) })
+  stdout.on('resize', resize)
+  return () => stdout.off('resize', resize)
+}
+
+/** The size of a terminal, or what is usual where there is none. */
+export function terminalSize({ rows, columns }: { readonly rows?: number; readonly columns?: number }) {
+  return { rows: rows || 24, cols: columns || 80 }
+}
+
+function sendControl(socket: WebSocket, control: ExecControl): void {
+  if (socket.readyState === socket.OPEN) socket.send(JSON.stringify(control))
+}

@@ -1,0 +1,60 @@
+import { homedir } from 'node:os'
+import type { Surroundings } from './cli.ts'
+import { runCli } from './run-cli.ts'
+
+export interface MainOptions {
+  /** Path of bin/cowshed. */
+  readonly launcher: string
+  /** The daemon, which is a program of its own and is loaded only to be run. */
+  readonly loadDaemon: () => Promise<{ serve(options: { readonly dataDirectory: string }): Promise<void> }>
+}
+
+/** The program: runs the command line of this process and ends it with the exit code. */
+export async function main({ launcher, loadDaemon }: MainOptions): Promise<void> {
+  endQuietlyOnBrokenPipe()
+  const { signal, takeSignals } = listenForSignals()
+  const code = await runCli(process.argv.slice(2), {
+    terminal: process,
+    launcher,
+    serve: async (options) => (await loadDaemon()).serve(options),
+    uid: process.geteuid?.() ?? 0,
+    home: homedir(),
+    cwd: process.cwd(),
+    signal,
+    takeSignals,
+  })
+  // Not merely exitCode: a stdin that nobody writes to would keep the process. Writes to pipes and terminals are synchronous on Linux.
+  process.exit(code)
+}
+
+/** `cowshed ls | head` ends as every other program does there. */
+function endQuietlyOnBrokenPipe(): void {
+  const quit = (error: NodeJS.ErrnoException) => {
+    if (error.code === 'EPIPE') process.exit(0)
+    throw error
+  }
+  process.stdout.on('error', quit)
+  process.stderr.on('error', quit)
+}
+
+/** The first signal asks the command to end, which aborts what the daemon does for it; the second ends it. */
+function listenForSignals(): Pick<Surroundings, 'signal' | 'takeSignals'> {
+  const controller = new AbortController()
+  let taker: ((signal: 'SIGINT' | 'SIGTERM') => void) | undefined
+  const hear = (signal: 'SIGINT' | 'SIGTERM') => {
+    if (taker !== undefined) taker(signal)
+    else if (controller.signal.aborted) process.exit(130)
+    else controller.abort()
+  }
+  process.on('SIGINT', hear)
+  process.on('SIGTERM', hear)
+  return {
+    signal: controller.signal,
+    takeSignals(listener) {
+      taker = listener
+      return () => {
+        taker = undefined
+      }
+    },
+  }
+}

@@ -1,0 +1,32 @@
+import { formatSize, printable, shortDigest } from '../../base/index.ts'
+import type { ImageSummary } from '../../contract/index.ts'
+import { relativeTime } from '../terminal/relative-time.ts'
+import { type Column, table } from '../terminal/table.ts'
+
+interface Row extends ImageSummary {
+  readonly name: string
+}
+
+/** Images with a row for each of their tags. */
+export function imageTable(images: readonly ImageSummary[]): string {
+  return table(columns, images.flatMap(rowsOf))
+}
+
+function rowsOf(image: ImageSummary): Row[] {
+  return (image.tags.length === 0 ? ['-'] : image.tags).map((name) => ({ ...image, name }))
+}
+
+const columns: readonly Column<Row>[] = [
+  { title: 'NAME', cell: ({ name }) => printable(name) },
+  { title: 'DIGEST', cell: ({ digest }) => shortDigest(digest) },
+  { title: 'PLATFORM', cell: ({ platform }) => printable(platform ?? '-') },
+  { title: 'LAYERS', align: 'right', cell: ({ layers }) => String(layers) },
+  { title: 'SIZE', align: 'right', cell: ({ size_bytes }) => formatSize(size_bytes) },
+  {
+    title: 'LOWER',
+    align: 'right',
+    cell: ({ lower_bytes }) => (lower_bytes === undefined ? '-' : formatSize(lower_bytes)),
+  },
+  { title: 'CREATED', cell: ({ created_at }) => (created_at === undefined ? '-' : relativeTime(created_at)) },
+  { title: 'USED BY', cell: ({ used_by }) => used_by.map(printable).join(' ') },
+]

@@ -1,0 +1,76 @@
+import { spawn } from 'node:child_process'
+import { mkdir, open, readFile } from 'node:fs/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { type DataLayout, Problem, problemFromSystem } from '../base/index.ts'
+import { isListening } from './client/is-listening.ts'
+
+export interface StartDaemon {
+  readonly layout: DataLayout
+  /** Path of bin/cowshed. */
+  readonly launcher: string
+  readonly signal: AbortSignal
+}
+
+const deadlineMs = 30_000
+const pollMs = 20
+
+/**
+ * Starts a daemon in the background and waits until it answers. When two clients do this at once, one of the daemons gets the data directory
+ * and the other ends; both clients then talk to the one.
+ *
+ * @throws Problem SERVER_UNREACHABLE with what the daemon logged last
+ */
+export async function startDaemon({ layout, launcher, signal }: StartDaemon): Promise<void> {
+  const { exited, unref } = await spawnDaemon(layout, launcher)
+  const deadline = Date.now() + deadlineMs
+  let ended: number | undefined
+  void exited.then((code) => {
+    ended = code
+  })
+  while (!(await isListening(layout.socket))) {
+    if (Date.now() > deadline) throw await unreachable(layout, 'does not answer')
+    if (ended !== undefined && ended !== dataDirectoryInUse) throw await unreachable(layout, `ended with code ${ended}`)
+    await sleep(pollMs, undefined, { signal })
+  }
+  unref()
+}
+
+/** Exit code of a daemon that found another one at work: that one will answer. */
+const dataDirectoryInUse = 4
+
+async function spawnDaemon({ root, daemonLog }: DataLayout, launcher: string) {
+  try {
+    await mkdir(root, { recursive: true, mode: 0o700 })
+    await using log = await open(daemonLog, 'a', 0o600)
+    const child = spawn(process.execPath, [launcher, 'serve', '--data', root], {
+      detached: true,
+      // Not the caller's directory: it would keep a mount busy for as long as the daemon runs.
+      cwd: '/',
+      stdio: ['ignore', log.fd, log.fd],
+    })
+    const exited = new Promise<number>((resolve) => {
+      child.once('exit', (code) => resolve(code ?? 1))
+      child.once('error', () => resolve(1))
+    })
+    return { exited, unref: () => child.unref() }
+  } catch (error) {
+    throw problemFromSystem(error, `start a daemon for ${root}`)
+  }
+}
+
+async function unreachable({ daemonLog }: DataLayout, what: string): Promise<Problem> {
+  const lines = (await readFile(daemonLog, 'utf8').catch(() => '')).trimEnd().split('\n')
+  return new Problem('SERVER_UNREACHABLE', `the daemon that was started ${what}: ${lastWords(lines.at(-1) ?? '')}`, {
+    hint: `see ${daemonLog}, or start it in the foreground: cowshed serve`,
+  })
+}
+
+/** What the last line of the log says: a message of pino's, or whatever it is. */
+function lastWords(line: string): string {
+  try {
+    const { msg, err } = JSON.parse(line) as { msg?: string; err?: { message?: string } }
+    return err?.message ?? msg ?? line
+  } catch {
+    return line
+  }
+}

@@ -1,0 +1,38 @@
+import { isAbsolute } from 'node:path'
+import { Problem } from '../../base/index.ts'
+import type { Call, Handlers } from '../http/handlers.ts'
+import type { Rooms } from '../rooms.ts'
+
+type ImageHandlers = Pick<
+  Handlers,
+  'listImages' | 'inspectImage' | 'removeImage' | 'tagImage' | 'loadImage' | 'saveImage' | 'downloadImage'
+>
+
+export function imageRoutes({ images }: Pick<Rooms, 'images'>): ImageHandlers {
+  return {
+    listImages: async () => ({ images: await images.list() }),
+    inspectImage: ({ query }) => images.inspect(query.ref),
+    removeImage: ({ query: { ref, force } }) => images.remove(ref, { force }),
+    tagImage: ({ body }) => images.tag(body.ref, body.tag),
+    async loadImage(call) {
+      const { onProgress, signal } = call
+      return { images: await images.load({ ...whatToLoad(call), onProgress, signal }) }
+    },
+    async saveImage({ body: { refs, path }, onProgress, signal }) {
+      return { path, bytes: await images.saveTo({ refs, path: absolute(path), onProgress, signal }) }
+    },
+    downloadImage: async ({ query }) => ({ source: await images.archive(query.ref) }),
+  }
+}
+
+function whatToLoad({ query, body, upload }: Call<'loadImage'>) {
+  if (upload !== undefined) return { source: { stream: upload }, tag: query.tag }
+  if (body === undefined) throw new Problem('INVALID_REQUEST', 'give a path as JSON or an archive as the body')
+  return { source: { path: absolute(body.path) }, tag: body.tag ?? query.tag }
+}
+
+/** The daemon's working directory is nobody's: a relative path would mean something that the client cannot know. */
+function absolute(path: string): string {
+  if (isAbsolute(path)) return path
+  throw new Problem('INVALID_REQUEST', `not an absolute path: ${JSON.stringify(path.slice(0, 200))}`)
+}

@@ -1,0 +1,29 @@
+import { pino } from 'pino'
+import { openRooms } from './main.ts'
+import { startDaemon } from './start-daemon.ts'
+
+export interface Serve {
+  readonly dataDirectory: string
+  /** Aborted when the daemon is to stop: SIGTERM or SIGINT. */
+  readonly signal: AbortSignal
+}
+
+/**
+ * Runs the daemon in this process until it is told to stop. Logs JSON lines to stderr.
+ *
+ * @throws Problem DATA_DIRECTORY_IN_USE, DATA_DIRECTORY_INVALID, PATH_TOO_LONG and whatever the rooms cannot start without
+ */
+export async function serve({ dataDirectory, signal }: Serve): Promise<void> {
+  // Disks, consoles and memory of guests are for nobody else to read.
+  process.umask(0o077)
+  const log = pino({ base: null }, pino.destination({ fd: 2, sync: true }))
+  process.on('uncaughtException', (error) => {
+    log.fatal({ err: error }, 'unforeseen error: the daemon ends, its VMs run on')
+    process.exit(1)
+  })
+  // Work that failed with nobody waiting for it has failed; the rest of the daemon is as good as before.
+  process.on('unhandledRejection', (error) => log.error({ err: error }, 'work that nobody waited for failed'))
+  const daemon = await startDaemon({ dataDirectory, log, openRooms })
+  if (!signal.aborted) await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }))
+  await daemon.close()
+}
