@@ -27,11 +27,19 @@ export async function installFile({ from, to, mode }: InstallFile): Promise<void
   await syncDirectory(dirname(to))
 }
 
-/** Makes the content of a file durable. */
+/**
+ * Makes the content of a file durable, and gives it this mode when there is one.
+ *
+ * @throws Problem NO_SPACE (what the kernel had only promised to write), FILE_NOT_FOUND, IO_FAILED
+ */
 export async function syncFile(path: string, mode?: number): Promise<void> {
-  await using file = await open(path, 'r')
-  if (mode !== undefined) await file.chmod(mode)
-  await file.sync()
+  try {
+    await using file = await open(path, 'r')
+    if (mode !== undefined) await file.chmod(mode)
+    await file.sync()
+  } catch (error) {
+    throw problemFromSystem(error, `sync ${path}`)
+  }
 }
 
 export function installProblem(error: unknown, from: string, to: string): Problem {

@@ -27,7 +27,7 @@ describe('a detached child', () => {
       expect(processStartTime(child.pid)).toBe(child.startTime)
       expect(await isLocked(lockPath)).toBe(true)
       expect(await lockFile(lockPath, { mode: 'exclusive' })).toBeUndefined()
-      expect(await readFile(logPath, 'utf8')).toBe(`started with ${lockPath} hello\n`)
+      await expect.poll(() => readFile(logPath, 'utf8')).toBe(`started with ${lockPath} hello\n`)
     } finally {
       expect(killProcess(child, 'SIGKILL')).toBe(true)
     }
@@ -126,6 +126,15 @@ describe('runTool', () => {
     })
     expect((await runTool('sh', ['-c', 'exit 3'], { okCodes: [0, 3] })).code).toBe(3)
     await expect(runTool('sh', ['-c', 'kill -9 $$'])).rejects.toMatchObject({ data: { signal: 'SIGKILL' } })
+  })
+
+  test('a tool that says that the disk is full has no space', async () => {
+    await expect(runTool('sh', ['-c', 'echo "x: $LC_ALL: No space left on device" >&2; exit 1'])).rejects.toMatchObject(
+      {
+        code: 'NO_SPACE',
+        message: expect.stringContaining('C.UTF-8'),
+      },
+    )
   })
 
   test('an endless tool is stopped with its children, by time, by output and on request', async () => {

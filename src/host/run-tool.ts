@@ -26,9 +26,9 @@ export interface ToolResult {
 
 /**
  * Runs a program to its end, without a shell, and gives back what it printed. It gets a process group of its own, so that a tool that is
- * stopped takes its children with it. /usr/sbin and /sbin are searched after PATH.
+ * stopped takes its children with it. /usr/sbin and /sbin are searched after PATH, and its messages are in English.
  *
- * @throws Problem TOOL_NOT_FOUND with the package to install; TOOL_FAILED with the tail of stderr (data: command, args, code or signal);
+ * @throws Problem TOOL_NOT_FOUND with the package to install; NO_SPACE when that is what it complains of; TOOL_FAILED with the tail of stderr (data: command, args, code or signal);
  *   LIMIT_EXCEEDED for too much output; CANCELLED; PERMISSION_DENIED
  */
 export async function runTool(
@@ -41,7 +41,7 @@ export async function runTool(
   const child = spawn(command, args, {
     detached: true,
     stdio: 'pipe',
-    env: toolEnvironment(options.env),
+    env: toolEnvironment({ LC_ALL: 'C.UTF-8', ...options.env }),
     ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
   })
   let stopped: Problem | undefined
@@ -119,7 +119,9 @@ function killGroup(child: ChildProcess): void {
 function toolFailed(command: string, args: readonly string[], result: ToolResult, signal: string | null): Problem {
   const how = signal === null ? `failed with exit code ${result.code}` : `was ended by ${signal}`
   const said = tail(result.stderr) || tail(result.stdout)
-  return new Problem('TOOL_FAILED', `${command} ${how}${said === '' ? '' : `: ${said}`}`, {
+  // strerror(ENOSPC): LC_ALL sees to it that every tool says it so.
+  const code = signal === null && said.includes('No space left on device') ? 'NO_SPACE' : 'TOOL_FAILED'
+  return new Problem(code, `${command} ${how}${said === '' ? '' : `: ${said}`}`, {
     data: { command, args: [...args], ...(signal === null ? { code: result.code } : { signal }) },
   })
 }
