@@ -19,7 +19,7 @@ export interface Surroundings {
   /** bin/cowshed, to start a daemon with. */
   readonly launcher: string
   /** Runs the daemon in this process until it is told to stop. */
-  readonly serve: (options: { readonly dataDirectory: string }) => Promise<void>
+  readonly serve: (options: { readonly dataDirectory: string; readonly signal: AbortSignal }) => Promise<void>
   readonly uid: number
   readonly home: string
   readonly cwd: string

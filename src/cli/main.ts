@@ -5,18 +5,18 @@ import { runCli } from './run-cli.ts'
 export interface MainOptions {
   /** Path of bin/cowshed. */
   readonly launcher: string
-  /** The daemon, which is a program of its own and is loaded only to be run. */
-  readonly loadDaemon: () => Promise<{ serve(options: { readonly dataDirectory: string }): Promise<void> }>
+  /** Runs the daemon, which is a program of its own and is loaded only for that. */
+  readonly serve: Surroundings['serve']
 }
 
 /** The program: runs the command line of this process and ends it with the exit code. */
-export async function main({ launcher, loadDaemon }: MainOptions): Promise<void> {
+export async function main({ launcher, serve }: MainOptions): Promise<void> {
   endQuietlyOnBrokenPipe()
   const { signal, takeSignals } = listenForSignals()
   const code = await runCli(process.argv.slice(2), {
     terminal: process,
     launcher,
-    serve: async (options) => (await loadDaemon()).serve(options),
+    serve,
     uid: process.geteuid?.() ?? 0,
     home: homedir(),
     cwd: process.cwd(),

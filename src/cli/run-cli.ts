@@ -17,8 +17,8 @@ export async function runCli(words: readonly string[], surroundings: Surrounding
   const run: RunAction =
     (body) =>
     async (...args) => {
-      // commander gives an action its arguments, then the options, then the command.
-      const cli = openCli(surroundings, args.at(-2) as CommonOptions)
+      // commander gives an action its arguments, then its options, then the command itself.
+      const cli = openCli(surroundings, (args.at(-1) as Command).optsWithGlobals<CommonOptions>())
       try {
         const result = await body(cli, ...args)
         code = typeof result === 'number' ? result : 0
@@ -53,7 +53,8 @@ export async function buildProgram(
     .exitOverride()
     .enablePositionalOptions()
     .configureOutput({ writeOut: (text) => stdout.write(text), writeErr: (text) => stderr.write(text) })
-    .addHelpCommand(false)
+    .helpCommand(false)
+  addCommonOptions(program)
   const chosen = chosenEntry(words)
   for (const entry of chosen === undefined ? commandTable : [chosen]) {
     const command = declare(program, entry)
@@ -74,9 +75,16 @@ export async function buildWholeProgram(): Promise<Command> {
 }
 
 function chosenEntry(words: readonly string[]): CommandEntry | undefined {
-  const [first, second] = words
+  const [first, second] = withoutLeadingOptions(words)
   if (first === undefined) return undefined
   return commandTable.find(({ name }) => name === first || name === `${first} ${second}`)
+}
+
+/** What stands before the command's name can only be common options. */
+function withoutLeadingOptions(words: readonly string[]): readonly string[] {
+  const [first = ''] = words
+  if (!first.startsWith('-')) return words
+  return withoutLeadingOptions(words.slice(['--data', '--progress'].includes(first) ? 2 : 1))
 }
 
 function declare(program: Command, { name, summary, hidden }: CommandEntry): Command {

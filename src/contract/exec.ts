@@ -23,6 +23,7 @@ export const ExecControl = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('signal'), signal: z.string() }),
   // server → client
   z.strictObject({ type: z.literal('started'), pid: z.int() }),
+  /** As a shell says it: 126 or 127 for a program that cannot be run or found, 128 + n for one that signal n ended. */
   z.strictObject({ type: z.literal('exit'), code: z.int(), signal: z.string().optional() }),
   z.strictObject({
     type: z.literal('error'),

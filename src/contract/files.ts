@@ -7,6 +7,7 @@ export const GuestPath = z
   .regex(/^\/[^\0]*$/, 'must be an absolute path')
 
 export const GuestFile = z.object({
+  /** With U+FFFD for each byte that is not UTF-8: such a path cannot be asked for. */
   path: z.string(),
   type: z.enum(['file', 'directory', 'symlink', 'character', 'block', 'fifo', 'socket']),
   /** Permission bits with setuid, setgid and sticky, without the type: 0o755. */
@@ -15,7 +16,7 @@ export const GuestFile = z.object({
   gid: z.int(),
   size_bytes: z.int(),
   mtime_ms: z.number(),
-  /** Of a symbolic link. */
+  /** Of a symbolic link; absent in the listing of a directory. */
   target: z.string().optional(),
 })
 export type GuestFile = z.infer<typeof GuestFile>

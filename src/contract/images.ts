@@ -16,6 +16,8 @@ export const ImageSummary = z.object({
   /** Apparent size of the lower when it is built. */
   lower_bytes: z.int().optional(),
   used_by: z.array(z.string()),
+  /** Why it cannot be read; then most of what it has is not known. */
+  problem: z.string().optional(),
 })
 export type ImageSummary = z.infer<typeof ImageSummary>
 

@@ -13,7 +13,8 @@ import { makeRunDirectory } from './run-directory.ts'
 export interface OpenRooms {
   readonly layout: DataLayout
   readonly runDirectory: string
-  readonly log: Logger
+  /** The static guest agent, for setup. */
+  readonly agentPath: string
 }
 
 export interface OpenedRooms {
@@ -24,6 +25,7 @@ export interface OpenedRooms {
 
 export interface StartDaemon {
   readonly dataDirectory: string
+  readonly agentPath: string
   readonly log: Logger
   readonly openRooms: (options: OpenRooms) => Promise<OpenedRooms>
 }
@@ -42,7 +44,7 @@ const graceMs = 10_000
  *
  * Whatever fails, everything that was opened before is closed again.
  */
-export async function startDaemon({ dataDirectory, log, openRooms }: StartDaemon): Promise<Daemon> {
+export async function startDaemon({ dataDirectory, agentPath, log, openRooms }: StartDaemon): Promise<Daemon> {
   const layout = dataLayout(dataDirectory)
   checkSocketPath(layout.socket)
   const undo: (() => Promise<void> | void)[] = []
@@ -55,7 +57,7 @@ export async function startDaemon({ dataDirectory, log, openRooms }: StartDaemon
     const runDirectory = await makeRunDirectory(layout, { uid: process.geteuid?.() ?? 0, env: process.env })
     // Only now: what is half made belongs to nobody else.
     await sweepStaging(layout)
-    const opened = await openRooms({ layout, runDirectory, log })
+    const opened = await openRooms({ layout, runDirectory, agentPath })
     undo.push(() => opened.close())
     const stopping = new AbortController()
     const { app, socketsDone } = createHttpServer({

@@ -2,7 +2,6 @@ import { formatSize, isProblem, printable } from '../../base/index.ts'
 import type { RemoveImageReply } from '../../contract/index.ts'
 import type { Cli } from '../cli.ts'
 import type { DefineCommand } from '../command-table.ts'
-import { confirm } from '../confirm.ts'
 import { reportError } from '../report-error.ts'
 
 interface Options {
@@ -12,11 +11,9 @@ interface Options {
 export const imageRm: DefineCommand = (command, run) => {
   command
     .argument('<images...>', 'their names or digests')
-    .option('-f, --force', 'do not ask, and remove names that sheds were made from too')
+    .option('-f, --force', 'even the last name of an image that sheds were made from')
     .action(
       run(async (cli, refs: string[], { force }: Options) => {
-        const question = `${refs.map(printable).join(', ')} will be removed, with what nothing else refers to. Proceed?`
-        if (!(await confirm(cli, { question, force }))) return 1
         return removeEach(cli, refs, force === true)
       }),
     )

@@ -3,7 +3,7 @@ import type { DefineCommand } from '../command-table.ts'
 export const serve: DefineCommand = (command, run) => {
   command.action(
     run(async (cli) => {
-      await cli.serve({ dataDirectory: cli.layout.root })
+      await cli.serve({ dataDirectory: cli.layout.root, signal: cli.signal })
     }),
   )
 }

@@ -52,17 +52,27 @@ async function targetOf({ cwd }: Cli, from: string, to: string): Promise<string>
 }
 
 async function copyEntry(job: Job, source: GuestFile, target: string): Promise<void> {
+  if (source.path.includes('\ufffd')) {
+    job.skipped.push({ path: source.path, why: 'its name is not UTF-8' })
+    return
+  }
   switch (source.type) {
     case 'file':
       return copyFile(job, source, target)
     case 'directory':
       return copyDirectory(job, source, target)
     case 'symlink':
-      await rm(target, { force: true })
-      return symlink(source.target ?? '', target)
+      return copyLink(job, source, target)
     default:
       job.skipped.push({ path: source.path, why: `a ${source.type} is not copied` })
   }
+}
+
+/** A listing does not say where links lead: each is asked about. */
+async function copyLink({ cli, shed }: Job, { path }: GuestFile, target: string): Promise<void> {
+  const link = await cli.api.call('statGuestFile', { params: { name: shed }, query: { path } })
+  await rm(target, { force: true })
+  await symlink(link.target ?? '', target)
 }
 
 /** Written beside its place and moved there, so that a copy that breaks off leaves no half of a file under the name. */

@@ -1,4 +1,3 @@
-import { constants } from 'node:os'
 import type { WebSocket } from 'ws'
 import { Problem, type ProblemCode, problemCodes } from '../../base/index.ts'
 import { type ExecControl, type ExecRequest, execStreams } from '../../contract/index.ts'
@@ -46,17 +45,12 @@ function finished({ terminal }: Cli, socket: WebSocket): Promise<number> {
         return
       }
       const control = JSON.parse(data.toString('utf8')) as ExecControl
-      if (control.type === 'exit') resolve(exitCode(control))
+      if (control.type === 'exit') resolve(control.code)
       if (control.type === 'error') reject(problemOf(control))
     })
     socket.on('error', (error) => reject(lost(error)))
     socket.on('close', () => reject(lost()))
   })
-}
-
-function exitCode({ code, signal }: { readonly code: number; readonly signal?: string | undefined }): number {
-  const number = signal === undefined ? undefined : constants.signals[signal as NodeJS.Signals]
-  return number === undefined ? code : 128 + number
 }
 
 function problemOf({ code, message, hint }: Extract<ExecControl, { type: 'error' }>): Problem {

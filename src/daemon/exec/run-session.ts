@@ -51,25 +51,33 @@ interface Conversation {
 }
 
 async function converse({ socket, messages, exec, signal }: Conversation): Promise<void> {
+  const cancel = () => exec.cancel()
+  if (signal.aborted) cancel()
+  else signal.addEventListener('abort', cancel, { once: true })
   send(socket, { type: 'started', pid: exec.pid })
-  const hangUp = () => exec.signal('SIGHUP')
-  if (signal.aborted) hangUp()
-  else signal.addEventListener('abort', hangUp, { once: true })
-  const input = pumpInput(messages, exec)
-  // A message that makes no sense ends the program, so that the output ends too.
-  input.catch(hangUp)
+  const inputProblem = pumpInput(messages, exec).then(
+    () => undefined,
+    (error: unknown) => {
+      exec.cancel()
+      return error
+    },
+  )
   try {
-    await Promise.all([
-      pumpOutput(socket, execStreams.stdout, exec.stdout),
-      pumpOutput(socket, execStreams.stderr, exec.stderr),
-    ])
+    await pumpOutputs(socket, exec)
     const { code, signal: killedBy } = await exec.exit
     send(socket, { type: 'exit', code, ...(killedBy === undefined ? {} : { signal: killedBy }) })
+  } catch (error) {
+    messages.stop()
+    // A program that was hung up on has failed for the reason of that, not for what it looks like from here.
+    throw (await inputProblem) ?? (signal.aborted ? signal.reason : error)
   } finally {
-    signal.removeEventListener('abort', hangUp)
+    signal.removeEventListener('abort', cancel)
     messages.stop()
   }
-  await input
+}
+
+function pumpOutputs(socket: WebSocket, { stdout, stderr }: AgentExec): Promise<unknown> {
+  return Promise.all([pumpOutput(socket, execStreams.stdout, stdout), pumpOutput(socket, execStreams.stderr, stderr)])
 }
 
 function send(socket: WebSocket, control: ExecControl): void {

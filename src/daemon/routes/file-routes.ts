@@ -1,6 +1,8 @@
+import { constants } from 'node:fs'
 import { posix } from 'node:path'
 import type { GuestFile } from '../../contract/index.ts'
-import type { AgentFile } from '../../wires/index.ts'
+import type { GuestStat } from '../../formats/index.ts'
+import type { AgentConnection } from '../../wires/index.ts'
 import type { Handlers } from '../http/handlers.ts'
 import type { Rooms } from '../rooms.ts'
 
@@ -13,23 +15,22 @@ export function fileRoutes({ sheds }: Pick<Rooms, 'sheds'>): FileHandlers {
   return {
     async readGuestFile({ params, query: { path } }) {
       const agent = await sheds.agent(params.name)
-      // Asked first, so that what cannot be read is refused while there is still a status to refuse it with. Its size is no promise: a file
-      // of /proc says 0, a log grows.
-      await agent.stat(path)
-      return { source: agent.readFile(path) }
+      // The first bytes are waited for, so that what cannot be read is refused while there is still a status to refuse it with. No size is
+      // promised: a file of /proc says 0, a log grows.
+      return { source: await started(agent.readFile(path)) }
     },
-    async statGuestFile({ params, query: { path } }) {
+    async statGuestFile({ params, query: { path, follow } }) {
       const agent = await sheds.agent(params.name)
-      return guestFile(path, await agent.stat(path))
+      return await describe(agent, path, await agent.stat(path, { follow }))
     },
     async listGuestDirectory({ params, query: { path } }) {
       const agent = await sheds.agent(params.name)
       const entries = await agent.list(path)
-      return { entries: entries.map((entry) => guestFile(posix.join(path, entry.name), entry)) }
+      return { entries: entries.map(({ name, stat }) => guestFile(posix.join(path, name.toString('utf8')), stat)) }
     },
     async writeGuestFile({ params, query: { path, mode, mtime_ms, uid, gid }, upload }) {
       const agent = await sheds.agent(params.name)
-      await agent.writeFile(path, upload ?? [], {
+      await agent.writeFile(path, upload ?? Buffer.alloc(0), {
         mode,
         ...(mtime_ms === undefined ? {} : { mtimeMs: mtime_ms }),
         ...(uid === undefined ? {} : { uid }),
@@ -48,15 +49,49 @@ export function fileRoutes({ sheds }: Pick<Rooms, 'sheds'>): FileHandlers {
   }
 }
 
-function guestFile(path: string, { type, mode, uid, gid, size, mtimeMs, target }: AgentFile): GuestFile {
+async function describe(agent: AgentConnection, path: string, stat: GuestStat): Promise<GuestFile> {
+  const file = guestFile(path, stat)
+  return file.type === 'symlink' ? { ...file, target: (await agent.readlink(path)).toString('utf8') } : file
+}
+
+function guestFile(path: string, { mode, uid, gid, size, mtimeNs }: GuestStat): GuestFile {
   return {
     path,
-    type,
-    mode,
+    type: typeOf(mode),
+    mode: mode & 0o7777,
     uid,
     gid,
     size_bytes: size,
-    mtime_ms: mtimeMs,
-    ...(target === undefined ? {} : { target }),
+    // Microseconds are as fine as a double can say of these years.
+    mtime_ms: Number(mtimeNs / 1000n) / 1000,
+  }
+}
+
+const types = new Map<number, GuestFile['type']>([
+  [constants.S_IFDIR, 'directory'],
+  [constants.S_IFLNK, 'symlink'],
+  [constants.S_IFCHR, 'character'],
+  [constants.S_IFBLK, 'block'],
+  [constants.S_IFIFO, 'fifo'],
+  [constants.S_IFSOCK, 'socket'],
+])
+
+function typeOf(mode: number): GuestFile['type'] {
+  return types.get(mode & constants.S_IFMT) ?? 'file'
+}
+
+/** The same bytes, once the first of them are there. */
+async function started(source: AsyncIterable<Buffer>): Promise<AsyncIterable<Buffer>> {
+  const iterator = source[Symbol.asyncIterator]()
+  let first: IteratorResult<Buffer> | undefined = await iterator.next()
+  return {
+    [Symbol.asyncIterator]: () => ({
+      async next() {
+        const result = first ?? (await iterator.next())
+        first = undefined
+        return result
+      },
+      return: async () => (await iterator.return?.()) ?? { done: true, value: undefined },
+    }),
   }
 }

@@ -1,0 +1,59 @@
+import { hostname } from 'node:os'
+import { type DataLayout, version } from '../base/index.ts'
+import { openBlobStore } from '../blobs/index.ts'
+import type { ServerInfo } from '../contract/index.ts'
+import { openImages } from '../images/index.ts'
+import { createQemuDriver } from '../machines/index.ts'
+import { openSheds, type Sheds } from '../sheds/index.ts'
+import { openEventLog } from '../state/index.ts'
+import { openUsage } from '../usage/index.ts'
+import { runDoctor } from './doctor/run-doctor.ts'
+import { setUp } from './set-up.ts'
+import type { OpenedRooms, OpenRooms } from './start-daemon.ts'
+
+/** Guests under emulation on a busy host take their time; one that takes longer than this is not coming. */
+const bootTimeoutMs = 120_000
+
+/** Opens every room on a data directory that this process holds: the one place where they are wired up. */
+export async function openRooms({ layout, runDirectory, agentPath }: OpenRooms): Promise<OpenedRooms> {
+  const events = openEventLog(layout.indexDb)
+  const driver = createQemuDriver()
+  const blobs = await openBlobStore(layout)
+  let sheds: Sheds | undefined
+  const images = openImages({
+    layout,
+    blobs,
+    // Sheds need images and images ask which sheds pin them. Nothing asks before both are there; if it did, it must not hear "nobody".
+    users: () => sheds?.imageUsers() ?? Promise.reject(new Error('images were asked for before sheds were open')),
+  })
+  sheds = await openSheds({ layout, images, driver, events, runDirectory, bootTimeoutMs })
+  const info = serverInfo(layout, driver.name)
+  const opened = sheds
+  return {
+    rooms: {
+      info,
+      sheds,
+      images,
+      events,
+      usage: openUsage({ layout, images, sheds, events, serverName: info.name, backend: info.backend }),
+      doctor: () => runDoctor({ layout, driver, runDirectory }),
+      setUp: (request, work) => setUp({ layout, driver, agentPath, events, request, ...work }),
+    },
+    async close() {
+      await opened.release()
+      events.close()
+    },
+  }
+}
+
+function serverInfo(layout: DataLayout, backend: string): ServerInfo {
+  return {
+    name: hostname(),
+    version,
+    pid: process.pid,
+    data_directory: layout.root,
+    backend,
+    started_at: new Date().toISOString(),
+    node: process.versions.node,
+  }
+}
