@@ -2,6 +2,7 @@ import { type FileHandle, open } from 'node:fs/promises'
 import { Problem, problemFromSystem } from '../base/index.ts'
 import { withNewFile } from './clone-file.ts'
 import { advance, copyData } from './copy-data.ts'
+import { copyDirect } from './copy-direct.ts'
 import { type FileRange, lastError, libc } from './libc.ts'
 
 export interface FilePart {
@@ -36,7 +37,7 @@ export async function assembleFile(dst: string, parts: readonly FilePart[]): Pro
   try {
     await withNewFile(dst, async (to) => {
       for (const part of parts) {
-        cloned = (await append(to, bytes, part)) && cloned
+        cloned = (await append({ file: to, path: dst, offset: bytes }, part)) && cloned
         bytes += part.length
       }
       // The last part may end in a hole.
@@ -49,8 +50,15 @@ export async function assembleFile(dst: string, parts: readonly FilePart[]): Pro
   return { strategy: cloned ? 'ficlonerange' : 'copy', bytes }
 }
 
+interface Target {
+  readonly file: FileHandle
+  readonly path: string
+  /** Where the next part goes. */
+  readonly offset: number
+}
+
 /** True when the part was cloned, false when it was copied. */
-async function append(to: FileHandle, toOffset: number, part: FilePart): Promise<boolean> {
+async function append(to: Target, part: FilePart): Promise<boolean> {
   await using from = await open(part.path, 'r')
   const { size } = await from.stat()
   if (size < part.offset + part.length) {
@@ -59,8 +67,9 @@ async function append(to: FileHandle, toOffset: number, part: FilePart): Promise
       `${part.path} has ${size} bytes, too few for a part that ends at ${part.offset + part.length}`,
     )
   }
-  const range = { from: from.fd, fromOffset: part.offset, to: to.fd, toOffset, length: part.length }
+  const range = { from: from.fd, fromOffset: part.offset, to: to.file.fd, toOffset: to.offset, length: part.length }
   if (await cloneRange(range)) return true
+  if (await copyDirect({ ...range, from: part.path, to: to.path })) return false
   if (!(await copyData(range, 'copy_file_range'))) await copyData(range, 'io_copy')
   return false
 }

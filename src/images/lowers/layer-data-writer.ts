@@ -1,9 +1,13 @@
 import { createHash, type Hash } from 'node:crypto'
-import { closeSync, fsyncSync, ftruncateSync, openSync, writeSync } from 'node:fs'
-import { problemFromSystem } from '../../base/index.ts'
+import { closeSync, constants, fsyncSync, ftruncateSync, openSync, writeSync } from 'node:fs'
+import { errnoCode, problemFromSystem } from '../../base/index.ts'
 import { blockSize } from '../../formats/index.ts'
+import { alignedBuffer, openDirectSync } from '../../host/index.ts'
 
-/** Big enough that the cost of a system call does not show. */
+/**
+ * Bytes of one write. Written around the page cache, it is also the largest extent that btrfs makes, and btrfs gives an extent back only
+ * when nobody refers to any part of it.
+ */
 const bufferBytes = 1 << 20
 const zeros = Buffer.alloc(64 * 1024)
 
@@ -22,8 +26,8 @@ export interface WrittenFile {
  */
 export class LayerDataWriter {
   readonly #path: string
-  readonly #fd: number
-  readonly #buffer = Buffer.allocUnsafeSlow(bufferBytes)
+  #fd: number
+  readonly #buffer = alignedBuffer(bufferBytes)
   readonly #starts = new Map<string, number>()
   /** Where in the blob the buffer begins, and how much of it is filled. */
   #flushed = 0
@@ -35,7 +39,7 @@ export class LayerDataWriter {
   /** @param path must not exist */
   constructor(path: string) {
     this.#path = path
-    this.#fd = this.#attempt(() => openSync(path, 'wx', 0o600))
+    this.#fd = this.#attempt(() => createForDirectWrites(path))
   }
 
   beginFile(): void {
@@ -52,12 +56,9 @@ export class LayerDataWriter {
   /** A run of zeros. */
   hole(bytes: number): void {
     for (let left = bytes; left > 0; left -= zeros.length) this.#hash.update(zeros.subarray(0, left))
-    if (bytes <= zeros.length) {
-      this.#append(zeros.subarray(0, bytes))
-      return
-    }
-    this.#flush()
-    this.#flushed += bytes
+    const skipped = bytes > 4 * blockSize ? this.#skip(bytes) : 0
+    for (let left = bytes - skipped; left > 0; left -= blockSize)
+      this.#append(zeros.subarray(0, Math.min(left, blockSize)))
   }
 
   endFile(): WrittenFile {
@@ -108,6 +109,17 @@ export class LayerDataWriter {
     }
   }
 
+  /** Leaves a hole for the whole blocks of a run of zeros. @returns how many bytes of the run are done */
+  #skip(bytes: number): number {
+    const before = this.#end
+    this.#pad()
+    this.#flush()
+    const padded = this.#end - before
+    const skipped = bytes - padded - ((bytes - padded) % blockSize)
+    this.#flushed += skipped
+    return padded + skipped
+  }
+
   #pad(): void {
     const rest = this.#end % blockSize
     if (rest > 0) this.#append(zeros.subarray(0, blockSize - rest))
@@ -116,11 +128,23 @@ export class LayerDataWriter {
   #flush(): void {
     this.#attempt(() => {
       for (let written = 0; written < this.#filled; ) {
-        written += writeSync(this.#fd, this.#buffer, written, this.#filled - written, this.#flushed + written)
+        written += this.#writeAt(this.#buffer.subarray(written, this.#filled), this.#flushed + written)
       }
     })
     this.#flushed += this.#filled
     this.#filled = 0
+  }
+
+  #writeAt(piece: Buffer, position: number): number {
+    try {
+      return writeSync(this.#fd, piece, 0, piece.length, position)
+    } catch (error) {
+      // The filesystem wants larger blocks than ours, or took the flag without meaning it.
+      if (errnoCode(error) !== 'EINVAL') throw error
+      closeSync(this.#fd)
+      this.#fd = openSync(this.#path, 'r+')
+      return writeSync(this.#fd, piece, 0, piece.length, position)
+    }
   }
 
   /** Forgets everything from `position` on, on disk too: what follows may leave a hole there, which must read as zeros. */
@@ -141,4 +165,13 @@ export class LayerDataWriter {
       throw problemFromSystem(error, `write ${this.#path}`)
     }
   }
+}
+
+/** A file created with O_DIRECT is there even when the open fails for it, so it is created before. */
+function createForDirectWrites(path: string): number {
+  const fd = openSync(path, 'wx', 0o600)
+  const direct = openDirectSync(path, constants.O_WRONLY)
+  if (direct === undefined) return fd
+  closeSync(fd)
+  return direct
 }
