@@ -103,7 +103,7 @@ export class TarReader {
 
   #warnOfTheRest(): void {
     this.#warnedOfTheRest = true
-    this.#warn(`what follows the end of the archive, at byte ${this.#feed.offset}, is not read`)
+    this.#warn('what follows the end of the archive is not read')
   }
 
   /** PAX lets a hard link carry a body; older writers state the size of one that is not there. No header here means that it is. */
