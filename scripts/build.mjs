@@ -55,7 +55,8 @@ function buildCli() {
 }
 
 function buildDaemon() {
-  const workers = sourceFiles('src').filter((path) => path.endsWith('-worker.ts'))
+  // host/ has the machinery of workers, not a worker.
+  const workers = sourceFiles('src').filter((path) => path.endsWith('-worker.ts') && !path.includes('/src/host/'))
   return build({
     ...common,
     entryPoints: {

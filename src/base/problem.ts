@@ -33,13 +33,17 @@ export class Problem extends Error {
   }
 }
 
+/**
+ * Whether an error is a Problem, and one of that code. Known by its name and not by its class: the bundles of the CLI and the daemon each have
+ * a class of their own, and one runs the other.
+ */
 export function isProblem(error: unknown, code?: ProblemCode): error is Problem {
-  return error instanceof Problem && (code === undefined || error.code === code)
+  return error instanceof Error && error.name === 'Problem' && (code === undefined || (error as Problem).code === code)
 }
 
 /** The `code` of a Node system error such as ENOENT; undefined for anything else. */
 export function errnoCode(error: unknown): string | undefined {
-  if (!(error instanceof Error) || error instanceof Problem) return undefined
+  if (!(error instanceof Error) || isProblem(error)) return undefined
   const { code } = error as NodeJS.ErrnoException
   return typeof code === 'string' ? code : undefined
 }
@@ -50,7 +54,7 @@ export function errnoCode(error: unknown): string | undefined {
  * @param doing what was attempted, for the message: "write /var/lib/cowshed/x"
  */
 export function problemFromSystem(error: unknown, doing: string): Problem {
-  if (error instanceof Problem) return error
+  if (isProblem(error)) return error
   const reason = error instanceof Error ? error.message : String(error)
   const message = `cannot ${doing}: ${reason}`
   switch (errnoCode(error)) {
