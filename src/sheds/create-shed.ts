@@ -69,11 +69,17 @@ function newRecord(request: CreateShedRequest, image: ResolvedImage): ShedRecord
     network: request.network,
     env: request.env,
     labels: request.labels,
-    defaults: { env: image.runtime.env, cwd: image.runtime.workingDir, user: image.runtime.user },
+    defaults: { env: environmentOf(image.runtime.env), cwd: image.runtime.workingDir, user: image.runtime.user },
     forwards: [],
     created_at: now,
     changed_at: now,
   }
+}
+
+/** `KEY=value` words of an image's config as a record; a word without `=` is none. */
+function environmentOf(words: readonly string[]): Record<string, string> {
+  const pairs = words.filter((word) => word.indexOf('=') > 0)
+  return Object.fromEntries(pairs.map((pair) => [pair.slice(0, pair.indexOf('=')), pair.slice(pair.indexOf('=') + 1)]))
 }
 
 /** Everything is made in staging; one rename makes the shed. */

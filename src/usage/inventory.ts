@@ -26,6 +26,8 @@ export interface ShedHolding {
 
 export interface Orphan extends DiskFile {
   readonly why: string
+  /** An image or a shed could refer to it: it is an orphan only if all of them could be read. */
+  readonly mayBeReferredTo: boolean
 }
 
 /** Everything that is in a data directory, and whose it is. A value: reports and plans are worked out from it. */
@@ -41,11 +43,13 @@ export interface Inventory {
   readonly orphans: readonly Orphan[]
   /** Files that are not cowshed's: counted nowhere, touched by nobody. */
   readonly foreign: readonly DiskFile[]
+  /** What could not be read, and may refer to anything: while there is any, no blob or derived file is known to be an orphan. */
+  readonly unreadable: readonly string[]
 }
 
 export interface InventorySources {
   readonly layout: DataLayout
-  /** Every image of the store; fails closed when one cannot be read. */
+  /** Every image of the store, damaged ones with their problem. */
   readonly images: readonly CatalogEntry[]
   readonly sheds: readonly Shed[]
 }
@@ -83,13 +87,18 @@ export async function takeInventory({ layout, images, sheds }: InventorySources)
 
   const kernels = below(layout.kernels, isNotTemporary)
   const templates = below(layout.templates, isNotTemporary)
-  const own = take(
-    [layout.lock, layout.daemonLog, layout.config, layout.ociLayout, layout.imageIndex].concat(indexFiles(layout)),
-  )
+  const own = take([
+    layout.lock,
+    layout.daemonLog,
+    layout.config,
+    layout.ociLayout,
+    layout.imageIndex,
+    ...indexFiles(layout),
+  ])
   const left = [...files.values()].filter((file) => !taken.has(file.path))
   const orphans = left.flatMap((file) => {
     const why = whyOrphan(layout, file.path)
-    return why === undefined ? [] : [{ ...file, why }]
+    return why === undefined ? [] : [{ ...file, ...why }]
   })
   const orphaned = new Set(orphans.map((file) => file.path))
   return {
@@ -102,6 +111,10 @@ export async function takeInventory({ layout, images, sheds }: InventorySources)
     own,
     orphans,
     foreign: left.filter((file) => !orphaned.has(file.path)),
+    unreadable: [
+      ...images.flatMap(({ problem }) => problem ?? []),
+      ...sheds.flatMap((shed) => (shed.status === 'broken' ? (shed.status_reason ?? shed.name) : [])),
+    ],
   }
 }
 
@@ -115,14 +128,17 @@ function indexFiles(layout: DataLayout): string[] {
 }
 
 /** Why a file that nobody refers to is waste; undefined when it is not of cowshed's making. */
-function whyOrphan(layout: DataLayout, path: string): string | undefined {
-  if (path.startsWith(`${layout.staging}/`)) return 'left in staging'
-  if (path.startsWith(`${layout.failures}/`)) return 'console of a create that failed'
-  if (path.startsWith(`${layout.blobs}/`)) return 'no image has this blob'
-  if (path.startsWith(`${layout.layers}/`)) return 'no image has this layer'
-  if (path.startsWith(`${layout.lowers('plain')}/`)) return 'no image and no shed has this manifest'
-  if (path.startsWith(`${layout.cache}/`)) return 'written by another version of cowshed'
-  return isNotTemporary(path) ? undefined : 'left by a write that was cut off'
+function whyOrphan(layout: DataLayout, path: string): Pick<Orphan, 'why' | 'mayBeReferredTo'> | undefined {
+  const isBelow = (directory: string) => path.startsWith(`${directory}/`)
+  const left = (why: string) => ({ why, mayBeReferredTo: false })
+  const unreferred = (why: string) => ({ why, mayBeReferredTo: true })
+  if (isBelow(layout.staging)) return left('left in staging')
+  if (isBelow(layout.failures)) return left('console of a create that failed')
+  if (isBelow(layout.blobs)) return unreferred('no image has this blob')
+  if (isBelow(layout.layers)) return unreferred('no image has this layer')
+  if (isBelow(layout.lowers('plain'))) return unreferred('no image and no shed has this manifest')
+  if (isBelow(layout.cache)) return left('written by another version of cowshed')
+  return isNotTemporary(path) ? undefined : left('left by a write that was cut off')
 }
 
 /** Atomic writes go through a name like this, beside their target. */

@@ -1,11 +1,11 @@
-import { type DataLayout, formatDuration, Problem } from '../base/index.ts'
+import { type DataLayout, formatDuration, isProblem, Problem } from '../base/index.ts'
 import type { PruneQuery, PruneReport } from '../contract/index.ts'
 import type { Images } from '../images/index.ts'
 import type { Sheds } from '../sheds/index.ts'
 import type { EventLog } from '../state/index.ts'
 import { executePrune } from './execute-prune.ts'
 import { type Inventory, takeInventory } from './inventory.ts'
-import { type PrunePlan, planPrune } from './plan-prune.ts'
+import { goingSheds, type PrunePlan, planPrune } from './plan-prune.ts'
 import { reportUsage, type ServerIdentity } from './report-usage.ts'
 import type { Usage } from './usage.ts'
 
@@ -33,7 +33,7 @@ export function openUsage(options: UsageOptions): Usage {
     df: async () => reportUsage(await inventory(), options, options.layout),
     async prune(query) {
       const plan =
-        query.plan_id === undefined ? planPrune(await inventory(), query, options.layout) : recall(query.plan_id)
+        query.plan_id === undefined ? await makePlan(await inventory(), query, options) : recall(query.plan_id)
       if (!query.dry_run) return await carryOut(plan, query, options, inventory)
       remember(plans, plan)
       return reportPrune(plan, query, options)
@@ -42,8 +42,20 @@ export function openUsage(options: UsageOptions): Usage {
 }
 
 async function currentInventory({ layout, images, sheds }: UsageOptions): Promise<Inventory> {
-  const [catalog, all] = await Promise.all([images.catalog(), sheds.list()])
+  const [catalog, all] = await Promise.all([images.catalog({ onDamage: 'show' }), sheds.list()])
   return await takeInventory({ layout, images: catalog, sheds: all })
+}
+
+async function makePlan(inventory: Inventory, query: PruneQuery, { images, layout }: UsageOptions): Promise<PrunePlan> {
+  const withoutUsers = goingSheds({ inventory, query })
+  const removals = await images
+    .planRemovals({ images: inventory.images.map(({ entry }) => entry.digest), withoutUsers })
+    .catch((error: unknown) => {
+      // Somebody who may need an image cannot be read: no image is removed, and the report says why.
+      if (isProblem(error)) return error
+      throw error
+    })
+  return planPrune({ inventory, query, layout, removals })
 }
 
 async function carryOut(

@@ -1,8 +1,9 @@
 import { describe, expect, test } from 'vitest'
-import { type Digest, dataLayout, digestOf } from '../base/index.ts'
+import { dataLayout, digestOf, Problem } from '../base/index.ts'
 import type { PruneQuery, Shed } from '../contract/index.ts'
-import type { DiskFile, ImageHolding, Inventory } from './inventory.ts'
-import { planPrune } from './plan-prune.ts'
+import type { RemovalPlan } from '../images/index.ts'
+import type { DiskFile, Inventory } from './inventory.ts'
+import { goingSheds, type PlanPrune, planPrune } from './plan-prune.ts'
 
 const layout = dataLayout('/d')
 const now = new Date('2026-04-21T12:00:00Z')
@@ -40,63 +41,81 @@ describe('instances', () => {
 })
 
 describe('images', () => {
-  const shared = file('/d/blobs/shared', 100)
+  const removal = (name: string, usedBy: string[], bytes: number[]): RemovalPlan => ({
+    digest: digestOf(name),
+    tags: [`${name}:latest`],
+    usedBy,
+    manifests: [],
+    files: bytes.map((physicalBytes, i) => ({
+      kind: 'blob',
+      path: `/d/blobs/${name}-${i}`,
+      digest: digestOf(`${name}-${i}`),
+      logicalBytes: physicalBytes * 2,
+      physicalBytes,
+    })),
+  })
 
-  test('are seen as they will be once the pruned sheds are gone', () => {
-    const sheds = [
-      shed('old', { changed_at: hours(80), image: 'app' }),
-      shed('dev', { status: 'running', image: 'base' }),
-    ]
-    const { steps, skipped } = plan({ sheds, images: [image('app'), image('base')] })
-    expect(steps.map(({ item }) => [item.kind, item.name])).toEqual([
-      ['instance', 'old'],
-      ['image', 'app:latest'],
+  test('that no shed needs go, with what they free; the others stay and say who needs them', () => {
+    const removals = [removal('app', [], [100, 20]), removal('base', ['dev', 'web'], [])]
+    const { steps, skipped } = plan({}, {}, removals)
+    expect(steps.map(({ item }) => item)).toEqual([
+      {
+        kind: 'image',
+        name: 'app:latest',
+        path: '/d/blobs/app-0',
+        action: 'remove',
+        freed: { logical_bytes: 240, physical_bytes: 120 },
+      },
     ])
-    expect(skipped).toContainEqual({ kind: 'image', name: 'base:latest', reason: 'used by dev' })
+    expect(skipped).toEqual([{ kind: 'image', name: 'base:latest', reason: 'used by dev, web' }])
   })
 
-  test('without the instances scope a stopped shed keeps its image', () => {
-    const sheds = [shed('old', { changed_at: hours(80), image: 'app' })]
-    const { steps, skipped } = plan({ sheds, images: [image('app')] }, { scope: ['images'] })
+  test('are seen without the sheds that go in the same prune', () => {
+    const sheds = [shed('old', { changed_at: hours(80) }), shed('dev', { status: 'running' })]
+    const query = { dry_run: true, until_ms: 72 * 3600e3, log_tail_bytes: 0 }
+    const inventory = { takenAt: now, ...nothing, sheds }
+    expect([...goingSheds({ inventory, query })]).toEqual(['old'])
+    expect([...goingSheds({ inventory, query: { ...query, scope: ['images'] } })]).toEqual([])
+  })
+
+  test('stay all of them when it cannot be known who needs them', () => {
+    const { steps, skipped } = plan({}, {}, new Problem('RECORD_INVALID', 'the record of odd is empty'))
     expect(steps).toEqual([])
-    expect(skipped).toEqual([{ kind: 'image', name: 'app:latest', reason: 'used by old' }])
-  })
-
-  test('free what no image that stays holds, and each byte once', () => {
-    const images = [
-      image('a', [shared, file('/d/blobs/a', 10)]),
-      image('b', [shared, file('/d/blobs/b', 20)]),
-      image('kept', [file('/d/blobs/kept', 5)]),
-    ]
-    const sheds = [shed('dev', { status: 'running', image: 'kept' })]
-    const freed = plan({ sheds, images }).steps.map(({ item }) => item.freed.physical_bytes)
-    expect(freed).toEqual([110, 20])
-  })
-
-  test('share what an image in use holds, and so free only the rest', () => {
-    const images = [image('a', [shared, file('/d/blobs/a', 10)]), image('kept', [shared])]
-    const sheds = [shed('dev', { status: 'running', image: 'kept' })]
-    expect(plan({ sheds, images }).steps.map(({ item }) => item.freed.physical_bytes)).toEqual([10])
-  })
-
-  test('stay all of them while a shed cannot be read: it may need any', () => {
-    const sheds = [shed('odd', { status: 'broken' })]
-    const { steps, skipped } = plan({ sheds, images: [image('a'), image('b')] }, { scope: ['images'] })
-    expect(steps).toEqual([])
-    expect(skipped.map(({ reason }) => reason)).toEqual(['used by odd', 'used by odd'])
+    expect(skipped).toEqual([{ kind: 'image', reason: 'nothing is removed: the record of odd is empty' }])
   })
 })
 
 test('an orphan that may be in the making is kept', () => {
   const orphans = [
-    { ...file('/d/blobs/sha256/x', 7), modifiedAt: now.getTime() - 3 * 3600e3, why: 'no image has this blob' },
-    { ...file('/d/staging/load-1/y', 8), modifiedAt: now.getTime() - 60e3, why: 'left in staging' },
+    {
+      ...file('/d/blobs/sha256/x', 7),
+      modifiedAt: now.getTime() - 3 * 3600e3,
+      why: 'no image has this blob',
+      mayBeReferredTo: true,
+    },
+    {
+      ...file('/d/staging/load-1/y', 8),
+      modifiedAt: now.getTime() - 60e3,
+      why: 'left in staging',
+      mayBeReferredTo: false,
+    },
   ]
   const { steps, skipped } = plan({ orphans })
   expect(steps.map(({ item }) => [item.path, item.reason])).toEqual([['/d/blobs/sha256/x', 'no image has this blob']])
   expect(skipped).toEqual([
     { kind: 'orphan', path: '/d/staging/load-1/y', reason: 'too recent (1m < 1h): it may be in the making' },
   ])
+})
+
+test('while anything cannot be read, nothing that it may refer to is an orphan', () => {
+  const old = now.getTime() - 100 * 3600e3
+  const orphans = [
+    { ...file('/d/blobs/sha256/x', 7), modifiedAt: old, why: 'no image has this blob', mayBeReferredTo: true },
+    { ...file('/d/staging/load-1/y', 8), modifiedAt: old, why: 'left in staging', mayBeReferredTo: false },
+  ]
+  const { steps, skipped } = plan({ orphans, unreadable: ['the record of odd is empty'] })
+  expect(steps.map(({ item }) => item.path)).toEqual(['/d/staging/load-1/y'])
+  expect(skipped.map(({ reason }) => reason)).toEqual(['what needs it cannot be known: the record of odd is empty'])
 })
 
 test('logs are cut only when asked, and not of a shed that goes', () => {
@@ -116,22 +135,29 @@ test('the id of a plan names what would be done', () => {
   expect(plan({ sheds }).id).not.toBe(plan({ sheds: [shed('other', { changed_at: hours(80) })] }).id)
 })
 
-function plan(given: Partial<Inventory>, query: Partial<PruneQuery> = {}) {
-  const empty = { images: [], sheds: [], layers: [], kernels: [], templates: [], own: [], orphans: [], foreign: [] }
-  const full: PruneQuery = { dry_run: true, until_ms: 72 * 3600e3, log_tail_bytes: 5 * 2 ** 20, ...query }
-  return planPrune({ takenAt: now, ...empty, ...given }, full, layout)
+const nothing = {
+  images: [],
+  sheds: [],
+  layers: [],
+  kernels: [],
+  templates: [],
+  own: [],
+  orphans: [],
+  foreign: [],
+  unreadable: [],
 }
 
-function shed(
-  name: string,
-  { image: of, ...rest }: Partial<Omit<Shed, 'image'>> & { image?: string },
-  files: DiskFile[] = [file(layout.shed(name).upper, 1000)],
-) {
+function plan(given: Partial<Inventory>, query: Partial<PruneQuery> = {}, removals: PlanPrune['removals'] = []) {
+  const full: PruneQuery = { dry_run: true, until_ms: 72 * 3600e3, log_tail_bytes: 5 * 2 ** 20, ...query }
+  return planPrune({ inventory: { takenAt: now, ...nothing, ...given }, query: full, layout, removals })
+}
+
+function shed(name: string, rest: Partial<Shed>, files: DiskFile[] = [file(layout.shed(name).upper, 1000)]) {
   const made: Shed = {
     name,
     id: '0123456789ab',
     status: 'stopped',
-    image: { ref: of ?? 'none', manifest_digest: of === undefined ? digestOf('none') : manifestOf(of) },
+    image: { ref: 'app', manifest_digest: digestOf('app') },
     cpus: 1,
     memory_bytes: 1,
     upper_bytes: 1,
@@ -145,16 +171,6 @@ function shed(
     ...rest,
   }
   return { shed: made, files }
-}
-
-function image(name: string, files: DiskFile[] = [file(`/d/blobs/${name}`, 10)]): ImageHolding {
-  const digest = digestOf(`index of ${name}`)
-  const manifests = [{ digest: manifestOf(name), diffIds: [] }]
-  return { entry: { digest, tags: [`${name}:latest`], blobs: [digest], manifests }, files, layers: [] }
-}
-
-function manifestOf(name: string): Digest {
-  return digestOf(`manifest of ${name}`)
 }
 
 function file(path: string, bytes: number): DiskFile {

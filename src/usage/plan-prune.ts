@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto'
 import { basename } from 'node:path'
-import { type DataLayout, formatDuration, shortDigest } from '../base/index.ts'
+import { type DataLayout, formatDuration, Problem, shortDigest } from '../base/index.ts'
 import type { PruneItem, PruneQuery, PruneScope, PruneSkip, Shed } from '../contract/index.ts'
-import { type DiskFile, type ImageHolding, type Inventory, type Orphan, sumSizes } from './inventory.ts'
+import type { RemovalPlan } from '../images/index.ts'
+import { type Inventory, type Orphan, sumSizes } from './inventory.ts'
 
 /** One thing to do, and what must still be true when it is done. */
 export type PruneStep =
@@ -30,30 +31,46 @@ export interface PrunePlan {
 const youngMs = 3600e3
 const defaultScope: readonly PruneScope[] = ['images', 'instances', 'orphans']
 
+export interface PlanPrune {
+  readonly inventory: Inventory
+  readonly query: PruneQuery
+  readonly layout: DataLayout
+  /** What removing each image would free once the sheds of `goingSheds` are gone; a problem when that cannot be known. */
+  readonly removals: readonly RemovalPlan[] | Problem
+}
+
 /** Works out a prune: sheds first, then images as they will be once those sheds are gone, then orphans, then logs. */
-export function planPrune(inventory: Inventory, query: PruneQuery, layout: DataLayout): PrunePlan {
-  const scope = query.scope === undefined || query.scope.length === 0 ? defaultScope : [...new Set(query.scope)]
+export function planPrune(given: PlanPrune): PrunePlan {
+  const scope = scopeOf(given.query)
   const steps: PruneStep[] = []
   const skipped: PruneSkip[] = []
-  const plan = { inventory, query, layout, steps, skipped }
+  const plan = { ...given, steps, skipped }
   if (scope.includes('instances')) planInstances(plan)
   if (scope.includes('images')) planImages(plan)
   if (scope.includes('orphans')) planOrphans(plan)
   if (scope.includes('logs')) planLogs(plan)
-  return { id: planId(steps), scope, untilMs: query.until_ms, steps, skipped }
+  return { id: planId(steps), scope, untilMs: given.query.until_ms, steps, skipped }
 }
 
-interface Planning {
-  readonly inventory: Inventory
-  readonly query: PruneQuery
-  readonly layout: DataLayout
+/** The sheds that a prune would remove. */
+export function goingSheds({ inventory, query }: Pick<PlanPrune, 'inventory' | 'query'>): Set<string> {
+  if (!scopeOf(query).includes('instances')) return new Set()
+  const going = inventory.sheds.filter(({ shed }) => whyKept(shed, inventory, query) === undefined)
+  return new Set(going.map(({ shed }) => shed.name))
+}
+
+function scopeOf({ scope }: PruneQuery): readonly PruneScope[] {
+  return scope === undefined || scope.length === 0 ? defaultScope : [...new Set(scope)]
+}
+
+interface Planning extends PlanPrune {
   readonly steps: PruneStep[]
   readonly skipped: PruneSkip[]
 }
 
 function planInstances({ inventory, query, steps, skipped }: Planning): void {
   for (const { shed, files } of inventory.sheds) {
-    const reason = whyKept(shed, { now: inventory.takenAt.getTime(), untilMs: query.until_ms })
+    const reason = whyKept(shed, inventory, query)
     if (reason !== undefined) skipped.push({ kind: 'instance', name: shed.name, reason })
     else {
       const item = { kind: 'instance' as const, name: shed.name, action: 'remove' as const, freed: sumSizes(files) }
@@ -62,62 +79,42 @@ function planInstances({ inventory, query, steps, skipped }: Planning): void {
   }
 }
 
-function whyKept(shed: Shed, { now, untilMs }: { now: number; untilMs: number }): string | undefined {
+function whyKept(shed: Shed, { takenAt }: Inventory, { until_ms: untilMs }: PruneQuery): string | undefined {
   if (shed.status === 'running') return 'cannot prune running shed'
   if (shed.status === 'broken') return `cannot prune broken shed: ${shed.status_reason ?? 'its record cannot be read'}`
   if (shed.status !== 'stopped' && shed.status !== 'crashed') return `cannot prune shed that is ${shed.status}`
-  const age = now - Date.parse(shed.changed_at)
+  const age = takenAt.getTime() - Date.parse(shed.changed_at)
   return age < untilMs ? `too recent (${formatDuration(age)} < ${formatDuration(untilMs)})` : undefined
 }
 
-function planImages({ inventory, steps, skipped }: Planning): void {
-  const going = new Set(steps.flatMap((step) => (step.kind === 'instance' ? [step.shed.name] : [])))
-  const staying = inventory.sheds.map(({ shed }) => shed).filter((shed) => !going.has(shed.name))
-  const kept: ImageHolding[] = []
-  const unused: ImageHolding[] = []
-  for (const image of inventory.images) {
-    const users = staying.filter((shed) => mayUse(shed, image))
-    if (users.length === 0) unused.push(image)
-    else {
-      kept.push(image)
-      const reason = `used by ${users.map((shed) => shed.name).join(', ')}`
-      skipped.push({ kind: 'image', name: imageName(image), reason })
-    }
+function planImages({ removals, steps, skipped }: Planning): void {
+  if (removals instanceof Problem) {
+    skipped.push({ kind: 'image', reason: `nothing is removed: ${removals.message}` })
+    return
   }
-  // What an image frees is what no image that stays holds, and what none before it in the plan has freed already.
-  const held = new Set(kept.flatMap(allFiles).map((file) => file.path))
-  for (const image of unused) {
-    const freed = allFiles(image).filter((file) => !held.has(file.path))
-    for (const file of freed) held.add(file.path)
-    const item = {
-      kind: 'image' as const,
-      name: imageName(image),
-      path: freed[0]?.path,
-      action: 'remove' as const,
-      freed: sumSizes(freed),
+  for (const { digest, tags, usedBy, files } of removals) {
+    const name = tags.length === 0 ? `<none>@${shortDigest(digest)}` : tags.join(', ')
+    if (usedBy.length > 0) {
+      skipped.push({ kind: 'image', name, reason: `used by ${usedBy.join(', ')}` })
+      continue
     }
-    steps.push({ kind: 'image', item: dropUndefinedPath(item), digest: image.entry.digest })
+    const [first] = files
+    const freed = {
+      logical_bytes: files.reduce((sum, file) => sum + file.logicalBytes, 0),
+      physical_bytes: files.reduce((sum, file) => sum + file.physicalBytes, 0),
+    }
+    const path = first === undefined ? {} : { path: first.path }
+    steps.push({ kind: 'image', item: { kind: 'image', name, ...path, action: 'remove', freed }, digest })
   }
-}
-
-/** A shed that cannot be read may need any image: nothing is removed from under it. */
-function mayUse(shed: Shed, { entry }: ImageHolding): boolean {
-  if (shed.status === 'broken') return true
-  return entry.manifests.some(({ digest }) => digest === shed.image.manifest_digest)
-}
-
-function imageName({ entry }: ImageHolding): string {
-  return entry.tags.length === 0 ? `<none>@${shortDigest(entry.digest)}` : entry.tags.join(', ')
-}
-
-function allFiles({ files, layers }: ImageHolding): DiskFile[] {
-  return [...files, ...layers]
 }
 
 function planOrphans({ inventory, steps, skipped }: Planning): void {
   for (const file of inventory.orphans) {
     const age = inventory.takenAt.getTime() - file.modifiedAt
-    if (age < youngMs) {
+    const [unreadable] = inventory.unreadable
+    if (unreadable !== undefined && file.mayBeReferredTo) {
+      skipped.push({ kind: 'orphan', path: file.path, reason: `what needs it cannot be known: ${unreadable}` })
+    } else if (age < youngMs) {
       const reason = `too recent (${formatDuration(age)} < ${formatDuration(youngMs)}): it may be in the making`
       skipped.push({ kind: 'orphan', path: file.path, reason })
     } else {
@@ -161,9 +158,4 @@ function planId(steps: readonly PruneStep[]): string {
     item.path ?? '',
   ])
   return createHash('sha256').update(JSON.stringify(what)).digest('hex').slice(0, 16)
-}
-
-function dropUndefinedPath(item: Omit<PruneItem, 'path'> & { readonly path?: string | undefined }): PruneItem {
-  const { path, ...rest } = item
-  return path === undefined ? rest : { ...rest, path }
 }

@@ -1,10 +1,10 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { cp, mkdtemp, readdir, readFile, readlink, rm } from 'node:fs/promises'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { expect } from 'vitest'
 import { type DataLayout, dataLayout } from '../../src/base/index.ts'
-import { testKernelDirectory } from './kernel.ts'
+import { testKernel } from './kernel.ts'
 
 const launcher = join(import.meta.dirname, '../../bin/cowshed')
 
@@ -26,7 +26,10 @@ export async function openCowshed(options: OpenCowshed = {}): Promise<Cowshed> {
   const parent = await mkdtemp('/tmp/cs-')
   const data = options.data ?? join(parent, 'd')
   const cowshed = new Cowshed(parent, dataLayout(data))
-  if (options.kernel !== false) await cp(await testKernelDirectory(), cowshed.layout.kernels, { recursive: true })
+  if (options.kernel !== false) {
+    const { id, vmlinuz } = await testKernel()
+    await cp(dirname(vmlinuz), cowshed.layout.kernel(id).dir, { recursive: true })
+  }
   return cowshed
 }
 
