@@ -6,6 +6,7 @@
  * same bytes out, on every host.
  * Never: opens a file or a socket, starts a process, looks at the clock or at the environment.
  */
+export * from './agent/index.ts'
 export * from './cpio/index.ts'
 export * from './erofs/index.ts'
 export * from './layer/index.ts'

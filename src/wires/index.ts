@@ -5,4 +5,5 @@
  * Promises: whatever the other side sends, the answer is a value or a Problem, within bounds of memory and time.
  * Never: knows what a shed is; starts a process; keeps state beyond one conversation.
  */
+export * from './agent/index.ts'
 export * from './qmp/index.ts'
