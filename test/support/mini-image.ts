@@ -8,8 +8,8 @@ export const miniImageTools = ['busybox', 'mkfs.erofs', 'mke2fs']
 export interface MiniImage {
   /** An erofs with busybox and little else: 1 MB. */
   readonly lower: string
-  /** A fresh ext4 of 64 MiB, sparse. */
-  upper(name: string): Promise<string>
+  /** Makes a fresh ext4 of 64 MiB, sparse, at `<stem>.ext4`. */
+  upper(stem: string): Promise<string>
 }
 
 /** The smallest image that boots and runs commands, made below a directory in a blink. */
@@ -30,7 +30,7 @@ export async function miniImage(directory: string): Promise<MiniImage> {
   await writeFile(join(root, 'www/index.html'), 'hello from the guest\n')
   const lower = join(directory, 'mini.erofs')
   await runTool('mkfs.erofs', ['-T0', lower, root])
-  return { lower, upper: (name) => freshUpper(join(directory, `${name}.ext4`)) }
+  return { lower, upper: (stem) => freshUpper(`${stem}.ext4`) }
 }
 
 async function freshUpper(path: string): Promise<string> {
