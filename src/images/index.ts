@@ -1,1 +1,15 @@
-export {}
+/**
+ * images: from references to lowers.
+ *
+ * Belongs here: tags, load, save, inspect, removal by reachability; unpacking layers, flattening them, building lowers.
+ * Promises: nothing is visible before all of it is verified; whatever the store refers to, it has; what a tag, a shed or work in flight needs
+ * is never removed, and when that cannot be known, nothing is.
+ * Never: writes anything that an image holds as a file of the host, mounts an image, talks to a network.
+ */
+export type { CatalogEntry } from './catalog-images.ts'
+export type { ImageUser } from './images-context.ts'
+export type { LoadRequest } from './load/load-images.ts'
+export type { Lower } from './lowers/ensure-lower.ts'
+export { type Images, type ImagesOptions, openImages } from './open-images.ts'
+export type { PlanRemovals, RemovalFile, RemovalPlan } from './plan-removal.ts'
+export type { ResolvedImage } from './resolve-image.ts'

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { parseDigest } from '../../base/index.ts'
+import { type Digest, parseDigest } from '../../base/index.ts'
 import { parseWith } from './json-document.ts'
 
 /** JSON objects that Go programs write as null when they are empty. */
@@ -37,7 +37,14 @@ export const Descriptor = z.object({
   platform: nullish(Platform),
   artifactType: nullish(z.string()),
 })
-export type Descriptor = z.infer<typeof Descriptor>
+export interface Descriptor {
+  readonly mediaType: string
+  readonly digest: Digest
+  readonly size: number
+  readonly annotations?: Annotations | undefined
+  readonly platform?: Platform | undefined
+  readonly artifactType?: string | undefined
+}
 
 /** Checks a descriptor that is already a JSON value. @throws Problem IMAGE_INVALID, IMAGE_UNSUPPORTED */
 export function parseDescriptor(value: unknown): Descriptor {

@@ -1,0 +1,30 @@
+import type { DataLayout, OnProgress } from '../base/index.ts'
+import type { BlobStore } from '../blobs/index.ts'
+import type { Platform } from '../formats/index.ts'
+import type { Leases } from './leases.ts'
+import type { ensureLower } from './lowers/ensure-lower.ts'
+import type { unpackLayer } from './lowers/unpack-layer.ts'
+
+/** A shed that is pinned to an image. */
+export interface ImageUser {
+  readonly name: string
+  readonly manifestDigest: string
+}
+
+/** What every verb of this room works on. */
+export interface ImagesContext {
+  readonly layout: DataLayout
+  readonly blobs: BlobStore
+  readonly leases: Leases
+  /** Which sheds are pinned to which manifests. Throws when a record cannot be read: what cannot be known must not be deleted. */
+  readonly users: () => Promise<readonly ImageUser[]>
+  /** What this host's guests run. */
+  readonly platform: Platform
+  readonly unpackLayer: typeof unpackLayer
+  readonly ensureLower: typeof ensureLower
+}
+
+export interface LongWork {
+  readonly onProgress?: OnProgress | undefined
+  readonly signal?: AbortSignal | undefined
+}

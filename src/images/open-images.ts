@@ -1,0 +1,82 @@
+import type { DataLayout, Digest } from '../base/index.ts'
+import type { BlobStore } from '../blobs/index.ts'
+import type { ImageDetail, ImageSummary, RemoveImageReply } from '../contract/index.ts'
+import { type Platform, platformOf } from '../formats/index.ts'
+import { type CatalogEntry, catalogImages } from './catalog-images.ts'
+import { inspectImage, listImages } from './describe-image.ts'
+import { ensureImageLower } from './ensure-image-lower.ts'
+import type { ImagesContext, ImageUser, LongWork } from './images-context.ts'
+import { Leases } from './leases.ts'
+import { type LoadRequest, loadImages } from './load/load-images.ts'
+import { ensureLower, type Lower } from './lowers/ensure-lower.ts'
+import { unpackLayer } from './lowers/unpack-layer.ts'
+import { type PlanRemovals, planRemovals, type RemovalPlan } from './plan-removal.ts'
+import { removeImage } from './remove-image.ts'
+import { type ResolvedImage, resolveImage } from './resolve-image.ts'
+import { archiveImages, saveImages } from './save-images.ts'
+import { tagImage } from './tag-image.ts'
+
+export interface ImagesOptions {
+  readonly layout: DataLayout
+  readonly blobs: BlobStore
+  /** Which sheds are pinned to which manifests; throws when a record cannot be read, and then nothing is removed. */
+  readonly users: () => Promise<readonly ImageUser[]>
+  /** What guests run: this host's platform unless told. */
+  readonly platform?: Platform
+  readonly unpackLayer?: ImagesContext['unpackLayer']
+  readonly ensureLower?: ImagesContext['ensureLower']
+}
+
+/** The images of one data directory. References are tags, digests, or the first 6 or more digits of a digest. */
+export interface Images {
+  /** Brings images from an archive or a layout directory into the store. @see loadImages */
+  load(request: LoadRequest): Promise<ImageSummary[]>
+  /** Writes an OCI archive to a path that must not exist. @returns bytes written @see saveImages */
+  saveTo(request: { readonly refs: readonly string[]; readonly path: string } & LongWork): Promise<number>
+  /** An OCI archive as a stream; every reference has been found when the promise resolves. @see archiveImages */
+  archive(refs: readonly string[], work?: LongWork): Promise<AsyncIterable<Buffer>>
+  /** Every image; damaged ones say so. */
+  list(): Promise<ImageSummary[]>
+  /** @throws Problem IMAGE_NOT_FOUND, PLATFORM_NOT_FOUND, RECORD_INVALID */
+  inspect(ref: string): Promise<ImageDetail>
+  /** Gives an image another tag; whoever had it loses it. @throws Problem IMAGE_NOT_FOUND, INVALID_REQUEST */
+  tag(ref: string, tag: string): Promise<void>
+  /** Takes a tag away, and with the last one the image. @throws Problem IMAGE_NOT_FOUND, IMAGE_IN_USE, RECORD_INVALID @see removeImage */
+  remove(ref: string, options: { readonly force: boolean }): Promise<RemoveImageReply>
+  /** What removing images would free, one after another. @throws Problem RECORD_INVALID @see planRemovals */
+  planRemovals(request: PlanRemovals): Promise<RemovalPlan[]>
+  /** What index.json lists, with what each has on disk. Fails for a damaged image unless told to show it. */
+  catalog(options?: { readonly onDamage: 'throw' | 'show' }): Promise<CatalogEntry[]>
+  /** The image of this host's platform. @throws Problem IMAGE_NOT_FOUND, PLATFORM_NOT_FOUND, RECORD_INVALID */
+  resolve(ref: string): Promise<ResolvedImage>
+  /** Keeps a resolved image from being removed until disposed of. @throws Problem IMAGE_NOT_FOUND when it is being removed */
+  hold(manifest: Digest): Disposable
+  /** Makes sure that the lower of a manifest is there. Hold the image meanwhile. @see ensureLower */
+  ensureLower(manifest: Digest, work?: LongWork): Promise<Lower>
+}
+
+export function openImages(options: ImagesOptions): Images {
+  const context: ImagesContext = {
+    layout: options.layout,
+    blobs: options.blobs,
+    users: options.users,
+    leases: new Leases(),
+    platform: options.platform ?? platformOf(process.arch),
+    unpackLayer: options.unpackLayer ?? unpackLayer,
+    ensureLower: options.ensureLower ?? ensureLower,
+  }
+  return {
+    load: (request) => loadImages(context, request),
+    saveTo: (request) => saveImages(context, request),
+    archive: (refs, work = {}) => archiveImages(context, { refs, ...work }),
+    list: () => listImages(context),
+    inspect: (ref) => inspectImage(context, ref),
+    tag: (ref, tag) => tagImage(context.blobs, ref, tag),
+    remove: (ref, how) => removeImage(context, ref, how),
+    planRemovals: (request) => planRemovals(context, request),
+    catalog: (how = { onDamage: 'throw' }) => catalogImages(context, how),
+    resolve: (ref) => resolveImage(context, ref),
+    hold: (manifest) => context.leases.holdImage(manifest),
+    ensureLower: (manifest, work = {}) => ensureImageLower(context, manifest, work),
+  }
+}

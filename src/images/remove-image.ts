@@ -1,0 +1,107 @@
+import { rm } from 'node:fs/promises'
+import { Problem, problemFromSystem, shortDigest } from '../base/index.ts'
+import type { RemoveImageReply } from '../contract/index.ts'
+import { type FoundImage, findImage, storedImages } from './find-image.ts'
+import type { ImagesContext } from './images-context.ts'
+import { planRemovals, type RemovalFile, type RemovalPlan } from './plan-removal.ts'
+import { withoutTags } from './tag-image.ts'
+
+/**
+ * Takes a tag from an image, and with its last tag, or when it was named by digest, the image and every file that nothing else needs.
+ *
+ * With `force` an image that sheds use loses its tags and stays in the store without, until the last of those sheds is gone.
+ * @throws Problem IMAGE_NOT_FOUND; IMAGE_IN_USE naming the sheds; RECORD_INVALID when anything that might need the files cannot be read:
+ *   then nothing has been removed
+ */
+export function removeImage(
+  context: ImagesContext,
+  ref: string,
+  { force }: { force: boolean },
+): Promise<RemoveImageReply> {
+  return context.leases.removal(async () => {
+    const image = await findImage(context.blobs, ref)
+    const inIndex = storedImages((await context.blobs.readIndex()).entries)
+    if (!inIndex.some(({ descriptor }) => descriptor.digest === image.descriptor.digest)) throw insideAnIndex(ref)
+    const tags = image.tag === undefined ? image.tags : [image.tag]
+    if (tags.length < image.tags.length) return await untag(context, tags)
+    return await removeWhole(context, image, { force })
+  })
+}
+
+async function removeWhole(
+  context: ImagesContext,
+  image: FoundImage,
+  { force }: { force: boolean },
+): Promise<RemoveImageReply> {
+  const plan = await currentPlan(context, image)
+  const holders = holdersOf(context, plan)
+  if (holders.length > 0) {
+    if (!force || image.tags.length === 0) throw inUse(image, holders)
+    return await untag(context, image.tags)
+  }
+  // Nothing is awaited between the plan and here: whoever held the image in time is in it, whoever comes later is refused.
+  using _ = context.leases.startRemoving([plan.digest, ...plan.manifests])
+  await context.blobs.updateIndex((index) => ({
+    ...index,
+    entries: index.entries.filter((entry) => entry.descriptor?.digest !== plan.digest),
+  }))
+  const removed = await removeFiles(context, plan.files)
+  return {
+    untagged: [...image.tags],
+    deleted: removed.filter(({ kind }) => kind === 'blob').map(({ digest }) => digest),
+    freed_physical_bytes: removed.reduce((sum, { physicalBytes }) => sum + physicalBytes, 0),
+  }
+}
+
+/** A plan during which no image was held or let go. */
+async function currentPlan(context: ImagesContext, { descriptor }: FoundImage): Promise<RemovalPlan> {
+  for (;;) {
+    const { version } = context.leases
+    const [plan] = await planRemovals(context, { images: [descriptor.digest] })
+    if (plan !== undefined && version === context.leases.version) return plan
+  }
+}
+
+function holdersOf({ leases }: ImagesContext, { digest, manifests, usedBy }: RemovalPlan): readonly string[] {
+  if (usedBy.length > 0) return usedBy
+  const held = new Set(leases.heldImages())
+  return [digest, ...manifests].some((one) => held.has(one)) ? ['a shed that is being made'] : []
+}
+
+async function untag(context: ImagesContext, tags: readonly string[]): Promise<RemoveImageReply> {
+  await context.blobs.updateIndex((index) => ({ ...index, entries: withoutTags(index.entries, tags, { keep: true }) }))
+  return { untagged: [...tags], deleted: [], freed_physical_bytes: 0 }
+}
+
+/** Removes files, except what a load has come to need meanwhile. @returns those that went */
+export async function removeFiles(
+  { leases }: Pick<ImagesContext, 'leases'>,
+  files: readonly RemovalFile[],
+): Promise<RemovalFile[]> {
+  const removed: RemovalFile[] = []
+  for (const file of files) {
+    if (leases.isLeased(file.digest)) continue
+    try {
+      await rm(file.path, { force: true })
+    } catch (error) {
+      throw problemFromSystem(error, `remove ${file.path}`)
+    }
+    removed.push(file)
+  }
+  return removed
+}
+
+function inUse({ tags, descriptor }: FoundImage, sheds: readonly string[]): Problem {
+  const name = tags[0] ?? shortDigest(descriptor.digest)
+  const untag = tags.length === 0 ? '' : `, or take only its name: cowshed image rm ${name} --force`
+  return new Problem('IMAGE_IN_USE', `image ${name} is used by ${sheds.join(', ')}`, {
+    hint: `delete what uses it first${untag}`,
+    data: { sheds: [...sheds] },
+  })
+}
+
+function insideAnIndex(ref: string): Problem {
+  return new Problem('INVALID_REQUEST', `${ref} is one platform of an image: it goes with the whole image`, {
+    hint: 'see the images: cowshed image ls',
+  })
+}

@@ -1,0 +1,78 @@
+import type { BlobStore, StoreIndexEntry } from '../blobs/index.ts'
+import { refNameAnnotation, storeIndexEntry } from '../blobs/index.ts'
+import type { Descriptor } from '../formats/index.ts'
+import { findImage, fullTag, parseTag } from './find-image.ts'
+
+/**
+ * Gives an image another tag; one that has it already loses it, and stays in the store without.
+ *
+ * @throws Problem IMAGE_NOT_FOUND, INVALID_REQUEST
+ */
+export async function tagImage(blobs: BlobStore, ref: string, tag: string): Promise<void> {
+  const full = parseTag(tag)
+  const { descriptor } = await findImage(blobs, ref)
+  await blobs.updateIndex((index) => ({ ...index, entries: withTags(index.entries, descriptor, [full]) }))
+}
+
+/**
+ * The entries of index.json when `tags` point at `descriptor`. Whoever had one of them loses it; an image that has no tag left keeps one
+ * entry without a name, because a shed may be pinned to it. Without tags, the image is entered without a name.
+ */
+export function withTags(
+  entries: readonly StoreIndexEntry[],
+  descriptor: Descriptor,
+  tags: readonly string[],
+): StoreIndexEntry[] {
+  const free = withoutTags(entries, tags, { keep: true })
+  if (tags.length > 0) {
+    const others = free.filter((entry) => entry.refName !== undefined || !isOf(entry, descriptor))
+    return [...others, ...tags.map((tag) => storeIndexEntry(indexMember(descriptor, tag)))]
+  }
+  const isThere = free.some((entry) => isOf(entry, descriptor))
+  return isThere ? free : [...free, storeIndexEntry(indexMember(descriptor, undefined))]
+}
+
+/**
+ * The entries without some tags.
+ *
+ * @param keep whether an image that loses its last tag stays as an entry without a name
+ */
+export function withoutTags(
+  entries: readonly StoreIndexEntry[],
+  tags: readonly string[],
+  { keep }: { keep: boolean },
+): StoreIndexEntry[] {
+  const gone = new Set(tags)
+  const kept: StoreIndexEntry[] = []
+  const losers: StoreIndexEntry[] = []
+  for (const entry of entries) (hasTagOf(entry, gone) ? losers : kept).push(entry)
+  if (!keep) return kept
+  const digests = new Set(kept.map((entry) => entry.descriptor?.digest))
+  for (const { descriptor, raw } of losers) {
+    if (descriptor === undefined || digests.has(descriptor.digest)) continue
+    digests.add(descriptor.digest)
+    kept.push(storeIndexEntry(withoutRefName(raw)))
+  }
+  return kept
+}
+
+function hasTagOf({ refName }: StoreIndexEntry, tags: ReadonlySet<string>): boolean {
+  return refName !== undefined && tags.has(fullTag(refName))
+}
+
+function isOf(entry: StoreIndexEntry, { digest }: Descriptor): boolean {
+  return entry.descriptor?.digest === digest
+}
+
+/** A member of an index.json: nothing but what a layout needs, so that the same image gives the same member. */
+export function indexMember({ mediaType, digest, size, platform }: Descriptor, tag: string | undefined): object {
+  const annotations = tag === undefined ? {} : { annotations: { [refNameAnnotation]: tag } }
+  return { mediaType, digest, size, ...(platform === undefined ? {} : { platform }), ...annotations }
+}
+
+/** An entry as it stands, without its name. */
+function withoutRefName(raw: unknown): unknown {
+  const { annotations = {}, ...rest } = raw as { annotations?: Record<string, string> }
+  const { [refNameAnnotation]: _name, ...others } = annotations
+  return Object.keys(others).length === 0 ? rest : { ...rest, annotations: others }
+}
