@@ -1,6 +1,6 @@
 import { isProblem, Problem } from '../../base/index.ts'
 import type { ByteName, DirectoryNode, LayerEntry } from '../../formats/index.ts'
-import { childAt, DirectoryFinder, type Position, type WalkBudget } from './find-directory.ts'
+import { childAt, coveredDirectory, DirectoryFinder, type Position, type WalkBudget } from './find-directory.ts'
 import { invalidEntry } from './invalid-entry.ts'
 import { meaningOf, parseLayerPath } from './layer-path.ts'
 import { mergeOverlay } from './merge-overlay.ts'
@@ -102,12 +102,15 @@ function addRoot({ root, warn }: Overlay, entry: LayerEntry): void {
 
 function addDirectory({ budget, warn }: Overlay, entry: LayerEntry, parent: Position, name: ByteName): void {
   const attributes = attributesOf(entry, (message) => warn(entry, message))
-  let directory = childAt(parent, name, 'visible')
-  if (directory?.kind !== 'overlay') {
-    if (--budget.directories < 0) throw new Problem('LIMIT_EXCEEDED', 'the image has too many directories')
-    directory = overlayDirectory(undefined)
-    parent.directory.children.set(name, directory)
+  const found = childAt(parent, name, 'visible')
+  const directory =
+    found?.kind === 'overlay'
+      ? found
+      : overlayDirectory(found === undefined ? coveredDirectory(parent, name) : undefined)
+  if (directory !== found && --budget.directories < 0) {
+    throw new Problem('LIMIT_EXCEEDED', 'the image has too many directories')
   }
+  parent.directory.children.set(name, directory)
   directory.attributes = attributes
   directory.added = true
 }

@@ -1,5 +1,5 @@
 import { Problem } from '../../base/index.ts'
-import type { ByteName } from '../../formats/index.ts'
+import type { ByteName, DirectoryNode } from '../../formats/index.ts'
 import { maxNameBytes } from './layer-path.ts'
 import { coversLower, type LeafNode, type OverlayDirectory, overlayDirectory } from './overlay-directory.ts'
 
@@ -95,9 +95,9 @@ export class DirectoryFinder {
       throw new Problem('LAYER_INVALID', `a symlink leads to a name of ${name.length} bytes`)
     }
     if (--this.#budget.directories < 0) throw new Problem('LIMIT_EXCEEDED', 'the image has too many directories')
-    const directory = overlayDirectory(undefined)
+    const directory = overlayDirectory(coveredDirectory(parent, name))
     parent.directory.children.set(name, directory)
-    return { directory, covered: false }
+    return enter(parent, name, directory)
   }
 
   #spendStep(): void {
@@ -121,6 +121,12 @@ export function childAt(
   const entered = overlayDirectory(below)
   directory.children.set(name, entered)
   return entered
+}
+
+/** The lower directory that a whiteout hides at a name where nothing is seen: only hard links still reach what it held. */
+export function coveredDirectory({ directory }: Position, name: ByteName): DirectoryNode | undefined {
+  const below = directory.lower?.children.get(name)
+  return below?.kind === 'directory' ? below : undefined
 }
 
 function enter(parent: Position | undefined, name: ByteName, directory: OverlayDirectory): Position {

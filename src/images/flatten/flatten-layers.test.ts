@@ -311,6 +311,14 @@ describe('layers upon layers', () => {
     [...without('lnk'), 'lnk/', 'lnk/g ""'],
   )
   gives(
+    'below a deleted directory no old symlink leads anywhere',
+    [
+      [dir('e'), symlink('d/s', '/e')],
+      [whiteout('d/', 'x'), whiteout('', 'd'), file('d/s/f')],
+    ],
+    ['d/', 'd/s/', 'd/s/f ""', 'e/'],
+  )
+  gives(
     'a hard link to a file of a lower layer',
     [base, [hardlink('b', 'f')]],
     ['b "old"', ...without('f', 'lnk'), 'f = b', 'lnk -> d'],
