@@ -16,7 +16,8 @@ const strategies: readonly CloneStrategy[] = ['ficlone', 'copy_file_range', 'io_
 
 /**
  * Makes `dst` an independent file with the content and the mode of `src`, sharing extents where the filesystem can, and sparse wherever
- * `src` is. It is not durable yet: that is for installFile or installDirectory.
+ * `src` is. It is not durable yet, and a crash may leave a part of it: `dst` belongs where nobody looks before installFile or
+ * installDirectory have made it visible.
  *
  * `dst` must not exist. On failure there is no `dst` that was not there before.
  *

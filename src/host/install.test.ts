@@ -1,6 +1,8 @@
 import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
+import { toolsFor, withSmallFilesystem } from '../../test/support/filesystems.ts'
+import { needs } from '../../test/support/needs.ts'
 import { runScript } from '../../test/support/node-script.ts'
 import { temporaryDirectory } from '../../test/support/temporary-directory.ts'
 import { dataLayout } from '../base/index.ts'
@@ -8,6 +10,7 @@ import {
   installDirectory,
   installFile,
   openStaging,
+  runTool,
   sweepStaging,
   syncDirectory,
   writeFileAtomically,
@@ -167,6 +170,29 @@ describe('staging', () => {
     expect(await sweepStaging(layout)).toEqual([left.path])
     expect(await readdir(layout.staging)).toEqual([])
   })
+})
+
+test.runIf(needs({ root: true, tools: toolsFor('ext4') }))('on a full disk a record stays as it was', async () => {
+  await withSmallFilesystem('ext4', 32 << 20, async (directory, fs) => {
+    const path = fs.path('record')
+    await writeFileAtomically(path, 'old')
+    await fs.fill({ leave: '0' })
+    const before = await readdir(directory)
+    await expect(writeFileAtomically(path, 'x'.repeat(100_000))).rejects.toMatchObject({
+      code: 'NO_SPACE',
+      hint: expect.stringContaining('cowshed system prune'),
+    })
+    expect(await readFile(path, 'utf8')).toBe('old')
+    expect(await readdir(directory)).toEqual(before)
+  })
+})
+
+test('importing the door loads no library', async () => {
+  const script = `import(${JSON.stringify(import.meta.resolve('./index.ts'))}).then(() => {
+    console.log(process.report.getReport().sharedObjects.filter((path) => /koffi|zstd/.test(path)).length)
+  })`
+  const { stdout } = await runTool(process.execPath, ['--import', import.meta.resolve('tsx'), '-e', script])
+  expect(stdout.toString().trim()).toBe('0')
 })
 
 test('an install from another filesystem says so', async () => {

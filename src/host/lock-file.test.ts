@@ -43,6 +43,21 @@ test('a waiter gets the lock when it is released, in its turn', async () => {
   expect(order).toEqual(['released', 'got it'])
 })
 
+test('of many who wait, one at a time holds it', async () => {
+  await using dir = await temporaryDirectory()
+  const path = join(dir.path, 'lock')
+  let [inside, most, turns] = [0, 0, 0]
+  const turn = async () => {
+    using _ = await lockFile(path, { mode: 'exclusive', wait: true })
+    most = Math.max(most, ++inside)
+    await new Promise((resolve) => setTimeout(resolve, 1))
+    inside--
+    turns++
+  }
+  await Promise.all(Array.from({ length: 20 }, turn))
+  expect([most, turns]).toEqual([1, 20])
+})
+
 test('a wait can be cancelled, and then holds nothing', async () => {
   await using dir = await temporaryDirectory()
   const path = join(dir.path, 'lock')

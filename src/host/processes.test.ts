@@ -1,4 +1,4 @@
-import { readFile, writeFile } from 'node:fs/promises'
+import { readFile, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { firstLine, killScript, startScript } from '../../test/support/node-script.ts'
@@ -47,6 +47,19 @@ describe('a detached child', () => {
     expect(killProcess(sleeper, 'SIGTERM')).toBe(true)
     expect(await sleeper.exited).toEqual({ signal: 'SIGTERM' })
     expect(killProcess(sleeper, 'SIGTERM')).toBe(false)
+  })
+
+  test('goes on writing after the end when its log is cut short in place', async () => {
+    await using dir = await temporaryDirectory()
+    const logPath = join(dir.path, 'log')
+    const go = join(dir.path, 'go')
+    const script = `echo before; while [ ! -e ${go} ]; do sleep 0.02; done; echo after`
+    const child = await spawnDetached({ command: 'sh', args: ['-c', script], logPath, inherit: [] })
+    await expect.poll(() => readFile(logPath, 'utf8')).toBe('before\n')
+    await truncate(logPath, 0)
+    await writeFile(go, '')
+    await child.exited
+    expect(await readFile(logPath, 'utf8')).toBe('after\n')
   })
 
   test('has a session of its own', async () => {

@@ -60,25 +60,20 @@ function startWorker({ name, module, input }: RunInWorker): Worker {
   return new Worker(workerModule(name, module), { name, workerData: input, execArgv: [] })
 }
 
-/**
- * From source it is the TypeScript module itself, which Node runs as it is from 22.18 on, and through tsx before that; the bundle has
- * the same module as a file of its own beside it.
- */
+/** From source it is the TypeScript module itself; the bundle has the same module as a file of its own beside it. */
 function workerModule(name: string, module: URL): URL {
   if (!module.pathname.endsWith('.ts')) return module
-  if (!existsSync(fileURLToPath(module))) return new URL(`./${name}.js`, module)
-  return canStripTypes() ? module : throughTsx(module)
+  return existsSync(fileURLToPath(module)) ? throughTsx(module) : new URL(`./${name}.js`, module)
 }
 
-/** A thread does not run what its parent was started with (`--import tsx`): it has to register tsx itself. */
+/**
+ * A thread does not run what its parent was started with (`--import tsx`): it has to register tsx itself. The types alone Node 22 could
+ * strip by itself, but it does not know `using`.
+ */
 function throughTsx(module: URL): URL {
   const api = import.meta.resolve('tsx/esm/api')
   const code = `import { register } from '${api}'; register(); await import(${JSON.stringify(module.href)})`
   return new URL(`data:text/javascript,${encodeURIComponent(code)}`)
-}
-
-function canStripTypes(): boolean {
-  return Boolean((process.features as NodeJS.ProcessFeatures & { typescript?: unknown }).typescript)
 }
 
 function cancelled({ name }: RunInWorker): Problem {

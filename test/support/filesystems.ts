@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
-import { mkdir, open, readdir, rm, stat, truncate } from 'node:fs/promises'
-import { join } from 'node:path'
+import { mkdir, open, readdir, rm, stat, statfs, truncate } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
 import { afterAll, beforeAll, beforeEach, describe } from 'vitest'
 import { parseSize } from '../../src/base/index.ts'
 import { runTool } from '../../src/host/index.ts'
@@ -175,19 +175,22 @@ async function readPage(path: string, at: number): Promise<Buffer> {
 }
 
 async function fill(path: string, leave: number): Promise<void> {
+  // Most of it at once, without writing it; btrfs says that more is free than one file can have.
+  const { bsize, bavail } = await statfs(dirname(path))
+  for (let most = bsize * bavail - (16 << 20); most > 0; most -= 32 << 20) {
+    if ((await runTool('fallocate', ['-l', `${most}`, path], { okCodes: [0, 1] })).code === 0) break
+  }
   await using file = await open(path, 'a')
-  // In ever smaller steps: the last free blocks do not take a large write.
-  for (const step of [8 << 20, 1 << 20, 64 << 10, page]) {
+  // The rest in ever smaller steps: the last free blocks do not take a large write.
+  for (const step of [1 << 20, 64 << 10, page]) {
     const bytes = randomBytes(step)
     try {
-      for (;;) {
-        await file.write(bytes)
-        if (step === 8 << 20) await file.datasync()
-      }
+      for (;;) await file.write(bytes)
     } catch (error) {
       if (!(error instanceof Error && 'code' in error && error.code === 'ENOSPC')) throw error
     }
   }
+  await file.sync()
   await file.truncate(Math.max(0, (await file.stat()).size - leave))
   await file.sync()
 }
