@@ -33,6 +33,12 @@ test('packing fills each block as far as the next name allows, and the blocks re
   )
 })
 
+test('a block may be full to its last byte, and no further', () => {
+  const names = Array.from({ length: 15 }, (_, index) => `${String(index).padStart(2, '0')}${'n'.repeat(242)}`)
+  expect(packDirectory([...names, 'z'.repeat(4096 - 15 * 256 - 12)])).toEqual({ starts: [0], size: 4096 })
+  expect(packDirectory([...names, 'z'.repeat(4097 - 15 * 256 - 12)]).starts).toEqual([0, 15])
+})
+
 describe('a damaged block is refused', () => {
   const sound = () =>
     encodeDirectoryBlock(
@@ -52,6 +58,7 @@ describe('a damaged block is refused', () => {
     ['more entries than bytes', (block: Buffer) => patched(block, 8, 36)],
     ['a name behind the end', (block: Buffer) => patched(block, 20, 28)],
     ['an empty name', (block: Buffer) => patched(block, 20, 24)],
+    ['a name too long', () => encodeDirectoryBlock([{ name: 'n'.repeat(256), nid: 1, kind: 'file' }], 300)],
     ['an unknown type', (block: Buffer) => patched(block, 10, 9)],
     ['a slash in a name', (block: Buffer) => patched(block, 25, 0x2f62)],
     ['a nid of 64 bits', (block: Buffer) => patched(block, 6, 0xffff)],

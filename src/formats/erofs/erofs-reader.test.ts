@@ -4,6 +4,7 @@ import { expectedOf } from '../../../test/support/erofs-mount.ts'
 import { ErofsReader } from './erofs-reader.ts'
 import { bytesIn, generatedTrees, imageOf, uuid } from './generated-tree.testkit.ts'
 import { layoutBootstrap } from './layout-bootstrap.ts'
+import { sealFirstBlock } from './superblock.ts'
 import { chain, tortureTree } from './torture-tree.testkit.ts'
 import type { DirectoryNode, InodeAttributes, TreeNode } from './tree.ts'
 
@@ -38,9 +39,26 @@ describe('what was written is read', () => {
 
   test('70,000 directories in one, more than a compact inode can count', () => {
     const children = Array.from({ length: 70_000 }, (_, index): [string, TreeNode] => [`${index}`, rootOf({})])
-    const reader = open(imageOf({ root: rootOf(Object.fromEntries(children)), blob: Buffer.alloc(0) }))
+    const image = imageOf({ root: rootOf(Object.fromEntries(children)), blob: Buffer.alloc(0) })
+    const reader = open(image)
     expect(reader.root().links).toBe(70_002)
     expect(reader.verify().inodes).toBe(70_001)
+    // As mkfs.erofs stores it where it keeps to compact inodes.
+    image.writeUInt32LE(1, reader.root().xattrOffset - 64 + 44)
+    sealFirstBlock(image)
+    expect(open(image).verify().inodes).toBe(70_001)
+  })
+
+  test('a file of more than 4 GiB, which a compact inode cannot hold', () => {
+    const size = 5 * 2 ** 30 + 1
+    const large: TreeNode = { kind: 'file', size, data: { kind: 'blocks', blob: 1, startBlock: 7 }, ...plain }
+    const bootstrap = layoutBootstrap(rootOf({ large }), { uuid, blobBlocks: [3, 2 ** 21] })
+    const head = Buffer.concat([...bootstrap.chunks()])
+    const blocks = head.length / 4096 + 3 + 2 ** 21
+    const reader = ErofsReader.open((offset, length) => head.subarray(offset, offset + length), blocks * 4096)
+    expect(bootstrap.totalBlocks).toBe(blocks)
+    expect(reader.verify().fileBytes).toBe(size)
+    expect(reader.lookup('large')).toMatchObject({ size, union: head.length / 4096 + 3 + 7 })
   })
 
   test('ten thousand directories in one another', () => {

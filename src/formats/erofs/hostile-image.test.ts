@@ -4,7 +4,7 @@ import { isProblem } from '../../base/index.ts'
 import { encodeDirectoryBlock } from './directory-blocks.ts'
 import { ErofsReader } from './erofs-reader.ts'
 import { bytesIn, generatedTrees, imageOf } from './generated-tree.testkit.ts'
-import { encodeInodeCore, type InodeCore } from './inode-core.ts'
+import { encodeInodeCore, type InodeCore, type Kind } from './inode-core.ts'
 import { encodeSuperblock, sealFirstBlock } from './superblock.ts'
 import { tortureTree } from './torture-tree.testkit.ts'
 
@@ -48,7 +48,8 @@ describe('the superblock', () => {
     ['another filesystem', (image) => image.fill(0, 1024, 1028), /no erofs superblock/],
     ['a device table', (image) => image.writeUInt32LE(0x8, 1024 + 80), /device table.*all that is supported/],
     ['features of the future', (image) => image.writeUInt32LE(0x80000000, 1024 + 80), /feature 0x80000000/],
-    ['blocks of 2^31 bytes', (image) => image.writeUInt8(31, 1024 + 12), /block size/],
+    ['blocks of 2^17 bytes', (image) => image.writeUInt8(17, 1024 + 12), /block size/],
+    ['blocks of 2^8 bytes', (image) => image.writeUInt8(8, 1024 + 12), /block size/],
     ['more blocks than bytes', (image) => image.writeUInt32LE(0xffffffff, 1024 + 36), /of its/],
     ['a wrong checksum', (image) => image.writeUInt8(1, 1024 + 60), /checksum of block 0/],
     ['a wrong count of inodes', (image) => resealed(image, () => image.writeUInt32LE(7, 1024 + 16)), /counts 7 inodes/],
@@ -57,6 +58,11 @@ describe('the superblock', () => {
     const image = Buffer.from(sound)
     damage(image)
     expect(() => open(image).verify()).toThrow(message)
+  })
+
+  test('a read that gives fewer bytes than the file was said to have', () => {
+    const short = () => ErofsReader.open((offset, length) => sound.subarray(offset, offset + length - 1), sound.length)
+    expect(short).toThrow(/gave 127/)
   })
 
   test('an image without a checksum is not checked for it', () => {
@@ -167,6 +173,11 @@ describe('what only malice makes', () => {
     ['too many nanoseconds', { mtimeNanoseconds: 1e9 }, /nanoseconds/],
     ['xattrs that are zeros', { xattrCount: 200 }, /xattrs of inode 44 are damaged/],
     ['xattrs larger than the image', { xattrCount: 0xffff }, /overlap/],
+    [
+      'a directory that is a file of chunks',
+      { mode: 0o040755, layout: 4, size: 27, union: 0, links: 2 },
+      /listed as file/,
+    ],
     ['a bare xattr header', { xattrCount: 1 }, /xattrs/],
   ])('%s', (_, core, message) => {
     const image = craft({
@@ -185,6 +196,87 @@ describe('what only malice makes', () => {
     expect(() => open(image).verify()).toThrow(message)
     expect(() => open(image).verify()).toThrow(expect.objectContaining({ code: 'EROFS_INVALID' }))
   })
+
+  test('a directory made of chunks, which could repeat without end', () => {
+    const image = craft({ [root]: { ...directory, layout: 4, size: 2 ** 30, union: 0 } })
+    expect(() => [...open(image).list(open(image).root())]).toThrow(/made of chunks/)
+  })
+
+  test('a directory that counts one link', () => {
+    const image = craft({
+      [root]: {
+        ...directory,
+        links: 1,
+        entries: [
+          ['.', root],
+          ['..', root],
+        ],
+      },
+    })
+    expect(() => open(image).verify()).toThrow(/has 2 links but its inode counts 1/)
+  })
+
+  test.each<[string, number, Buffer, RegExp]>([
+    ['a link target of 4096 bytes', 4096, Buffer.alloc(4096, 'x'), /4096 bytes/],
+    ['no link target', 0, Buffer.alloc(0), /0 bytes/],
+    ['a NUL in a link target', 3, Buffer.from('a\0b'), /NUL/],
+  ])('%s', (_, size, target, message) => {
+    const image = craft({
+      [root]: {
+        ...directory,
+        entries: [
+          ['.', root],
+          ['..', root],
+          ['l', 44],
+        ],
+      },
+      44: { mode: 0o120777, layout: 0, size, union: 1, links: 1 },
+    })
+    target.copy(image, 4096)
+    expect(() => open(image).verify()).toThrow(message)
+  })
+
+  test.each<[string, string]>([
+    ['an ACL with a rest of a name', '01020100' + '61620000'],
+    ['a user xattr without a name', '00010400' + '61620000'],
+    ['an unknown namespace', '01050100' + '61620000'],
+    ['a value that goes on behind the area', '01010500' + '61620000'],
+    ['a NUL in a name', '02010100' + '61000000'],
+    ['the same name twice', '01010000' + '61000000' + '01010000' + '61000000'],
+  ])('xattrs: %s', (_, entries) => {
+    expect(() => open(withXattrArea(Buffer.from('00'.repeat(12) + entries, 'hex'))).verify()).toThrow(/xattrs/)
+  })
+
+  test('xattrs: the sound one is read', () => {
+    const reader = open(withXattrArea(Buffer.from(`${'00'.repeat(12)}0101010061620000`, 'hex')))
+    expect(reader.xattrs(reader.root())).toEqual([{ name: 'user.a', value: Buffer.from('b') }])
+  })
+
+  test('shared xattrs that overlap, so that a few bytes stand for megabytes', () => {
+    // Wherever one starts it reads: a name of 4 bytes in `user.`, a value of 1,000 bytes.
+    const area = Buffer.alloc(12 + 4 * 20)
+    area.writeUInt8(20, 4)
+    for (let index = 0; index < 20; index++) area.writeUInt32LE(1024 + index, 12 + index * 4)
+    const image = withXattrArea(area)
+    for (let at = 4096; at < 8192; at += 4) image.writeUInt32LE(0x03e80104, at)
+    expect(() => open(image).verify()).toThrow(/shared xattrs overlap/)
+  })
+
+  function withXattrArea(area: Buffer): Buffer {
+    const image = craft({
+      [root]: { ...directory, layout: 0, union: 1, xattrCount: (area.length - 12) / 4 + 1, size: 27 },
+    })
+    area.copy(image, root * 32 + 64)
+    encodeDirectoryBlock(
+      [
+        { name: '.', nid: root, kind: 'directory' },
+        { name: '..', nid: root, kind: 'directory' },
+      ],
+      27,
+    ).copy(image, 4096)
+    sealFirstBlock(image)
+    return image
+  }
 
   test('a hole of petabytes is readable bit by bit but not at once', () => {
     const image = craft({
@@ -235,8 +327,10 @@ describe('what only malice makes', () => {
   })
 })
 
+const kindsByName: Record<string, Kind> = { f: 'file', l: 'symlink' }
+
 interface Crafted extends Partial<InodeCore> {
-  /** Content of a directory: file types follow the first letter of `.`/letter names: everything is a directory but `f`. */
+  /** Content of a directory: `f` is a file, `l` a symlink, every other name a directory. */
   readonly entries?: [string, number][]
 }
 
@@ -272,7 +366,7 @@ function craft(inodes: Record<number, Crafted>): Buffer {
     const dirents = (entries ?? []).map(([name, target]) => ({
       name,
       nid: target,
-      kind: name === 'f' ? ('file' as const) : ('directory' as const),
+      kind: kindsByName[name] ?? 'directory',
     }))
     const size = dirents.reduce((sum, { name }) => sum + 12 + name.length, 0)
     encodeInodeCore(image.subarray(at), { ...blank, ...core, size: entries === undefined ? (core.size ?? 0) : size })

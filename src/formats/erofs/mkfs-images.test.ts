@@ -39,7 +39,13 @@ describe.runIf(here)('images of mkfs.erofs read as the kernel shows them', () =>
     const bytes = readFileSync(image)
     const reader = open(bytes)
     reader.verify()
-    expect(reader.lookup('sizes/100000')?.layout).toBe(layout)
+    const file = reader.lookup('sizes/100000')
+    if (file === undefined) throw new Error('no such file')
+    expect(file.layout).toBe(layout)
+    const whole = reader.readFile(file)
+    for (const offset of [1, 4095, 65_535, 65_537, 99_999]) {
+      expect(reader.readFile(file, offset, 5000)).toEqual(whole.subarray(offset, offset + 5000))
+    }
     const found = await withMountedErofs(image, snapshotOfDirectory)
     expect(expectedOf(reader.tree(), bytesIn(bytes))).toEqual(found)
   })
