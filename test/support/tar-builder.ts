@@ -216,7 +216,10 @@ function neededRecords(member: TarMember, path: Buffer): [Bytes, Bytes][] {
     if ((member[key] ?? 0) > 0o7777777) records.push([key, String(member[key])])
   const { seconds, nanoseconds } = timeOf(member)
   if (seconds < 0 || seconds > 0o77777777777 || nanoseconds > 0) records.push(['mtime', paxTime(seconds, nanoseconds)])
-  for (const [name, value] of Object.entries(member.xattrs ?? {})) records.push([`SCHILY.xattr.${name}`, value])
+  for (const [name, value] of Object.entries(member.xattrs ?? {})) {
+    // A key ends at the first =, so GNU tar writes one in a name as %3D.
+    records.push([`SCHILY.xattr.${name.replaceAll('%', '%25').replaceAll('=', '%3D')}`, value])
+  }
   return records
 }
 

@@ -1,4 +1,5 @@
 import type { PaxRecord } from './pax-records.ts'
+import { isXattrKey } from './xattr-records.ts'
 
 /** What the headers before a member say about it: GNU long names, its PAX records, and the global ones that hold until they are replaced. */
 export interface MemberExtensions {
@@ -21,21 +22,33 @@ export function paxText(extensions: MemberExtensions, key: string): string | und
   return paxValue(extensions, key)?.toString('latin1')
 }
 
+/** Keys that are read, besides those of xattrs and, in a member's own header, of sparse files. */
+const readKeys = new Set(['path', 'linkpath', 'size', 'uid', 'gid', 'mtime'])
+
+export function isReadFromGlobals(key: string): boolean {
+  return readKeys.has(key) || isXattrKey(key)
+}
+
 /**
- * Keys that are read, or that say nothing about the member that an image could keep: names of owners, the other times, where the file was
- * when it was archived.
+ * Keys that say nothing about the member that an image could keep: names of owners, the other times, where the file was when it was
+ * archived.
  */
-const knownKeys = new Set(
-  ['path', 'linkpath', 'size', 'uid', 'gid', 'mtime', 'uname', 'gname', 'atime', 'ctime', 'comment'].concat(
-    ['SCHILY.dev', 'SCHILY.ino', 'SCHILY.nlink', 'SCHILY.filetype', 'SCHILY.devmajor', 'SCHILY.devminor'],
-    ['LIBARCHIVE.creationtime'],
-  ),
+const uninterestingKeys = new Set(
+  ['uname', 'gname', 'atime', 'ctime', 'comment', 'LIBARCHIVE.creationtime'].concat([
+    'SCHILY.dev',
+    'SCHILY.ino',
+    'SCHILY.nlink',
+    'SCHILY.filetype',
+    'SCHILY.devmajor',
+    'SCHILY.devminor',
+  ]),
 )
 const knownCharsets = new Set(['', 'BINARY', 'ISO-IR 10646 2000 UTF-8', 'ISO-IR 646 1990'])
 
 /** Why a person may want to know that this record was passed over; undefined when it is one that is read, or of no interest. */
 export function complaintAbout({ key, value }: PaxRecord): string | undefined {
-  if (knownKeys.has(key) || /^(SCHILY|LIBARCHIVE)\.xattr\.|^GNU\.(sparse|volume)\./.test(key)) return undefined
+  if (readKeys.has(key) || uninterestingKeys.has(key) || isXattrKey(key) || /^GNU\.(sparse|volume)\./.test(key))
+    return undefined
   // Names are bytes whatever the charset says, and in all charsets that anyone writes that is right.
   if (key !== 'hdrcharset' && key !== 'charset') return `the PAX record ${key} is not kept`
   return knownCharsets.has(value.toString('latin1'))

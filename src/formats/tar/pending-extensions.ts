@@ -1,8 +1,9 @@
-import { complaintAbout, type MemberExtensions } from './member-extensions.ts'
+import { complaintAbout, isReadFromGlobals, type MemberExtensions } from './member-extensions.ts'
 import { type PaxRecord, parsePaxRecords } from './pax-records.ts'
 import { limitExceeded } from './tar-invalid.ts'
 import type { TarLimits } from './tar-limits.ts'
 
+const maxGlobalRecords = 256
 const none = { longName: undefined, longLink: undefined, pax: [] }
 
 /** Typeflags of members that describe the next one; X is what Solaris wrote before there was a standard for x. */
@@ -60,14 +61,20 @@ export class PendingExtensions {
       this.#complain(record)
       if (record.key.startsWith('GNU.sparse.'))
         this.#warn(`the PAX record ${record.key} says nothing in a global header`)
-      else globals.set(record.key, record)
+      else if (isReadFromGlobals(record.key)) globals.set(record.key, record)
     }
+    this.#checkGlobals(globals)
+    this.#globals = globals
+  }
+
+  #checkGlobals(globals: ReadonlyMap<string, PaxRecord>): void {
     let bytes = 0
     for (const { key, value } of globals.values()) bytes += key.length + value.length
     if (bytes > this.#limits.maxExtensionBytes) {
       throw limitExceeded(`the global PAX headers have more than ${this.#limits.maxExtensionBytes} bytes`)
     }
-    this.#globals = globals
+    // Every member looks at all of them, so many of them would make a small archive slow.
+    if (globals.size > maxGlobalRecords) throw limitExceeded(`more than ${maxGlobalRecords} global PAX records`)
   }
 
   /** Once for each key: a program that writes a key writes it into every member. */

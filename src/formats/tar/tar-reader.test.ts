@@ -885,12 +885,20 @@ describe('limits', () => {
 
   test('all global headers together', () => {
     const paxGlobal = (key: string) => ({ paxGlobal: [[key, 'x'.repeat(400)]] as const })
-    expect(names([paxGlobal('a.a'), paxGlobal('a.a'), paxGlobal('a.a'), { path: 'f' }])).toEqual(['f'])
-    expectRefused([paxGlobal('a.a'), paxGlobal('a.b'), paxGlobal('a.c'), { path: 'f' }], {
-      code,
-      says: /global PAX headers/,
-      limits: { maxExtensionBytes: 1000 },
-    })
+    expect(
+      names([paxGlobal('SCHILY.xattr.a'), paxGlobal('SCHILY.xattr.a'), paxGlobal('comment'), { path: 'f' }]),
+    ).toEqual(['f'])
+    expectRefused(
+      [paxGlobal('SCHILY.xattr.a'), paxGlobal('SCHILY.xattr.b'), paxGlobal('SCHILY.xattr.c'), { path: 'f' }],
+      {
+        code,
+        says: /global PAX headers/,
+        limits: { maxExtensionBytes: 1000 },
+      },
+    )
+    const many = Array.from({ length: 257 }, (_, i) => [`SCHILY.xattr.${i}`, 'v'] as const)
+    expectRefused([{ paxGlobal: many }, { path: 'f' }], { code, says: /more than 256 global PAX records/ })
+    expect(names([{ paxGlobal: many.slice(1) }, { path: 'f' }])).toEqual(['f'])
   })
 
   test('xattrs', () => {
