@@ -2,15 +2,9 @@
  * The rules of layers once more, as a map of paths that is changed entry by entry, the way a person would explain them. It shares no code and no
  * idea with the flattener: no tree, no overlay, no merge. Slow, and only for the few names that tests make up.
  */
-import type { LayerEntry } from '../../formats/index.ts'
+import type { DirectoryNode, InodeAttributes, LayerEntry, TreeNode } from '../../formats/index.ts'
 
-interface Node {
-  readonly kind: 'directory' | 'leaf' | 'symlink'
-  /** What linesOf shows of it behind its path. */
-  readonly text: string
-  readonly attributes: string
-  readonly target: string
-}
+type Node = TreeNode
 
 interface State {
   /** What there is, by path; directories too, the root is ''. */
@@ -21,17 +15,15 @@ interface State {
   mine: Set<string>
 }
 
-const missing: Node = { kind: 'directory', text: '/', attributes: '755 0:0 0.000000000', target: '' }
-
-/** @returns lines as linesOf writes them with attributes, or undefined when the layers are to be refused */
-export function naiveLines(layers: readonly (readonly LayerEntry[])[]): string[] | undefined {
-  let now = new Map([['', missing]])
+/** @returns the tree that the layers add up to, or undefined when they are to be refused */
+export function naiveTree(layers: readonly (readonly LayerEntry[])[]): DirectoryNode | undefined {
+  let now = new Map<string, Node>([['', missingDirectory()]])
   for (const layer of layers) {
     const state: State = { now, whole: new Map(now), mine: new Set() }
     for (const entry of layer) if (!applyEntry(state, entry)) return undefined
     now = state.now
   }
-  return linesOfMap(now)
+  return treeOfMap(now)
 }
 
 function applyEntry(state: State, entry: LayerEntry): boolean {
@@ -39,6 +31,8 @@ function applyEntry(state: State, entry: LayerEntry): boolean {
     .toString('latin1')
     .split('/')
     .filter((name) => name !== '' && name !== '.')
+  const isAufs = names.some((part) => part.startsWith('.wh..wh.') && part !== '.wh..wh..opq')
+  if (isAufs) return true
   const name = names.pop()
   if (name === undefined) return entry.type === 'directory' && setNode(state, '', nodeOf(entry))
   if (name.startsWith('.wh.') && entry.type !== 'directory') {
@@ -69,18 +63,19 @@ function setNode({ now, whole, mine }: State, path: string, node: Node): boolean
 function makeParents({ now, whole, mine }: State, path: string): void {
   for (const ancestor of ancestorsOf(path)) {
     if (now.get(ancestor) === undefined) {
-      now.set(ancestor, missing)
+      now.set(ancestor, missingDirectory())
       mine.add(ancestor)
     }
     // A deleted file or symlink may be in the way there.
-    if (whole.get(ancestor)?.kind !== 'directory') whole.set(ancestor, missing)
+    if (whole.get(ancestor)?.kind !== 'directory') whole.set(ancestor, missingDirectory())
   }
 }
 
 /** Takes away what lower layers have there; what this layer made stays, in directories made anew if theirs are gone. */
 function hide({ now, mine }: State, where: { readonly at?: string; readonly below?: string }): void {
   remove(now, (path) => !mine.has(path) && (path === where.at || isBelow(path, where.at ?? where.below ?? '')))
-  for (const path of mine) for (const ancestor of ancestorsOf(path)) if (!now.has(ancestor)) now.set(ancestor, missing)
+  for (const path of mine)
+    for (const ancestor of ancestorsOf(path)) if (!now.has(ancestor)) now.set(ancestor, missingDirectory())
 }
 
 function linkTarget({ now, whole }: State, target: string): Node | undefined {
@@ -106,46 +101,52 @@ function resolve(map: Map<string, Node>, names: readonly string[]): string | 'lo
     if (name === '..') at = at.slice(0, -1)
     else if (found?.kind === 'symlink') {
       if (++symlinks > 40) return 'loop'
-      if (found.target.startsWith('/')) at = []
-      rest = [...found.target.split('/').filter((part) => part !== '' && part !== '.'), ...rest]
-    } else if (found?.kind === 'leaf') return 'blocked'
+      const target = found.target.toString('latin1')
+      if (target.startsWith('/')) at = []
+      rest = [...target.split('/').filter((part) => part !== '' && part !== '.'), ...rest]
+    } else if (found !== undefined && found.kind !== 'directory') return 'blocked'
     else at.push(name)
   }
   return at.join('/')
 }
 
-function nodeOf(entry: LayerEntry): Node {
-  const { mode, uid, gid, mtimeSeconds } = entry
-  const attributes = `${mode.toString(8)} ${uid}:${gid} ${mtimeSeconds}.000000000`
-  if (entry.type === 'directory') return { kind: 'directory', text: '/', attributes, target: '' }
-  if (entry.type === 'symlink') {
-    const target = entry.linkTarget.toString('latin1')
-    return { kind: 'symlink', text: ` -> ${target}`, attributes, target }
+function nodeOf(entry: Exclude<LayerEntry, { type: 'hardlink' }>): Node {
+  const { mode, uid, gid, mtimeSeconds, mtimeNanoseconds, xattrs } = entry
+  const attributes = { mode, uid, gid, mtimeSeconds, mtimeNanoseconds, xattrs }
+  switch (entry.type) {
+    case 'directory':
+      return { ...attributes, kind: 'directory', children: new Map() }
+    case 'symlink':
+      return { ...attributes, kind: 'symlink', target: entry.linkTarget }
+    case 'file':
+      if (entry.content.kind !== 'inline') throw new Error('the naive model wants its contents inline')
+      return { ...attributes, kind: 'file', size: entry.size, data: entry.content }
+    case 'char':
+    case 'block':
+      return { ...attributes, kind: entry.type, major: entry.major, minor: entry.minor }
+    case 'fifo':
+      return { ...attributes, kind: 'fifo' }
   }
-  const content = entry.type === 'file' && entry.content.kind === 'inline' ? entry.content.bytes.toString('latin1') : ''
-  return { kind: 'leaf', text: ` ${JSON.stringify(content)}`, attributes, target: '' }
 }
 
-function linesOfMap(now: Map<string, Node>): string[] {
-  const firstNames = new Map<Node, string>()
-  const inTreeOrder = [...now.keys()].sort((a, b) => compareParts(a.split('/'), b.split('/')))
-  return inTreeOrder.map((path) => {
-    const node = now.get(path) ?? missing
-    if (node.kind === 'directory') return `${path}/ ${node.attributes}`
-    const first = firstNames.get(node)
-    if (first !== undefined) return `${path} = ${first}`
-    firstNames.set(node, path)
-    return `${path}${node.text} ${node.attributes}`
-  })
+function missingDirectory(): Node {
+  const attributes: InodeAttributes = { mode: 0o755, uid: 0, gid: 0, mtimeSeconds: 0, mtimeNanoseconds: 0, xattrs: [] }
+  return { ...attributes, kind: 'directory', children: new Map() }
 }
 
-function compareParts(a: readonly string[], b: readonly string[]): number {
-  for (let i = 0; i < Math.max(a.length, b.length); i++) {
-    const [left, right] = [a[i], b[i]]
-    if (left === right) continue
-    return left === undefined || (right !== undefined && left < right) ? -1 : 1
+/** Hangs every node into its directory, now that it is known which there are. */
+function treeOfMap(now: Map<string, Node>): DirectoryNode {
+  const directories = new Map<string, DirectoryNode>()
+  for (const [path, node] of now) if (node.kind === 'directory') directories.set(path, { ...node, children: new Map() })
+  for (const [path, node] of now) {
+    if (path === '') continue
+    const slash = path.lastIndexOf('/')
+    const parent = directories.get(path.slice(0, Math.max(0, slash)))
+    parent?.children.set(path.slice(slash + 1), directories.get(path) ?? node)
   }
-  return 0
+  const root = directories.get('')
+  if (root === undefined) throw new Error('the model lost its root')
+  return root
 }
 
 function remove(map: Map<string, Node>, isGone: (path: string) => boolean): void {
