@@ -3,12 +3,13 @@
  *
  *   node scripts/build.mjs [OUTDIR]
  */
-import { readdirSync, readFileSync, rmSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { build } from 'esbuild'
 
 const root = join(import.meta.dirname, '..')
-const outdir = process.argv[2] ?? join(root, 'dist')
+const target = process.argv[2] ?? join(root, 'dist')
+const outdir = `${target}.${process.pid}`
 const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
 
 const common = {
@@ -23,7 +24,8 @@ const common = {
 }
 
 /** CommonJS packages ask for Node's own modules with require, which an ES module does not have. */
-const requireBanner = "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);"
+const requireBanner =
+  "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);"
 
 /**
  * The schemas of contract/ do nothing by being made, which esbuild cannot see: without this the CLI, which needs only types and a few
@@ -39,8 +41,20 @@ const contractIsPure = {
   },
 }
 
-rmSync(outdir, { recursive: true, force: true })
-await Promise.all([buildCli(), buildDaemon()])
+try {
+  await Promise.all([buildCli(), buildDaemon()])
+  install()
+} finally {
+  rmSync(outdir, { recursive: true, force: true })
+}
+
+/** The new build takes the old one's place at once: a command that starts meanwhile finds one or the other. */
+function install() {
+  const old = `${outdir}.old`
+  if (existsSync(target)) renameSync(target, old)
+  renameSync(outdir, target)
+  rmSync(old, { recursive: true, force: true })
+}
 
 function buildCli() {
   return build({

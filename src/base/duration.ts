@@ -30,6 +30,7 @@ export function parseDuration(text: string): number {
 /** A duration for people, in at most two units: `72h`, `3h 5m`, `40s`, `12ms`. */
 export function formatDuration(milliseconds: number): string {
   const ms = Math.max(0, Math.round(milliseconds))
+  if (ms === 0) return '0s'
   if (ms < 1000) return `${ms}ms`
   const seconds = Math.floor(ms / 1000)
   if (seconds < 60) return `${seconds}s`

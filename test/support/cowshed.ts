@@ -4,6 +4,7 @@ import { cp, mkdtemp, readdir, readFile, readlink, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { expect } from 'vitest'
 import { type DataLayout, dataLayout } from '../../src/base/index.ts'
+import { ensureBuilt } from './build.ts'
 import { testKernel } from './kernel.ts'
 
 const launcher = join(import.meta.dirname, '../../bin/cowshed')
@@ -23,12 +24,13 @@ export interface CommandResult {
  * Its end checks that nothing was leaked: no VM, no daemon, no mount, no socket.
  */
 export async function openCowshed(options: OpenCowshed = {}): Promise<Cowshed> {
+  await ensureBuilt()
   const parent = await mkdtemp('/tmp/cs-')
   const data = options.data ?? join(parent, 'd')
   const cowshed = new Cowshed(parent, dataLayout(data))
   if (options.kernel !== false) {
-    const { id, vmlinuz } = await testKernel()
-    await cp(dirname(vmlinuz), cowshed.layout.kernel(id).dir, { recursive: true })
+    const { vmlinuz } = await testKernel()
+    await cp(dirname(dirname(vmlinuz)), cowshed.layout.kernels, { recursive: true })
   }
   return cowshed
 }
