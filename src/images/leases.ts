@@ -11,9 +11,8 @@ export class Leases {
   readonly #blobs = new Map<Digest, number>()
   readonly #manifests = new Map<Digest, number>()
   readonly #removing = new Set<Digest>()
+  readonly #watches = new Set<Set<Digest>>()
   #lastRemoval: Promise<unknown> = Promise.resolve()
-  /** Changes whenever an image is held or let go: a plan made before is not to be believed. */
-  version = 0
 
   /** Blobs and layers, as many as it is told of, until it is disposed of. */
   openBlobLease(): BlobLease {
@@ -29,14 +28,8 @@ export class Leases {
     if (this.#removing.has(manifest)) {
       throw new Problem('IMAGE_NOT_FOUND', `image ${shortDigest(manifest)} is being removed`)
     }
-    const release = count(this.#manifests, manifest)
-    this.version++
-    return {
-      [Symbol.dispose]: () => {
-        release()
-        this.version++
-      },
-    }
+    for (const watch of this.#watches) watch.add(manifest)
+    return { [Symbol.dispose]: count(this.#manifests, manifest) }
   }
 
   isLeased(digest: Digest): boolean {
@@ -45,6 +38,16 @@ export class Leases {
 
   heldImages(): Digest[] {
     return [...this.#manifests.keys()]
+  }
+
+  /**
+   * Every image that is held at any time until the disposal. Who makes a plan looks at it in the end: an image that was held and let go
+   * meanwhile may have a new shed that the plan does not know.
+   */
+  watchHolds(): Disposable & { readonly held: ReadonlySet<Digest> } {
+    const held = new Set(this.#manifests.keys())
+    this.#watches.add(held)
+    return { held, [Symbol.dispose]: () => void this.#watches.delete(held) }
   }
 
   /** Resolves when no removal that was under way can take anything any more. */

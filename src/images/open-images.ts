@@ -71,7 +71,7 @@ export function openImages(options: ImagesOptions): Images {
     archive: (refs, work = {}) => archiveImages(context, { refs, ...work }),
     list: () => listImages(context),
     inspect: (ref) => inspectImage(context, ref),
-    tag: (ref, tag) => tagImage(context.blobs, ref, tag),
+    tag: (ref, tag) => tagImage(context, ref, tag),
     remove: (ref, how) => removeImage(context, ref, how),
     planRemovals: (request) => planRemovals(context, request),
     catalog: (how = { onDamage: 'throw' }) => catalogImages(context, how),

@@ -1,5 +1,5 @@
 import { rm } from 'node:fs/promises'
-import { Problem, problemFromSystem, shortDigest } from '../base/index.ts'
+import { type Digest, Problem, problemFromSystem, shortDigest } from '../base/index.ts'
 import type { RemoveImageReply } from '../contract/index.ts'
 import { type FoundImage, findImage, storedImages } from './find-image.ts'
 import type { ImagesContext } from './images-context.ts'
@@ -33,13 +33,15 @@ async function removeWhole(
   image: FoundImage,
   { force }: { force: boolean },
 ): Promise<RemoveImageReply> {
-  const plan = await currentPlan(context, image)
-  const holders = holdersOf(context, plan)
+  using watch = context.leases.watchHolds()
+  const [plan] = await planRemovals(context, { images: [image.descriptor.digest] })
+  if (plan === undefined) throw new Problem('INTERNAL', 'a plan for one image has none')
+  const holders = holdersOf(plan, watch.held)
   if (holders.length > 0) {
     if (!force || image.tags.length === 0) throw inUse(image, holders)
     return await untag(context, image.tags)
   }
-  // Nothing is awaited between the plan and here: whoever held the image in time is in it, whoever comes later is refused.
+  // Nothing is awaited between the plan and here: whoever held the image in time is seen, whoever comes later is refused.
   using _ = context.leases.startRemoving([plan.digest, ...plan.manifests])
   await context.blobs.updateIndex((index) => ({
     ...index,
@@ -53,18 +55,8 @@ async function removeWhole(
   }
 }
 
-/** A plan during which no image was held or let go. */
-async function currentPlan(context: ImagesContext, { descriptor }: FoundImage): Promise<RemovalPlan> {
-  for (;;) {
-    const { version } = context.leases
-    const [plan] = await planRemovals(context, { images: [descriptor.digest] })
-    if (plan !== undefined && version === context.leases.version) return plan
-  }
-}
-
-function holdersOf({ leases }: ImagesContext, { digest, manifests, usedBy }: RemovalPlan): readonly string[] {
+function holdersOf({ digest, manifests, usedBy }: RemovalPlan, held: ReadonlySet<Digest>): readonly string[] {
   if (usedBy.length > 0) return usedBy
-  const held = new Set(leases.heldImages())
   return [digest, ...manifests].some((one) => held.has(one)) ? ['a shed that is being made'] : []
 }
 

@@ -1,17 +1,20 @@
-import type { BlobStore, StoreIndexEntry } from '../blobs/index.ts'
-import { refNameAnnotation, storeIndexEntry } from '../blobs/index.ts'
+import { refNameAnnotation, type StoreIndexEntry, storeIndexEntry } from '../blobs/index.ts'
 import type { Descriptor } from '../formats/index.ts'
 import { findImage, fullTag, parseTag } from './find-image.ts'
+import type { ImagesContext } from './images-context.ts'
 
 /**
  * Gives an image another tag; one that has it already loses it, and stays in the store without.
  *
  * @throws Problem IMAGE_NOT_FOUND, INVALID_REQUEST
  */
-export async function tagImage(blobs: BlobStore, ref: string, tag: string): Promise<void> {
+export async function tagImage({ blobs, leases }: ImagesContext, ref: string, tag: string): Promise<void> {
   const full = parseTag(tag)
-  const { descriptor } = await findImage(blobs, ref)
-  await blobs.updateIndex((index) => ({ ...index, entries: withTags(index.entries, descriptor, [full]) }))
+  // In line with the removals: a tag must not be given to an image that is just going.
+  await leases.removal(async () => {
+    const { descriptor } = await findImage(blobs, ref)
+    await blobs.updateIndex((index) => ({ ...index, entries: withTags(index.entries, descriptor, [full]) }))
+  })
 }
 
 /**

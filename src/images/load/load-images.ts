@@ -51,6 +51,8 @@ export async function loadImages(context: ImagesContext, request: LoadRequest): 
     chosen.push({ image: await chooseImage(gathered, context.platform), tags })
   }
   await commit(context, { ...request, chosen, lease })
+  // A removal that was planned before the images were visible looks at our lease until it ends.
+  await context.leases.settled()
   const digests = new Set<string>(chosen.map(({ image }) => image.root.descriptor.digest))
   return (await listImages(context)).filter(({ digest }) => digests.has(digest))
 }
