@@ -1,10 +1,9 @@
-import { constants } from 'node:fs'
-import { access, mkdir, mkdtemp, readFile, rm } from 'node:fs/promises'
+import { mkdir, mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { z } from 'zod'
-import { type DataLayout, newId, Problem, printable } from '../base/index.ts'
+import { type DataLayout, isProblem, newId, printable } from '../base/index.ts'
 import { bootId, writeFileAtomically } from '../host/index.ts'
 import type { Driver, Machine, MachineSpec } from './driver.ts'
 import { fileTail } from './file-tail.ts'
@@ -17,7 +16,7 @@ export interface Acceleration {
 }
 
 /** A guest under KVM says that it is there in well under a second; one that has not by now hangs. */
-const deadlineMs = 5000
+const usualDeadlineMs = 5000
 
 const verdictSchema = z.object({
   acceleration: z.enum(['kvm', 'tcg']),
@@ -38,6 +37,7 @@ export async function probeAcceleration(
   layout: DataLayout,
   kernel: KernelFiles,
   driver: Driver,
+  { deadlineMs = usualDeadlineMs } = {},
 ): Promise<Acceleration> {
   const { version } = await driver.probe()
   const now = { boot_id: bootId(), driver: driver.name, driver_version: version }
@@ -46,7 +46,7 @@ export async function probeAcceleration(
   if (known !== undefined && Object.entries(now).every(([key, value]) => known[key as keyof typeof now] === value)) {
     return { acceleration: known.acceleration, reason: known.reason }
   }
-  const found = await tryKvm(kernel, driver)
+  const found = await tryKvm({ kernel, driver, deadlineMs })
   await writeFileAtomically(path, Buffer.from(`${JSON.stringify({ ...found, ...now }, null, 2)}\n`))
   return found
 }
@@ -60,38 +60,29 @@ async function readVerdict(path: string): Promise<z.infer<typeof verdictSchema> 
   }
 }
 
-async function tryKvm(kernel: KernelFiles, driver: Driver): Promise<Acceleration> {
-  const unusable = await whyUnusable()
-  if (unusable !== undefined) return emulated(unusable)
+interface Probe {
+  readonly kernel: KernelFiles
+  readonly driver: Driver
+  readonly deadlineMs: number
+}
+
+async function tryKvm({ kernel, driver, deadlineMs }: Probe): Promise<Acceleration> {
   const directory = await mkdtemp(join(tmpdir(), 'cowshed-probe-'))
   try {
-    return await bootOnce(await probeSpec(kernel, directory), driver)
+    const spec = await probeSpec(kernel, directory)
+    const machine = await driver.start(spec, async () => {})
+    await endWithin(machine, deadlineMs)
+    return await judge(spec)
   } catch (error) {
-    if (error instanceof Problem && error.code !== 'MACHINE_FAILED') throw error
-    return emulated(`a VM under KVM failed: ${error instanceof Error ? error.message : String(error)}`)
+    if (isProblem(error, 'ACCELERATION_UNAVAILABLE')) return emulated(error.message)
+    if (isProblem(error, 'MACHINE_FAILED')) return emulated(`a VM under KVM failed: ${error.message}`)
+    throw error
   } finally {
     await rm(directory, { recursive: true, force: true })
   }
 }
 
-async function whyUnusable(): Promise<string | undefined> {
-  try {
-    await access('/dev/kvm', constants.R_OK | constants.W_OK)
-    return undefined
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'ENOENT'
-      ? 'this host has no /dev/kvm'
-      : '/dev/kvm may not be opened by this user'
-  }
-}
-
-async function bootOnce(spec: MachineSpec, driver: Driver): Promise<Acceleration> {
-  const machine = await driver.start(spec, async () => {})
-  try {
-    await within(machine, deadlineMs)
-  } finally {
-    await machine.kill()
-  }
+async function judge(spec: MachineSpec): Promise<Acceleration> {
   const printed = await fileTail(spec.consolePath, { maxBytes: 64 * 1024 })
   if (printed.includes('cowshed: probe ok')) return { acceleration: 'kvm', reason: 'the guest kernel boots under KVM' }
   const last = printed.trim().split(/\r?\n/).at(-1) ?? ''
@@ -99,12 +90,13 @@ async function bootOnce(spec: MachineSpec, driver: Driver): Promise<Acceleration
   return emulated(`/dev/kvm is there, but the guest kernel hangs or fails under it ${sign}`)
 }
 
-/** The guest turns itself off when it has booted. */
-async function within(machine: Machine, milliseconds: number): Promise<void> {
+/** The guest turns itself off when it has booted; one that has not in time is killed. */
+async function endWithin(machine: Machine, milliseconds: number): Promise<void> {
   const giveUp = new AbortController()
   const timer = sleep(milliseconds, undefined, { signal: giveUp.signal }).catch(() => undefined)
   await Promise.race([machine.exited, timer])
   giveUp.abort()
+  await machine.kill()
 }
 
 async function probeSpec(kernel: KernelFiles, directory: string): Promise<MachineSpec> {

@@ -7,6 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { isLocked, killProcess, processStartTime } from '../../src/host/index.ts'
 import type { Driver, Machine, MachineRecord, MachineSpec } from '../../src/machines/index.ts'
+import type { AgentConnection } from '../../src/wires/index.ts'
 import { kernelTools, testKernel } from '../support/kernel.ts'
 import { miniImage, miniImageTools } from '../support/mini-image.ts'
 import { needs } from '../support/needs.ts'
@@ -114,6 +115,18 @@ export function describeDriver(name: string, subject: DriverUnderTest): void {
         await machine.kill()
         expect(await machine.exited).toMatchObject({ kind: 'killed' })
         await answerless(run(agent, 'true'))
+      })
+
+      test('keeps the time of its host, however busy that is', async () => {
+        await using place = await bench()
+        const { agent } = await place.boot()
+        const first = await uptime(agent)
+        await sleep(1500)
+        const second = await uptime(agent)
+        const passed = second.guest - first.guest
+        // /proc/uptime counts hundredths.
+        expect(passed).toBeGreaterThan(second.asked - first.answered - 25)
+        expect(passed).toBeLessThan(second.answered - first.asked + 25)
       })
 
       test('that is killed is dead when kill returns, whoever asks, however often', async () => {
@@ -345,6 +358,13 @@ async function adopted({ driver }: Material, place: Workbench, { record, spec }:
   const machine = await driver.adopt(record, spec.lockPath)
   if (machine === undefined) throw new Error('the machine is dead')
   return place.own(machine)
+}
+
+/** The guest's clock between two readings of ours, all in milliseconds. */
+async function uptime(agent: AgentConnection): Promise<{ asked: number; guest: number; answered: number }> {
+  const asked = performance.now()
+  const { stdout } = await run(agent, 'cat', '/proc/uptime')
+  return { asked, guest: Number(stdout.split(' ')[0]) * 1000, answered: performance.now() }
 }
 
 /** What happens to a command whose guest goes away does not matter here. */

@@ -4,7 +4,7 @@ import type { Driver } from '../driver.ts'
 import { adoptQemu } from './adopt-qemu.ts'
 import { hostArchitecture } from './host-architecture.ts'
 import { startQemu } from './start-qemu.ts'
-import { tscFrequency } from './tsc-frequency.ts'
+import { tscArguments } from './tsc-arguments.ts'
 
 /** Before 7.2 a microvm has no panic device, and `max` no AVX under emulation. */
 const oldest = [7, 2] as const
@@ -12,7 +12,7 @@ const oldest = [7, 2] as const
 /** The driver for QEMU: a microvm with virtio-mmio devices, its monitor and the agent's channel on unix sockets. */
 export function createQemuDriver(): Driver {
   const version = once(qemuVersion)
-  const tscKhz = once(tscFrequency)
+  const clock = once(tscArguments)
   return {
     name: 'qemu',
     probe: async () => ({ version: await version() }),
@@ -22,7 +22,7 @@ export function createQemuDriver(): Driver {
         spec,
         onSpawned,
         driverVersion: await version(),
-        tscKhz: emulatedPc ? await tscKhz() : undefined,
+        clockArguments: emulatedPc ? await clock() : [],
       })
     },
     adopt: adoptQemu,

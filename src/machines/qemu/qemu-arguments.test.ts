@@ -3,7 +3,7 @@ import type { MachineSpec } from '../driver.ts'
 import { parseForwards } from './forwards.ts'
 import { hostArchitecture } from './host-architecture.ts'
 import { qemuArguments } from './qemu-arguments.ts'
-import { tscInCpuinfo, tscInKernelLog } from './tsc-frequency.ts'
+import { tscInCpuinfo, tscInKernelLog } from './tsc-arguments.ts'
 
 const spec: MachineSpec = {
   name: 'a,b',
@@ -28,7 +28,7 @@ const given = {
   spec,
   architecture: hostArchitecture('x64'),
   sockets: { qmp: '/r/q', agent: '/r/a' },
-  tscKhz: 2_000_000,
+  clockArguments: ['tsc_early_khz=2000000'],
 }
 
 describe('the command line', () => {

@@ -11,8 +11,8 @@ export interface QemuArguments {
   readonly spec: MachineSpec
   readonly architecture: HostArchitecture
   readonly sockets: QemuSockets
-  /** For a guest under software emulation on x86; see tscFrequency. */
-  readonly tscKhz: number | undefined
+  /** For a guest under software emulation on x86: tscArguments. */
+  readonly clockArguments: readonly string[]
 }
 
 /** The monitor's name of the network, for forwards. */
@@ -53,7 +53,7 @@ function acceleration(kind: MachineSpec['acceleration']): string[] {
   return ['-accel', 'tcg,thread=multi,tb-size=256', '-cpu', 'max']
 }
 
-function kernelCommandLine({ spec, architecture, tscKhz }: QemuArguments): string {
+function kernelCommandLine({ spec, architecture, clockArguments }: QemuArguments): string {
   const words = [
     `console=${architecture.console}`,
     ...architecture.kernelArguments,
@@ -62,7 +62,7 @@ function kernelCommandLine({ spec, architecture, tscKhz }: QemuArguments): strin
     'quiet',
     // The self-tests of the kernel's ciphers take a sixth of the boot under emulation, and test the same code each time.
     'cryptomgr.notests',
-    ...(tscKhz === undefined ? [] : [`tsc_early_khz=${tscKhz}`]),
+    ...clockArguments,
     `cowshed.key=${spec.agentKey}`,
     ...spec.kernelArguments,
   ]

@@ -88,8 +88,15 @@ export async function removeSockets(record: Pick<MachineRecord, 'agentSocket' | 
   await Promise.all([record.agentSocket, record.controlSocket].map((path) => rm(path, { force: true })))
 }
 
+/** The timer keeps this process alive: a child that nobody waits for does not. */
 async function within<T>(promise: Promise<T> | undefined, milliseconds: number): Promise<T | undefined> {
-  return await Promise.race([promise, sleep(milliseconds, undefined, { ref: false })])
+  const giveUp = new AbortController()
+  const late = sleep(milliseconds, undefined, { signal: giveUp.signal }).catch(() => undefined)
+  try {
+    return await Promise.race([promise, late])
+  } finally {
+    giveUp.abort()
+  }
 }
 
 function consoleTail({ consolePath, consoleFrom }: MachineLogs): Promise<string> {

@@ -2,7 +2,7 @@ import { constants } from 'node:fs'
 import { access, open, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { isProblem, maxSocketPath, Problem } from '../../base/index.ts'
+import { errnoCode, isProblem, maxSocketPath, Problem } from '../../base/index.ts'
 import { type DetachedProcess, killProcess, lockFile, spawnDetached } from '../../host/index.ts'
 import { connectQmp, type QmpConnection } from '../../wires/index.ts'
 import type { Machine, MachineRecord, MachineSpec } from '../driver.ts'
@@ -16,7 +16,7 @@ import { type ShutdownWatch, shutdownWatch } from './shutdown-watch.ts'
 export interface StartQemu {
   readonly spec: MachineSpec
   readonly driverVersion: string
-  readonly tscKhz: number | undefined
+  readonly clockArguments: readonly string[]
   readonly onSpawned: (record: MachineRecord) => Promise<void>
 }
 
@@ -50,9 +50,9 @@ export async function startQemu(start: StartQemu): Promise<Machine> {
 
 /** QEMU inherits the lock's descriptor and keeps it, as a process keeps any it does not know; ours is closed. */
 async function spawnLocked(start: StartQemu, sockets: QemuSockets): Promise<DetachedProcess> {
-  const { spec, tscKhz } = start
+  const { spec, clockArguments } = start
   const architecture = hostArchitecture()
-  const args = qemuArguments({ spec, architecture, sockets, tscKhz })
+  const args = qemuArguments({ spec, architecture, sockets, clockArguments })
   using lock = await lockFile(spec.lockPath, { mode: 'exclusive' })
   if (lock === undefined) {
     throw new Problem('MACHINE_FAILED', `a VM of ${spec.name} runs already: ${spec.lockPath} is held`)
@@ -128,7 +128,8 @@ async function checkedSockets({ runDirectory, id }: MachineSpec): Promise<QemuSo
 }
 
 /** QEMU would say it too, but not as clearly. */
-async function checkFiles({ kernel, drives }: MachineSpec): Promise<void> {
+async function checkFiles({ kernel, drives, acceleration }: MachineSpec): Promise<void> {
+  if (acceleration === 'kvm') await checkKvm()
   for (const path of [kernel.vmlinuz, kernel.initrd]) {
     await access(path, constants.R_OK).catch((cause: unknown) => {
       throw new Problem('KERNEL_INVALID', `cannot read the guest's kernel: ${path}`, {
@@ -142,6 +143,13 @@ async function checkFiles({ kernel, drives }: MachineSpec): Promise<void> {
       throw new Problem('MACHINE_FAILED', `cannot open the ${id} drive: ${path}`, { cause })
     })
   }
+}
+
+async function checkKvm(): Promise<void> {
+  await access('/dev/kvm', constants.R_OK | constants.W_OK).catch((cause: unknown) => {
+    const why = errnoCode(cause) === 'ENOENT' ? 'this host has no /dev/kvm' : 'this user may not open /dev/kvm'
+    throw new Problem('ACCELERATION_UNAVAILABLE', why, { hint: 'see: cowshed doctor', cause })
+  })
 }
 
 /** QEMU would make the console readable by everybody. */

@@ -2,15 +2,23 @@ import { readFile } from 'node:fs/promises'
 import { runTool } from '../../host/index.ts'
 
 /**
- * The frequency of this host's time stamp counter in kHz, which is also what a guest under software emulation sees.
+ * What a guest under software emulation must be told of its time stamp counter, as words of its kernel's command line. It sees the host's
+ * counter, and a microvm has neither HPET nor a PM timer to measure it against, so Linux falls back to less, which a busy host breaks:
  *
- * Such a guest must be told (`tsc_early_khz=`): a microvm has neither HPET nor a PM timer, so Linux measures the TSC against the PIT, and
- * one preemption of QEMU by a busy host at the wrong moment makes that fail. Without a TSC there is no timer at all, and the guest hangs
- * in calibrate_delay() before it prints anything.
+ * - without `tsc_early_khz=` it measures against the PIT, and one preemption of QEMU at the wrong moment makes that fail. Without a TSC
+ *   there is no timer at all, and the guest hangs in calibrate_delay() before it prints anything (seen: 3 of 15 boots);
+ * - without `tsc=reliable` a watchdog compares it with ticks, which an emulator that is not scheduled misses, and takes the ticks for the
+ *   truth: the guest's clock falls behind from then on.
  *
- * @returns undefined when it cannot be known for sure: the guest then measures
+ * @see Linux, Documentation/admin-guide/kernel-parameters.txt
  */
-export async function tscFrequency(): Promise<number | undefined> {
+export async function tscArguments(): Promise<string[]> {
+  const khz = await tscFrequency()
+  return ['tsc=reliable', ...(khz === undefined ? [] : [`tsc_early_khz=${khz}`])]
+}
+
+/** In kHz; undefined when it cannot be known for sure: the guest then measures. */
+async function tscFrequency(): Promise<number | undefined> {
   const log = await runTool('dmesg', [], { timeoutMs: 5000 }).catch(() => undefined)
   const cpuinfo = await readFile('/proc/cpuinfo', 'latin1').catch(() => '')
   return tscInKernelLog(log?.stdout.toString('latin1') ?? '') ?? tscInCpuinfo(cpuinfo)
