@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { sha256Digest } from '../../base/index.ts'
+import { isDigest } from '../../base/index.ts'
 import { checksumBytes, entryTypes, headerBytes, indexMagic, indexVersion } from './index-format.ts'
 import type { LayerContent, LayerEntry, LayerEntryAttributes, LayerIndex } from './layer-entry.ts'
 import { corruptIndex, RecordReader } from './record-reader.ts'
@@ -41,7 +41,8 @@ function readFooter(bytes: Buffer): Omit<LayerIndex, 'entries'> {
   const entryCount = reader.number()
   const warnings: string[] = []
   for (let left = reader.number(); left > 0; left--) warnings.push(reader.bytes().toString())
-  const diffId = sha256Digest(reader.raw(32).toString('hex'))
+  const diffId = reader.bytes().toString()
+  if (!isDigest(diffId)) throw corruptIndex('it names no layer')
   if (!reader.atEnd) throw corruptIndex('its footer is longer than it says')
   return { dataBlocks, entryCount, warnings, diffId }
 }

@@ -3,12 +3,12 @@
  *
  *     header    "CSLAYER\0", u32 version
  *     records   one for each entry, in the order of the archive
- *     footer    dataBlocks, entryCount, number of warnings, each warning (number = LEB128, string = number of bytes, bytes)
- *               the diff_id's 32 bytes, u32 length of the footer up to here
+ *     footer    dataBlocks, entryCount, number of warnings, each warning, the diff_id, then u32 length of the footer up to here
  *     checksum  sha256 of everything before it
  *
- * A record: type (u8), path (string), mode, uid, gid, mtime seconds (1 when
- * negative, else 0; magnitude), nanoseconds, number of xattrs, each xattr (name, value); then by type: file: size, then 0 and the bytes, or 1, start block and the sha256's 32 bytes; links: target; devices: major, minor.
+ * Numbers are LEB128; strings are the number of their bytes and the bytes. A record: type (u8), path (string), mode, uid, gid, mtime
+ * seconds (1 when negative, else 0; magnitude), nanoseconds, number of xattrs, each xattr (name, value); then by type: for a file its size, then
+ * 0 and its bytes or 1, start block and the sha256's 32 bytes; for a link its target; for a device major and minor.
  */
 export const indexMagic = Buffer.from('CSLAYER\0', 'latin1')
 /** Raised with every change of the records; an index of another version is rebuilt from its layer. */

@@ -1,5 +1,4 @@
 import { createHash } from 'node:crypto'
-import { digestHex } from '../../base/index.ts'
 import { entryTypes, indexMagic, indexVersion } from './index-format.ts'
 import type { LayerContent, LayerEntry, LayerIndex, LayerSummary } from './layer-entry.ts'
 import { RecordWriter } from './record-writer.ts'
@@ -42,7 +41,7 @@ export class LayerIndexEncoder {
     this.#records.number(this.entryCount)
     this.#records.number(warnings.length)
     for (const warning of warnings) this.#records.bytes(Buffer.from(warning))
-    this.#records.raw(Buffer.from(digestHex(diffId), 'hex'))
+    this.#records.bytes(Buffer.from(diffId))
     this.#records.uint32(this.#records.length)
     this.bytes += this.#records.length + 32
     this.#flush()
