@@ -33,11 +33,18 @@ export const fields = {
 
 export type Dialect = 'v7' | 'ustar' | 'gnu' | 'star'
 
+const magics = { ustar: Buffer.from('ustar'), gnu: Buffer.from('ustar  \0'), star: Buffer.from('tar\0') } as const
+
 /** Who wrote this header, by its magic; v7 has none. */
 export function dialectOf(block: Buffer): Dialect {
-  if (block.toString('latin1', 257, 262) !== 'ustar') return 'v7'
-  if (block.toString('latin1', 262, 265) === '  \0') return 'gnu'
-  return block.toString('latin1', 508, 512) === 'tar\0' ? 'star' : 'ustar'
+  if (!hasBytes(block, 257, magics.ustar)) return 'v7'
+  if (hasBytes(block, 257, magics.gnu)) return 'gnu'
+  return hasBytes(block, 508, magics.star) ? 'star' : 'ustar'
+}
+
+function hasBytes(block: Buffer, at: number, bytes: Buffer): boolean {
+  for (let i = 0; i < bytes.length; i++) if (block[at + i] !== bytes[i]) return false
+  return true
 }
 
 /** One character. */
@@ -54,7 +61,9 @@ export function isAllZero(bytes: Buffer): boolean {
 export function bytesField(block: Buffer, { at, length }: Field): Buffer {
   let end = at
   while (end < at + length && block[end] !== 0) end++
-  return Buffer.from(block.subarray(at, end))
+  const bytes = Buffer.allocUnsafe(end - at)
+  block.copy(bytes, 0, at, end)
+  return bytes
 }
 
 /**

@@ -34,10 +34,14 @@ export function storedSizeOf(header: Buffer, extensions: MemberExtensions): numb
   return size
 }
 
-export interface EntryInput {
+/** A header with the extensions that came before it. */
+export interface MemberHeader {
   readonly header: Buffer
   readonly extensions: MemberExtensions
   readonly path: Buffer
+}
+
+export interface EntryOptions {
   readonly type: TarEntry['type']
   /** Bytes of content, holes included. */
   readonly size: number
@@ -49,7 +53,10 @@ export interface EntryInput {
  *
  * @throws Problem TAR_INVALID, LIMIT_EXCEEDED
  */
-export function memberEntry({ header, extensions, path, type, size, limits }: EntryInput): TarEntry {
+export function memberEntry(
+  { header, extensions, path }: MemberHeader,
+  { type, size, limits }: EntryOptions,
+): TarEntry {
   const isLink = type === 'hardlink' || type === 'symlink'
   const isDevice = type === 'char' || type === 'block'
   const mtime = timeOf(header, extensions)

@@ -14,6 +14,7 @@ export interface MemberExtensions {
  * field counts again.
  */
 export function paxValue({ pax, globals }: MemberExtensions, key: string): Buffer | undefined {
+  if (pax.length === 0 && globals.size === 0) return undefined
   const value = (pax.findLast((record) => record.key === key) ?? globals.get(key))?.value
   return value === undefined || value.length === 0 ? undefined : value
 }

@@ -4,7 +4,8 @@ import { limitExceeded } from './tar-invalid.ts'
 import type { TarLimits } from './tar-limits.ts'
 
 const maxGlobalRecords = 256
-const none = { longName: undefined, longLink: undefined, pax: [] }
+const none: Omit<MemberExtensions, 'globals'> = { longName: undefined, longLink: undefined, pax: [] }
+const noExtensions: MemberExtensions = { ...none, globals: new Map() }
 
 /** Typeflags of members that describe the next one; X is what Solaris wrote before there was a standard for x. */
 export function isExtension(typeflag: string): boolean {
@@ -16,17 +17,12 @@ export class PendingExtensions {
   readonly #limits: TarLimits
   readonly #warn: (message: string) => void
   #globals: ReadonlyMap<string, PaxRecord> = new Map()
-  #own: Omit<MemberExtensions, 'globals'> = none
+  #own: typeof none = none
   readonly #complained = new Set<string>()
 
   constructor(limits: TarLimits, warn: (message: string) => void) {
     this.#limits = limits
     this.#warn = warn
-  }
-
-  /** What is known of the next member so far. */
-  get current(): MemberExtensions {
-    return { ...this.#own, globals: this.#globals }
   }
 
   /** Whether there is an extension header whose member has not come. */
@@ -36,9 +32,11 @@ export class PendingExtensions {
 
   /** What belongs to the member that is here now; the next one starts anew, but for the global records. */
   claim(): MemberExtensions {
-    const { current } = this
+    // Most members have none, and an archive may have a million.
+    if (this.#own === none && this.#globals.size === 0) return noExtensions
+    const claimed = { ...this.#own, globals: this.#globals }
     this.#own = none
-    return current
+    return claimed
   }
 
   /** @throws Problem TAR_INVALID, LIMIT_EXCEEDED */

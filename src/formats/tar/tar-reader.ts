@@ -2,18 +2,13 @@ import { isProblem, Problem, printableBytes } from '../../base/index.ts'
 import { ByteFeed } from './byte-feed.ts'
 import { type FileContent, readContent, sparseForm } from './file-content.ts'
 import { blockSize, bytesField, fields, hasValidChecksum, isAllZero, numberField, typeflagOf } from './header-block.ts'
-import { memberEntry, memberPath, memberType, storedSizeOf } from './member-entry.ts'
-import type { MemberExtensions } from './member-extensions.ts'
+import { type MemberHeader, memberEntry, memberPath, memberType, storedSizeOf } from './member-entry.ts'
 import { isExtension, PendingExtensions } from './pending-extensions.ts'
 import type { TarEntry, TarHandler } from './tar-entry.ts'
 import { limitExceeded, tarInvalid, tarInvalidAt } from './tar-invalid.ts'
 import { defaultTarLimits, type TarLimits } from './tar-limits.ts'
 
-/** A member whose header is here and whose extensions are applied. */
-interface Member {
-  readonly header: Buffer
-  readonly extensions: MemberExtensions
-  readonly path: Buffer
+interface Member extends MemberHeader {
   readonly typeflag: string
   /** Bytes of its body in the archive. */
   readonly storedSize: number
@@ -169,7 +164,7 @@ export class TarReader {
   #takeBodiless(member: Member, type: TarEntry['type']): void {
     if (member.typeflag === 'D') this.#feed.skipBody(member.storedSize)
     else this.#doubtfulBody = member.storedSize
-    this.#handler.entry(memberEntry({ ...member, type, size: 0, limits: this.#limits }))
+    this.#handler.entry(memberEntry(member, { type, size: 0, limits: this.#limits }))
     this.#handler.entryEnd()
   }
 
@@ -187,7 +182,7 @@ export class TarReader {
     const { maxExpandedBytes } = this.#limits
     this.#expandedBytes += size
     if (this.#expandedBytes > maxExpandedBytes) throw limitExceeded(`contents of more than ${maxExpandedBytes} bytes`)
-    return memberEntry({ ...member, type: 'file', size, limits: this.#limits })
+    return memberEntry(member, { type: 'file', size, limits: this.#limits })
   }
 
   #giveFile(entry: TarEntry, content: FileContent): void {
