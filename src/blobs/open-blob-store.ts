@@ -1,5 +1,5 @@
 import { createReadStream } from 'node:fs'
-import { mkdir, open, readFile, rm, stat } from 'node:fs/promises'
+import { mkdir, open, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import {
   type DataLayout,
@@ -12,7 +12,7 @@ import {
   shortDigest,
 } from '../base/index.ts'
 import { parseJsonObject } from '../formats/index.ts'
-import { allocation, installFile, syncDirectory, writeFileAtomically } from '../host/index.ts'
+import { allocation, installFile, openStaging, syncDirectory, writeFileAtomically } from '../host/index.ts'
 import { type BlobSummary, listBlobs } from './list-blobs.ts'
 import type { StagedBlob } from './stage-blob.ts'
 import { emptyStoreIndex, formatStoreIndex, parseStoreIndex, type StoreIndex } from './store-index.ts'
@@ -79,7 +79,7 @@ async function makeLayout(layout: DataLayout): Promise<void> {
     await mkdir(`${layout.blobs}/sha256`, { recursive: true })
     await mkdir(layout.staging, { recursive: true, mode: 0o700 })
     if ((await sizeOfFile(layout.imageIndex)) === undefined) {
-      await writeFileAtomically(layout.imageIndex, formatStoreIndex(emptyStoreIndex), { mode: 0o644 })
+      await writeIndex(layout, emptyStoreIndex)
     }
     // Last: a directory with an oci-layout file is a whole layout.
     if ((await sizeOfFile(layout.ociLayout)) === undefined) {
@@ -185,12 +185,24 @@ async function readStoreIndex(layout: DataLayout): Promise<StoreIndex> {
   }
 }
 
+/** By way of staging, which is swept: a crash leaves no temporary file in what other tools take for a layout. */
+async function writeIndex(layout: DataLayout, index: StoreIndex): Promise<void> {
+  await using staging = await openStaging(layout, 'index')
+  const from = `${staging.path}/index.json`
+  try {
+    await writeFile(from, formatStoreIndex(index))
+  } catch (error) {
+    throw problemFromSystem(error, `write ${from}`)
+  }
+  await installFile({ from, to: layout.imageIndex, mode: 0o644 })
+}
+
 function serialUpdater(layout: DataLayout): BlobStore['updateIndex'] {
   let last: Promise<unknown> = Promise.resolve()
   const update = async (change: (index: StoreIndex) => StoreIndex | Promise<StoreIndex>): Promise<StoreIndex> => {
     const before = await readStoreIndex(layout)
     const after = await change(before)
-    if (after !== before) await writeFileAtomically(layout.imageIndex, formatStoreIndex(after), { mode: 0o644 })
+    if (after !== before) await writeIndex(layout, after)
     return after
   }
   return (change) => {

@@ -29,7 +29,7 @@ export async function makeImages(options: Partial<ImagesOptions> = {}) {
 }
 
 /** As unpackLayer, without a thread: to start one takes longer than all the rest of a small load. */
-const unpackHere: typeof unpackLayer = async ({ layout, diffId, path, signal }) => {
+export const unpackHere: typeof unpackLayer = async ({ layout, diffId, path, signal }) => {
   if (signal?.aborted) throw new Problem('CANCELLED', 'cancelled')
   if (await hasLayerFiles(layout, diffId)) return 'present'
   await using staging = await openStaging(layout, 'layer')

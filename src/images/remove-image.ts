@@ -43,14 +43,20 @@ async function removeWhole(
   }
   // Nothing is awaited between the plan and here: whoever held the image in time is seen, whoever comes later is refused.
   using _ = context.leases.startRemoving([plan.digest, ...plan.manifests])
+  // What is derived goes first: without it the image is still whole, and on a full disk its space is what index.json is written with.
+  const isBlob = ({ kind }: RemovalFile) => kind === 'blob'
+  const derived = await removeFiles(
+    context,
+    plan.files.filter((file) => !isBlob(file)),
+  )
   await context.blobs.updateIndex((index) => ({
     ...index,
     entries: index.entries.filter((entry) => entry.descriptor?.digest !== plan.digest),
   }))
-  const removed = await removeFiles(context, plan.files)
+  const removed = [...derived, ...(await removeFiles(context, plan.files.filter(isBlob)))]
   return {
     untagged: [...image.tags],
-    deleted: removed.filter(({ kind }) => kind === 'blob').map(({ digest }) => digest),
+    deleted: removed.filter(isBlob).map(({ digest }) => digest),
     freed_physical_bytes: removed.reduce((sum, { physicalBytes }) => sum + physicalBytes, 0),
   }
 }
