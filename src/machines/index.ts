@@ -15,7 +15,12 @@ export type {
   MachineSpec,
 } from './driver.ts'
 export { currentKernel } from './kernel/current-kernel.ts'
-export { downloadDebianKernel, type KernelSource } from './kernel/debian-kernel.ts'
+export {
+  debianKernelPackage,
+  downloadDebianKernel,
+  type KernelPackage,
+  type KernelSource,
+} from './kernel/debian-kernel.ts'
 export { type InstalledKernel, type InstallKernel, installKernel } from './kernel/install-kernel.ts'
 export type { KernelFiles } from './kernel-files.ts'
 export { type Acceleration, probeAcceleration } from './probe-acceleration.ts'

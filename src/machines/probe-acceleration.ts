@@ -46,9 +46,15 @@ export async function probeAcceleration(
   if (known !== undefined && Object.entries(now).every(([key, value]) => known[key as keyof typeof now] === value)) {
     return { acceleration: known.acceleration, reason: known.reason }
   }
-  const found = await tryKvm({ kernel, driver, deadlineMs })
-  await writeFileAtomically(path, Buffer.from(`${JSON.stringify({ ...found, ...now }, null, 2)}\n`))
-  return found
+  try {
+    const found = await bootUnderKvm({ kernel, driver, deadlineMs })
+    await writeFileAtomically(path, Buffer.from(`${JSON.stringify({ ...found, ...now }, null, 2)}\n`))
+    return found
+  } catch (error) {
+    // Not kept: it costs nothing to find out, and the user may join the group kvm.
+    if (isProblem(error, 'ACCELERATION_UNAVAILABLE')) return emulated(error.message)
+    throw error
+  }
 }
 
 /** A verdict that cannot be read is found out again. */
@@ -66,7 +72,7 @@ interface Probe {
   readonly deadlineMs: number
 }
 
-async function tryKvm({ kernel, driver, deadlineMs }: Probe): Promise<Acceleration> {
+async function bootUnderKvm({ kernel, driver, deadlineMs }: Probe): Promise<Acceleration> {
   const directory = await mkdtemp(join(tmpdir(), 'cowshed-probe-'))
   try {
     const spec = await probeSpec(kernel, directory)
@@ -74,7 +80,6 @@ async function tryKvm({ kernel, driver, deadlineMs }: Probe): Promise<Accelerati
     await endWithin(machine, deadlineMs)
     return await judge(spec)
   } catch (error) {
-    if (isProblem(error, 'ACCELERATION_UNAVAILABLE')) return emulated(error.message)
     if (isProblem(error, 'MACHINE_FAILED')) return emulated(`a VM under KVM failed: ${error.message}`)
     throw error
   } finally {

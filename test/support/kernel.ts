@@ -4,7 +4,13 @@ import { tmpdir, userInfo } from 'node:os'
 import { join } from 'node:path'
 import { dataLayout } from '../../src/base/index.ts'
 import { lockFile, runTool } from '../../src/host/index.ts'
-import { downloadDebianKernel, installKernel, type KernelFiles, type KernelSource } from '../../src/machines/index.ts'
+import {
+  debianKernelPackage,
+  downloadDebianKernel,
+  installKernel,
+  type KernelFiles,
+  type KernelSource,
+} from '../../src/machines/index.ts'
 
 const guest = join(import.meta.dirname, '../../guest')
 let kernel: Promise<KernelFiles> | undefined
@@ -54,7 +60,7 @@ async function kernelSource(cache: string): Promise<KernelSource> {
   if (!(await exists(kept))) {
     const fresh = await mkdtemp(join(cache, 'download-'))
     try {
-      await downloadDebianKernel(fresh)
+      await downloadDebianKernel({ package: await debianKernelPackage(), to: fresh })
       await rename(fresh, kept)
     } finally {
       await rm(fresh, { recursive: true, force: true })

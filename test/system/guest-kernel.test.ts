@@ -2,7 +2,7 @@ import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promis
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { dataLayout } from '../../src/base/index.ts'
+import { dataLayout, Problem, type Progress } from '../../src/base/index.ts'
 import {
   createQemuDriver,
   currentKernel,
@@ -35,6 +35,13 @@ describe.runIf(needs({ tools: [qemu, ...kernelTools] }))('the guest kernel', () 
     // The same package, agent and writer: the same kernel, wherever it was made.
     expect(files).toMatchObject({ id: kernel.id, release: kernel.release })
     expect(await readdir(layout.staging)).toEqual([])
+
+    const steps: string[] = []
+    const onProgress = ({ phase }: Progress) => void steps.push(phase)
+    const again = await installKernel(layout, { agentPath: await testAgent(), onProgress })
+    expect(again).toEqual({ files, outcome: 'present' })
+    // It was not downloaded once more.
+    expect(steps).toEqual([])
   }, 600_000)
 
   describe('tells whether KVM works', () => {
@@ -50,7 +57,16 @@ describe.runIf(needs({ tools: [qemu, ...kernelTools] }))('the guest kernel', () 
       expect(['kvm', 'tcg']).toContain(found.acceleration)
       expect(found.reason).not.toBe('')
       expect(processesWith('cowshed-probe')).toEqual([])
+      if (/has no \/dev\/kvm|may not open/.test(found.reason)) return
       expect(JSON.parse(await readFile(verdict, 'utf8'))).toMatchObject({ ...found, driver: 'qemu' })
+    })
+
+    test('not at all where there is none, and then remembers nothing', async () => {
+      const none = new Problem('ACCELERATION_UNAVAILABLE', 'this host has no /dev/kvm')
+      const driver: Driver = { ...createQemuDriver(), start: () => Promise.reject(none) }
+      const { found, verdict } = await probe(driver, 'none')
+      expect(found).toEqual({ acceleration: 'tcg', reason: none.message })
+      await expect(readFile(verdict)).rejects.toMatchObject({ code: 'ENOENT' })
     })
 
     // Emulation in the place of KVM: what counts is what the guest does.

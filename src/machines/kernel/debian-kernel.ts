@@ -18,27 +18,18 @@ const metaPackages: Partial<Record<NodeJS.Architecture, string>> = {
 
 const ownKernel = 'or bring one: cowshed setup --kernel /boot/vmlinuz-… --modules /lib/modules/…'
 
-/**
- * Downloads Debian's newest cloud kernel that apt knows and unpacks it below a directory, with apt's own check of its signature chain.
- * Nothing is installed on this host, and no root is needed.
- *
- * @param to an empty directory
- * @throws Problem KERNEL_NOT_FOUND when apt does not know the package or cannot get it; TOOL_NOT_FOUND; NO_SPACE
- */
-export async function downloadDebianKernel(to: string, onProgress?: OnProgress): Promise<KernelSource> {
-  const { name, version } = await imagePackage()
-  onProgress?.({ phase: 'kernel', item: `${name} ${version}`, done: 0 })
-  await download(`${name}=${version}`, to)
-  const archive = (await readdir(to)).find((file) => file.endsWith('.deb'))
-  if (archive === undefined) throw notFound(`apt-get download ${name} gave no package`, `try it again, ${ownKernel}`)
-  const root = join(to, 'root')
-  await mkdir(root)
-  await runTool('dpkg-deb', ['--extract', join(to, archive), root], { timeoutMs: 300_000 })
-  return await findKernel(root)
+/** A package of apt's, in one version. */
+export interface KernelPackage {
+  readonly name: string
+  readonly version: string
 }
 
-/** The package with the files: the one that the meta package depends on, in exactly that version. */
-async function imagePackage(): Promise<{ name: string; version: string }> {
+/**
+ * Debian's newest cloud kernel that apt knows: the package with the files, which the meta package depends on in exactly that version.
+ *
+ * @throws Problem KERNEL_NOT_FOUND, TOOL_NOT_FOUND
+ */
+export async function debianKernelPackage(): Promise<KernelPackage> {
   const meta = metaPackages[process.arch]
   if (meta === undefined) throw notFound(`Debian has no cloud kernel for ${process.arch}`, ownKernel)
   const shown = await runTool('apt-cache', ['show', '--no-all-versions', meta], { okCodes: [0, 100] })
@@ -47,6 +38,31 @@ async function imagePackage(): Promise<{ name: string; version: string }> {
     throw notFound(`apt knows no package ${meta}`, `run: apt-get update; ${ownKernel}`)
   }
   return { name: found[1], version: found[2] }
+}
+
+export interface DownloadKernel {
+  readonly package: KernelPackage
+  /** An empty directory. */
+  readonly to: string
+  readonly onProgress?: OnProgress | undefined
+}
+
+/**
+ * Downloads a kernel package, with apt's own check of its chain of signatures, and unpacks it. Nothing is installed on this host, and no
+ * root is needed.
+ *
+ * @throws Problem KERNEL_NOT_FOUND when apt cannot get it; TOOL_NOT_FOUND; NO_SPACE
+ */
+export async function downloadDebianKernel({ package: wanted, to, onProgress }: DownloadKernel): Promise<KernelSource> {
+  const { name, version } = wanted
+  onProgress?.({ phase: 'kernel', item: `${name} ${version}`, done: 0 })
+  await download(`${name}=${version}`, to)
+  const archive = (await readdir(to)).find((file) => file.endsWith('.deb'))
+  if (archive === undefined) throw notFound(`apt-get download ${name} gave no package`, `try it again, ${ownKernel}`)
+  const root = join(to, 'root')
+  await mkdir(root)
+  await runTool('dpkg-deb', ['--extract', join(to, archive), root], { timeoutMs: 300_000 })
+  return await findKernel(root)
 }
 
 async function download(wanted: string, to: string): Promise<void> {

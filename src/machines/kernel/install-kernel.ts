@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto'
 import { copyFile, mkdir, readFile, rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type DataLayout, isProblem, type OnProgress, Problem, problemFromSystem } from '../../base/index.ts'
@@ -7,7 +6,8 @@ import type { KernelFiles } from '../kernel-files.ts'
 import { buildInitrd, initrdVersion } from './build-initrd.ts'
 import { checkVmlinuz } from './check-vmlinuz.ts'
 import { kernelFiles } from './current-kernel.ts'
-import { downloadDebianKernel, type KernelSource } from './debian-kernel.ts'
+import { debianKernelPackage, downloadDebianKernel, type KernelPackage, type KernelSource } from './debian-kernel.ts'
+import { installedKernels, isWhole, sha256 } from './installed-kernels.ts'
 import type { KernelRecord } from './kernel-record.ts'
 import { readModuleTree } from './module-tree.ts'
 import { type GuestModule, resolveModules } from './resolve-modules.ts'
@@ -40,24 +40,57 @@ export async function installKernel(layout: DataLayout, options: InstallKernel):
       hint: 'name both: cowshed setup --kernel PATH --modules DIR',
     })
   }
+  const agent = await readAgent(options.agentPath)
+  const wanted = options.kernel === undefined ? await debianKernelPackage() : undefined
+  const known = wanted === undefined ? undefined : await knownKernel(layout, { package: wanted, agent })
+  const { record, outcome } = known ?? (await makeAndInstall(layout, { options, agent, wanted }))
+  // Last: from here on sheds boot it.
+  await writeFileAtomically(layout.currentKernel, Buffer.from(`${record.id}\n`))
+  return { files: kernelFiles(layout, record), outcome }
+}
+
+interface Outcome {
+  readonly record: KernelRecord
+  readonly outcome: InstalledKernel['outcome']
+}
+
+/** The kernel of that package with that agent, when it is installed and whole: there is nothing to download then. */
+async function knownKernel(
+  layout: DataLayout,
+  wanted: { readonly package: KernelPackage; readonly agent: Buffer },
+): Promise<Outcome | undefined> {
+  const record = (await installedKernels(layout)).find(
+    (kernel) =>
+      kernel.package === packageText(wanted.package) &&
+      kernel.agent_sha256 === sha256(wanted.agent) &&
+      kernel.initrd_version === initrdVersion,
+  )
+  return record !== undefined && (await isWhole(layout, record)) ? { record, outcome: 'present' } : undefined
+}
+
+interface Making {
+  readonly options: InstallKernel
+  readonly agent: Buffer
+  /** To be downloaded; undefined when the user brings a kernel. */
+  readonly wanted: KernelPackage | undefined
+}
+
+async function makeAndInstall(layout: DataLayout, making: Making): Promise<Outcome> {
   await using staging = await openStaging(layout, 'kernel')
-  const source = await kernelSource(options, staging.path)
-  const parts = await readParts(source, options.agentPath)
+  const parts = await readParts(making, await kernelSource(making, staging.path))
   const made = join(staging.path, 'made')
   const record = await makeKernel(parts, made)
-  const outcome = await install(layout, { record, made, staging: staging.path })
-  // Last: from here on sheds boot it.
-  await writeFileAtomically(layout.currentKernel, `${record.id}\n`)
-  return { files: kernelFiles(layout, record), outcome }
+  return { record, outcome: await install(layout, { record, made, staging: staging.path }) }
 }
 
 type ChosenSource = Omit<KernelSource, 'modules'> & { readonly modules: string | undefined }
 
-async function kernelSource({ kernel, modules, onProgress }: InstallKernel, staging: string): Promise<ChosenSource> {
+async function kernelSource({ options, wanted }: Making, staging: string): Promise<ChosenSource> {
+  const { kernel, modules, onProgress } = options
   if (kernel !== undefined) return { vmlinuz: kernel, modules }
   const to = join(staging, 'package')
   await mkdir(to)
-  return await downloadDebianKernel(to, onProgress)
+  return await downloadDebianKernel({ package: wanted ?? (await debianKernelPackage()), to, onProgress })
 }
 
 interface KernelParts {
@@ -66,9 +99,10 @@ interface KernelParts {
   readonly release: string
   readonly modules: readonly GuestModule[]
   readonly agent: Buffer
+  readonly package: string | undefined
 }
 
-async function readParts({ vmlinuz, modules }: ChosenSource, agentPath: string): Promise<KernelParts> {
+async function readParts({ agent, wanted }: Making, { vmlinuz, modules }: ChosenSource): Promise<KernelParts> {
   const image = await checkVmlinuz(vmlinuz)
   const resolved = modules === undefined ? { modules: [], release: undefined } : await modulesIn(modules)
   if (image.release !== undefined && resolved.release !== undefined && image.release !== resolved.release) {
@@ -81,7 +115,8 @@ async function readParts({ vmlinuz, modules }: ChosenSource, agentPath: string):
     vmlinuzSha256: sha256(await readFile(vmlinuz)),
     release: image.release ?? resolved.release ?? 'unknown',
     modules: resolved.modules,
-    agent: await readAgent(agentPath),
+    agent,
+    package: wanted === undefined ? undefined : packageText(wanted),
   }
 }
 
@@ -105,6 +140,7 @@ async function makeKernel(parts: KernelParts, to: string): Promise<KernelRecord>
   const record: KernelRecord = {
     id: sha256(Buffer.from(`cowshed kernel ${initrdVersion} ${parts.vmlinuzSha256} ${initrdSha256}`)).slice(0, 32),
     release: parts.release,
+    ...(parts.package === undefined ? {} : { package: parts.package }),
     initrd_version: initrdVersion,
     vmlinuz_sha256: parts.vmlinuzSha256,
     initrd_sha256: initrdSha256,
@@ -117,13 +153,13 @@ async function makeKernel(parts: KernelParts, to: string): Promise<KernelRecord>
   return record
 }
 
-interface Making {
+interface Made {
   readonly record: KernelRecord
   readonly made: string
   readonly staging: string
 }
 
-async function install(layout: DataLayout, { record, made, staging }: Making): Promise<InstalledKernel['outcome']> {
+async function install(layout: DataLayout, { record, made, staging }: Made): Promise<InstalledKernel['outcome']> {
   const to = layout.kernel(record.id).dir
   await mkdir(layout.kernels, { recursive: true, mode: 0o755 })
   try {
@@ -139,18 +175,6 @@ async function install(layout: DataLayout, { record, made, staging }: Making): P
   return 'installed'
 }
 
-async function isWhole(layout: DataLayout, record: KernelRecord): Promise<boolean> {
-  const paths = layout.kernel(record.id)
-  const [vmlinuz, initrd, json] = await Promise.all(
-    [paths.vmlinuz, paths.initrd, paths.record].map((path) => readFile(path).catch(() => Buffer.alloc(0))),
-  )
-  return (
-    sha256(vmlinuz) === record.vmlinuz_sha256 &&
-    sha256(initrd) === record.initrd_sha256 &&
-    json?.toString('utf8') === `${JSON.stringify(record, null, 2)}\n`
-  )
-}
-
-function sha256(bytes: Buffer = Buffer.alloc(0)): string {
-  return createHash('sha256').update(bytes).digest('hex')
+function packageText({ name, version }: KernelPackage): string {
+  return `${name}=${version}`
 }
