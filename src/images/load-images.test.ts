@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { mkdir, readFile, rm, symlink, truncate, writeFile } from 'node:fs/promises'
 import { gzipSync } from 'node:zlib'
+import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import {
   archiveOf,
@@ -19,6 +20,7 @@ import {
 } from '../../test/support/image-builder.ts'
 import { storeAsZstd } from '../../test/support/store-as-zstd.ts'
 import { buildTar } from '../../test/support/tar-builder.ts'
+import { isProblem } from '../base/index.ts'
 import { allFiles, makeImages, sampleImage, streamOf } from './images.testkit.ts'
 import { unpackLayer } from './lowers/unpack-layer.ts'
 
@@ -416,6 +418,29 @@ describe('what is refused leaves nothing', () => {
     ],
   ])('%s: %s', async (_, codes, bytes) => {
     await expectRefused(bytes, codes)
+  })
+
+  test('an archive with any bytes overwritten: it is the same image, or nothing', async () => {
+    await using store = await makeImages()
+    await store.images.load({ source: { stream: streamOf(ociArchive(pair(sampleImage('before'), 'before:1'))) } })
+    const before = await allFiles(store.layout)
+    const property = fc.asyncProperty(
+      fc.nat(archive.length - 1),
+      fc.uint8Array({ minLength: 1, maxLength: 600 }),
+      async (at, garbage) => {
+        const bytes = Buffer.from(archive)
+        bytes.set(garbage.subarray(0, bytes.length - at), at)
+        try {
+          await store.images.load({ source: { stream: streamOf(bytes) }, tag: 'app:1' })
+          expect((await store.images.resolve('app:1')).manifestDigest).toBe(image.root.digest)
+          await store.images.remove('app:1', { force: false })
+        } catch (error) {
+          if (!isProblem(error)) throw error
+        }
+        expect(await allFiles(store.layout)).toEqual(before)
+      },
+    )
+    await fc.assert(property, { numRuns: 60 })
   })
 
   test('a stream that breaks off', async () => {
