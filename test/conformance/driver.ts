@@ -254,13 +254,22 @@ export function describeDriver(name: string, subject: DriverUnderTest): void {
         expect(await material.driver.adopt(record, spec.lockPath)).toBeUndefined()
       })
 
-      test('before it was even up is adopted', async () => {
+      test('before it was even up is adopted, and tells of a panic', async () => {
         await using place = await bench()
         const spec = await place.spec()
         const record = await orphan(subject, spec, 'spawned')
         const machine = await adopted(material, place, { record, spec })
         const agent = await place.connect(record)
         await agent.ready
+        await answerless(run(agent, 'sh', '-c', 'echo c > /proc/sysrq-trigger'))
+        expect(await machine.exited).toMatchObject({ kind: 'panic' })
+      })
+
+      test('and that is killed later was killed', async () => {
+        await using place = await bench()
+        const spec = await place.spec()
+        const record = await orphan(subject, spec, 'running')
+        const machine = await adopted(material, place, { record, spec })
         killProcess({ pid: record.pid, startTime: record.pidStartTime }, 'SIGKILL')
         expect(await machine.exited).toMatchObject({ kind: 'killed' })
       })

@@ -13,7 +13,7 @@ export const initrdVersion = 1
 
 /**
  * The guest's initrd: /init, /modules/NN-name.ko and /modules/order, nothing else. The same parts give the same bytes. It is not
- * compressed: unpacking it costs an emulated guest more than QEMU takes to read it.
+ * compressed: at this size nothing is gained by it (docs/decisions/0002-emulated-clock.md).
  *
  * @see Linux, Documentation/driver-api/early-userspace/buffer-format.rst
  */

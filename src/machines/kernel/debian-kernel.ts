@@ -33,11 +33,15 @@ export async function debianKernelPackage(): Promise<KernelPackage> {
   const meta = metaPackages[process.arch]
   if (meta === undefined) throw notFound(`Debian has no cloud kernel for ${process.arch}`, ownKernel)
   const shown = await runTool('apt-cache', ['show', '--no-all-versions', meta], { okCodes: [0, 100] })
-  const found = /^Depends:.*?(linux-image-[^ ,]+) \(= ([^)]+)\)/m.exec(shown.stdout.toString('latin1'))
-  if (found?.[1] === undefined || found[2] === undefined) {
-    throw notFound(`apt knows no package ${meta}`, `run: apt-get update; ${ownKernel}`)
-  }
-  return { name: found[1], version: found[2] }
+  const found = imagePackage(shown.stdout.toString('latin1'))
+  if (found === undefined) throw notFound(`apt knows no package ${meta}`, `run: apt-get update; ${ownKernel}`)
+  return found
+}
+
+/** What a meta package depends on, in what apt-cache shows of it. */
+export function imagePackage(shown: string): KernelPackage | undefined {
+  const [, name, version] = /^Depends:.*?(linux-image-[a-z0-9.+-]+) \(= ([^)\s]+)\)/m.exec(shown) ?? []
+  return name === undefined || version === undefined ? undefined : { name, version }
 }
 
 export interface DownloadKernel {
