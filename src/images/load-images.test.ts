@@ -306,6 +306,16 @@ describe('platforms', () => {
     expect(loaded?.manifest_digest).toBe(here.root.digest)
   })
 
+  test('members of a layout with one name for several platforms: this host gets the name', async () => {
+    await using store = await makeImages()
+    const members = [there, here].map((image) => ({ image, ref: 'app:1' }))
+    const files = layoutFiles(members).map((file) =>
+      file.path === 'index.json' ? { ...file, content: withPlatforms(file.content, [there, here]) } : file,
+    )
+    const loaded = await store.images.load({ source: { stream: streamOf(archiveOf(files)) } })
+    expect(loaded.map(({ tags, digest }) => [tags, digest])).toEqual([[['app:1'], here.root.digest]])
+  })
+
   test('an index with nothing for this host is refused', async () => {
     await expectRefused(ociArchive(pair(buildIndex([there]))), 'PLATFORM_NOT_FOUND')
   })
@@ -337,6 +347,11 @@ describe('what is refused leaves nothing', () => {
     ['nothing', 'COMPRESSION_INVALID|IMAGE_INVALID|TAR_INVALID', Buffer.alloc(0)],
     ['noise', 'TAR_INVALID', noise(5000)],
     ['text', 'TAR_INVALID', Buffer.from('hello\n'.repeat(300))],
+    [
+      'an archive of thousands of files',
+      'IMAGE_INVALID',
+      buildTar(Array.from({ length: 5001 }, (_, i) => ({ path: `usr/${i}`, content: '' }))),
+    ],
     ['an archive of a root filesystem', 'IMAGE_INVALID', buildTar([{ path: 'etc/passwd', content: 'root' }])],
     ['an xz archive', 'IMAGE_UNSUPPORTED', Buffer.concat([Buffer.from('fd377a585a00', 'hex'), noise(100)])],
     ['an archive cut off in a blob', 'TAR_INVALID', archive.subarray(0, archive.length - 4000)],
@@ -567,6 +582,14 @@ function flipped(content: Buffer): Buffer {
   const copy = Buffer.from(content)
   copy[20] = (copy[20] ?? 0) ^ 1
   return copy
+}
+
+function withPlatforms(index: Buffer, images: readonly BuiltRoot[]): Buffer {
+  const document = JSON.parse(index.toString())
+  document.manifests.forEach((member: { platform?: object }, i: number) => {
+    member.platform = images[i]?.platform ?? {}
+  })
+  return Buffer.from(JSON.stringify(document))
 }
 
 function tooLong(blob: Buffer) {

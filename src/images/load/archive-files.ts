@@ -1,5 +1,13 @@
 import { open, readFile } from 'node:fs/promises'
-import { type Digest, DigestHasher, isDigest, Problem, problemFromSystem, shortDigest } from '../../base/index.ts'
+import {
+  type Digest,
+  DigestHasher,
+  isDigest,
+  Problem,
+  printable,
+  problemFromSystem,
+  shortDigest,
+} from '../../base/index.ts'
 import { type StagedBlob, stageBlob } from '../../blobs/index.ts'
 import { readTarMembers, type TarEntry } from '../../formats/index.ts'
 
@@ -28,8 +36,9 @@ export interface TakeApart {
   readonly signal?: AbortSignal | undefined
 }
 
-/** An image archive has a handful of files for each layer; a tar with more than this is something else. */
-const maxFiles = 20_000
+/** Blobs at most, and other files at most: an image archive has three files for each layer; a tar with more is something else. */
+const maxBlobs = 50_000
+const maxFiles = 5000
 
 /**
  * Takes an archive apart in one pass, whatever the order of its members. Blobs are verified against their names as they stream by.
@@ -46,7 +55,7 @@ export async function takeArchiveApart(request: TakeApart): Promise<ArchiveFiles
     const body = source.bound(content)
     const path = memberPath(entry.path)
     if (path === undefined || entry.type === 'directory') continue
-    if (files.size + links.size + blobs.size >= maxFiles) throw tooManyFiles()
+    if (blobs.size >= maxBlobs || files.size + links.size >= maxFiles) throw tooManyFiles()
     if (entry.type === 'symlink' || entry.type === 'hardlink') links.set(path, linkedPath(path, entry))
     if (entry.type !== 'file') continue
     const digest = blobDigest(path)
@@ -88,7 +97,7 @@ async function stageFile({ staging, signal, onBytes }: TakeApart, member: Member
       signal?.throwIfAborted()
       hasher.update(chunk)
       await file.writeFile(chunk)
-      if (member.size > 2 ** 20) onBytes?.(member.path, hasher.bytes, member.size)
+      if (member.size > 2 ** 20) onBytes?.(printable(member.path), hasher.bytes, member.size)
     }
   } catch (error) {
     if (signal?.aborted) throw new Problem('CANCELLED', 'cancelled', { cause: signal.reason })
@@ -158,7 +167,7 @@ function blobDigest(path: string): Digest | undefined {
 }
 
 function tooManyFiles(): Problem {
-  return new Problem('IMAGE_INVALID', `this is no image archive: it has more than ${maxFiles} files`, {
+  return new Problem('IMAGE_INVALID', `this is no image archive: it has thousands of files`, {
     hint: 'make an image of a root filesystem first: docker import, or umoci',
   })
 }

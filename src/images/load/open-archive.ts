@@ -5,7 +5,7 @@ import { type ArchiveFile, type ArchiveFiles, readSmall, type TakeApart, takeArc
 import { dockerImages } from './docker-archive.ts'
 import { checkOciLayout, rootsOfIndex } from './layout-index.ts'
 import type { LoadSource } from './load-source.ts'
-import { peek } from './peek.ts'
+import { abandon, peek } from './peek.ts'
 
 /** Bytes of a decompressed archive at most: what the tar reader takes, and a little for headers. */
 const maxArchiveBytes = defaultTarLimits.maxExpandedBytes + 2 ** 30
@@ -17,7 +17,11 @@ const maxArchiveBytes = defaultTarLimits.maxExpandedBytes + 2 ** 30
  */
 export async function openArchive(request: TakeApart): Promise<LoadSource> {
   const { head, all } = await peek(request.source, 8)
-  refuseOtherCompressions(head)
+  const other = otherCompression(head)
+  if (other !== undefined) {
+    await abandon(all)
+    throw other
+  }
   const source = decompress(all, { compression: sniffCompression(head), maxBytes: maxArchiveBytes })
   const archive = await takeArchiveApart({ ...request, source })
   const oci = await ociSource(archive)
@@ -64,11 +68,11 @@ const otherCompressions: readonly (readonly [name: string, magic: Buffer])[] = [
   ['bzip2', Buffer.from('425a68', 'hex')],
 ]
 
-function refuseOtherCompressions(head: Buffer): void {
-  for (const [name, magic] of otherCompressions) {
-    if (!head.subarray(0, magic.length).equals(magic)) continue
-    throw new Problem('IMAGE_UNSUPPORTED', `the archive is compressed with ${name}; gzip and zstd are supported`, {
-      hint: `decompress it first: ${name} -d FILE`,
-    })
-  }
+function otherCompression(head: Buffer): Problem | undefined {
+  const found = otherCompressions.find(([, magic]) => head.subarray(0, magic.length).equals(magic))
+  if (found === undefined) return undefined
+  const [name] = found
+  return new Problem('IMAGE_UNSUPPORTED', `the archive is compressed with ${name}; gzip and zstd are supported`, {
+    hint: `decompress it first: ${name} -d FILE`,
+  })
 }

@@ -20,6 +20,11 @@ export async function peek(
   return { head: head.subarray(0, bytes), all: rest(head, iterator) }
 }
 
+/** Closes a stream that will not be read. */
+export async function abandon(stream: AsyncIterable<unknown>): Promise<void> {
+  for await (const _ of stream) return
+}
+
 async function* rest(head: Buffer, iterator: AsyncIterator<Buffer>): AsyncIterable<Buffer> {
   try {
     if (head.length > 0) yield head
