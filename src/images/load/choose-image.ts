@@ -29,6 +29,7 @@ export interface ChosenImage {
  * What will be kept of what was gathered. An index is kept as it is when everything it lists is there; when other platforms are missing, as in
  * what Docker saves of an image that it pulled for one, this host's manifest is kept alone: whatever the store refers to, it has.
  *
+ * @see docs/decisions/0010-what-image-load-keeps.md
  * @throws Problem BLOB_NOT_FOUND when this host's image is not whole; PLATFORM_NOT_FOUND; IMAGE_INVALID; IMAGE_UNSUPPORTED
  */
 export async function chooseImage(gathered: Gathered, platform: Platform): Promise<ChosenImage> {
