@@ -160,9 +160,11 @@ _Noreturn void agent_run(void)
 
 		poll(polls, 2 + count, timeout);
 		heed_signals();
-		/* Before the link: a new host may drop the channels that were polled. */
+		/* Before the link: a new host may drop the channels that were polled. After it: frames may have given them something to do. */
 		channels_turn(polls + 2);
-		link_turn();
+		link_receive();
+		channels_turn(NULL);
+		link_flush();
 		power_continue();
 	}
 }

@@ -443,7 +443,7 @@ void channels_drop(void)
 
 static bool was_ready(const struct pollfd *polls, size_t place)
 {
-	return place > 0 && polls[place - 1].revents != 0;
+	return polls && place > 0 && polls[place - 1].revents != 0;
 }
 
 static bool is_final(const struct channel *channel)

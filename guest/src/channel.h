@@ -29,7 +29,7 @@ void channels_drop(void);
 /* Fills `polls` with what channels wait for. Returns how many; lowers `timeout` (milliseconds, -1: none) as needed. */
 size_t channels_poll(struct pollfd *polls, int *timeout);
 
-/* Moves whatever can be moved without waiting. `polls` as channels_poll() filled it, after poll(). */
+/* Moves whatever can be moved without waiting. `polls` as channels_poll() filled it, after poll(); NULL: nothing new is ready. */
 void channels_turn(const struct pollfd *polls);
 
 /* A child of the agent has ended. */

@@ -16,6 +16,8 @@
 #include "small-files.h"
 
 #define BUFFER_BYTES 65536
+/* A name of 255 bytes, its count and a stat. */
+#define ENTRY_MAX 300
 
 /* Reads the rest of a request, which is one path, or fails the job. */
 static const char *last_path(struct job *job, const char *doing)
@@ -48,25 +50,32 @@ _Noreturn void files_stat(struct job *job)
 	job_succeed(job, reply, writer.length);
 }
 
-/* An entry: its name, and what lstat says of it. One that vanishes meanwhile is left out. */
-static void send_entry(struct job *job, DIR *directory, const char *name)
+static void send_entries(struct job *job, struct writer *entries)
 {
-	uint8_t entry[512];
-	struct writer writer = { .bytes = entry, .size = sizeof entry };
+	if (!write_all(job->output, entries->bytes, entries->length))
+		_exit(1);
+	entries->length = 0;
+}
+
+/* An entry: its name, and what lstat says of it. One that vanishes meanwhile is left out. */
+static void add_entry(struct job *job, struct writer *entries, int directory, const char *name)
+{
 	struct stat status;
 
 	if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
 		return;
-	if (fstatat(dirfd(directory), name, &status, AT_SYMLINK_NOFOLLOW) != 0)
+	if (fstatat(directory, name, &status, AT_SYMLINK_NOFOLLOW) != 0)
 		return;
-	write_string(&writer, name);
-	write_stat(&writer, &status);
-	if (!write_all(job->output, entry, writer.length))
-		_exit(1);
+	if (entries->size - entries->length < ENTRY_MAX)
+		send_entries(job, entries);
+	write_string(entries, name);
+	write_stat(entries, &status);
 }
 
 _Noreturn void files_list(struct job *job)
 {
+	static uint8_t buffer[BUFFER_BYTES];
+	struct writer entries = { .bytes = buffer, .size = sizeof buffer };
 	const char *path = last_path(job, "list");
 	DIR *directory = opendir(path);
 
@@ -75,9 +84,11 @@ _Noreturn void files_list(struct job *job)
 	job_started(job, NULL, 0);
 	errno = 0;
 	for (struct dirent *entry; (entry = readdir(directory)); errno = 0)
-		send_entry(job, directory, entry->d_name);
-	if (errno != 0)
-		job_fail(job, errno, path);
+		add_entry(job, &entries, dirfd(directory), entry->d_name);
+	int error = errno;
+	send_entries(job, &entries);
+	if (error != 0)
+		job_fail(job, error, path);
 	job_succeed(job, NULL, 0);
 }
 

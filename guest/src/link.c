@@ -116,9 +116,9 @@ void link_send(uint8_t type, uint32_t channel, const void *payload, size_t lengt
 	link_end(type, channel, length);
 }
 
-static void send_queued(void)
+void link_flush(void)
 {
-	while (self.queue_start < self.queue_end) {
+	while (self.fd >= 0 && self.queue_start < self.queue_end) {
 		ssize_t count = write(self.fd, self.queue + self.queue_start, self.queue_end - self.queue_start);
 		if (count < 0 && errno == EINTR)
 			continue;
@@ -258,14 +258,12 @@ struct pollfd link_poll(int *timeout)
 	return (struct pollfd){ .fd = self.fd, .events = POLLIN | want_out };
 }
 
-void link_turn(void)
+void link_receive(void)
 {
 	if (self.fd < 0)
 		accept_host();
 	if (self.fd >= 0)
 		receive();
-	if (self.fd >= 0 && !self.absent)
-		send_queued();
 }
 
 /* Opening */

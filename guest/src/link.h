@@ -26,9 +26,12 @@ bool link_open_port(const uint8_t key[KEY_BYTES], const struct link_events *even
 /* Listens on a unix socket instead, one connection after the other, for tests without a machine. */
 bool link_listen(const char *path, const uint8_t key[KEY_BYTES], const struct link_events *events);
 
-/* What to poll(), and for how long at most (-1: no limit). link_turn() then does whatever can be done without waiting. */
+/* What to poll(), and for how long at most (-1: no limit). */
 struct pollfd link_poll(int *timeout);
-void link_turn(void);
+
+/* Takes what has come, and sends what is queued, as far as both go without waiting. */
+void link_receive(void);
+void link_flush(void);
 
 /* Largest payload that a frame sent now may have; 0 while there is no synchronised host. */
 size_t link_room(void);

@@ -82,6 +82,9 @@ static int serve(int argc, char **argv)
 		perror(argv[6]);
 		return 1;
 	}
+	/* Whoever started this may connect now. */
+	puts("listening");
+	fflush(stdout);
 	agent_run();
 }
 

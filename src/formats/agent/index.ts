@@ -8,7 +8,7 @@
 export { type AgentMessage, decodeAgentMessage, encodeAgentMessage } from './agent-message.ts'
 export { type BootFailure, bootFailures, findBootFailure } from './boot-failures.ts'
 export { DirectoryEntries, encodeDirectoryEntry, type GuestEntry } from './directory-entries.ts'
-export { type Frame, FrameParser } from './frame-parser.ts'
+export { encodeFrame, type Frame, FrameParser } from './frame-parser.ts'
 export { encodeStat, type GuestStat } from './guest-stat.ts'
 export { decodeHostMessage, encodeHostMessage, type HostMessage } from './host-message.ts'
 export { errnoName, errnoNumber, isMissing } from './linux-errors.ts'

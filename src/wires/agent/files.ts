@@ -19,31 +19,27 @@ type Files = Pick<
 /** The files of a guest. */
 export function files(session: Session): Files {
   return {
-    stat: (path, options) =>
-      call(
-        session,
-        { kind: 'stat', path: pathBytes(path), follow: options?.follow ?? false },
-        { options, decode: decodeStatReply },
-      ),
+    stat: async (path, options) => {
+      const request = { kind: 'stat', path: pathBytes(path), follow: options?.follow ?? false } as const
+      return await call(session, request, { options, decode: decodeStatReply })
+    },
     list: (path, options) => list(session, path, options),
     readFile: (path, options) => readFile(session, path, options ?? {}),
     writeFile: (path, source, options) => writeFile(session, { path, source, options }),
-    makeDirectory: (path, options) => {
+    makeDirectory: async (path, options) => {
       const { mode = 0o755, parents = false } = options ?? {}
-      return call(session, { kind: 'mkdir', path: pathBytes(path), mode, parents }, { options, decode: nothing })
+      await call(session, { kind: 'mkdir', path: pathBytes(path), mode, parents }, { options, decode: nothing })
     },
-    remove: (path, options) => {
+    remove: async (path, options) => {
       const { recursive = false } = options ?? {}
-      return call(session, { kind: 'remove', path: pathBytes(path), recursive }, { options, decode: nothing })
+      await call(session, { kind: 'remove', path: pathBytes(path), recursive }, { options, decode: nothing })
     },
-    symlink: (target, path, options) =>
-      call(
-        session,
-        { kind: 'symlink', target: pathBytes(target), path: pathBytes(path) },
-        { options, decode: nothing },
-      ),
-    readlink: (path, options) =>
-      call(session, { kind: 'readlink', path: pathBytes(path) }, { options, decode: decodeLinkTarget }),
+    symlink: async (target, path, options) => {
+      const request = { kind: 'symlink', target: pathBytes(target), path: pathBytes(path) } as const
+      await call(session, request, { options, decode: nothing })
+    },
+    readlink: async (path, options) =>
+      await call(session, { kind: 'readlink', path: pathBytes(path) }, { options, decode: decodeLinkTarget }),
   }
 }
 
