@@ -3,7 +3,7 @@ import { blockSize } from './header-block.ts'
 import type { MemberExtensions } from './member-extensions.ts'
 import { type OldGnuHeader, oldGnuExtension, oldGnuHeader } from './old-gnu-sparse.ts'
 import { type PaxSparse, paxSparse, SparseMapText } from './pax-sparse.ts'
-import { checkSegmentCount, checkSparseMap, type SparseMap } from './sparse-map.ts'
+import { checkSparseMap, type SparseMap } from './sparse-map.ts'
 import type { TarHandler } from './tar-entry.ts'
 import { limitExceeded, tarInvalid } from './tar-invalid.ts'
 import type { TarLimits } from './tar-limits.ts'
@@ -57,8 +57,6 @@ function readOldGnuMap(
     const more = oldGnuExtension(block)
     segments.push(...more.segments)
     mapBytes += blockSize
-    checkSegmentCount(segments.length, limits)
-    // Blocks without segments could go on for ever.
     if (mapBytes > limits.maxSparseMapBytes)
       throw limitExceeded(`the map of the sparse file has more than ${limits.maxSparseMapBytes} bytes`)
     if (more.extended) feed.block(takeBlock)

@@ -34,8 +34,7 @@ function recordLength(body: Buffer, at: number): { length: number; start: number
     if (digit < 0 || digit > 9) break
     length = length * 10 + digit
   }
-  // The shortest rest of a record is `k=` and its newline.
-  if (i === at || body[i] !== 0x20 || at + length < i + 4)
+  if (i === at || body[i] !== 0x20 || at + length < i + 2)
     throw tarInvalid('a record of the PAX header has no proper length')
   return { length, start: i + 1 }
 }

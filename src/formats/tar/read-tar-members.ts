@@ -5,7 +5,10 @@ import { TarReader } from './tar-reader.ts'
 
 export interface TarMember {
   readonly entry: TarEntry
-  /** The content, holes as zeros. It can be read once, and only until the next member is asked for; what is left unread is passed over. */
+  /**
+   * The content, holes as zeros; the pieces are views of the source's chunks. It can be read once, and only until the next member is asked
+   * for; what is left unread is passed over.
+   */
   readonly body: AsyncIterable<Buffer>
 }
 

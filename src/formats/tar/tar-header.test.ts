@@ -64,11 +64,22 @@ test('what does not fit has a PAX header, and only then', () => {
 })
 
 test('the length of a record counts its own digits', () => {
-  for (let length = 80; length < 110; length++) {
+  for (let length = 70; length < 90; length++) {
     const xattrs = [{ name: 'user.a', value: Buffer.alloc(length, 'v') }]
     const { members } = readTar(Buffer.concat([tarHeader({ path: Buffer.from('f'), type: 'file', xattrs }), tarEnd()]))
     expect(members[0]?.entry.xattrs).toEqual(xattrs)
   }
+})
+
+test('a slash at the start is no place to split a name: readers would lose it', () => {
+  const path = Buffer.from(`/${'n'.repeat(100)}`)
+  expect(readTar(Buffer.concat([tarHeader({ path, type: 'file' }), tarEnd()])).members[0]?.entry.path).toEqual(path)
+})
+
+test('a long name that is not UTF-8 is said to be bytes', () => {
+  const headerOf = (path: Buffer) => tarHeader({ path, type: 'file' }).toString('latin1')
+  expect(headerOf(Buffer.alloc(300, 0xe9))).toContain('21 hdrcharset=BINARY\n')
+  expect(headerOf(Buffer.from('é'.repeat(150)))).not.toContain('hdrcharset')
 })
 
 test('a directory gets its slash, also when it is the first byte that does not fit', () => {

@@ -155,6 +155,12 @@ describe('a body where none should be', () => {
     expect(names([{ path: 'odd', type, ...link, declaredSize: 4096 }, { path: 'next' }])).toEqual(['odd', 'next'])
   })
 
+  test('once a header has come, what follows it is no body of the member before', () => {
+    expectRefused([{ ...sized, declaredSize: 512, format: 'ustar' }, { path: 'g' }, { raw: Buffer.alloc(512, 'x') }], {
+      says: /no header follows g/,
+    })
+  })
+
   test('a body that is cut off', () => {
     expectRefused([{ ...sized, content: 'x'.repeat(2000), truncateBodyTo: 1024 }], {
       says: /member h .*cut off/,
