@@ -21,7 +21,7 @@ export interface StartQemu {
 }
 
 /** How long QEMU may take from its start to an answer of its monitor, in milliseconds. It takes some tens when the host is quiet. */
-const monitorMs = 30_000
+const monitorMs = 15_000
 
 /**
  * Starts QEMU with the lock of the machine in its hands, and waits until its monitor answers.
