@@ -1,6 +1,15 @@
-import { mkdir, readdir } from 'node:fs/promises'
+import { mkdir, readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { buildImage, buildLayer, type ImageSpec, type LayerOptions } from '../../test/support/image-builder.ts'
+import { expect } from 'vitest'
+import {
+  type BuiltRoot,
+  buildImage,
+  buildLayer,
+  type ImageSpec,
+  type LayerOptions,
+  ociArchive,
+  type Tagged,
+} from '../../test/support/image-builder.ts'
 import { temporaryDirectory } from '../../test/support/temporary-directory.ts'
 import { type DataLayout, dataLayout, Problem } from '../base/index.ts'
 import { openBlobStore } from '../blobs/index.ts'
@@ -69,4 +78,23 @@ export async function allFiles({ root }: DataLayout): Promise<string[]> {
 
 export async function* streamOf(bytes: Buffer, chunkBytes = 65536): AsyncIterable<Buffer> {
   for (let at = 0; at < bytes.length; at += chunkBytes) yield bytes.subarray(at, at + chunkBytes)
+}
+
+/** An image under one name. */
+export function pair(image: BuiltRoot, ref = 'app:1'): Tagged[] {
+  return [{ image, ref }]
+}
+
+/** Expects a load to fail with one of some codes (`A|B`), and the store to be as it was. */
+export async function expectRefused(bytes: Buffer, codes: string, tag?: string): Promise<void> {
+  await using store = await makeImages()
+  await store.images.load({ source: { stream: streamOf(ociArchive(pair(sampleImage('before'), 'before:1'))) } })
+  const [files, index] = [await allFiles(store.layout), await readFile(store.layout.imageIndex, 'utf8')]
+  const error = await store.images.load({ source: { stream: streamOf(bytes) }, tag }).then(
+    () => undefined,
+    (thrown: unknown) => thrown,
+  )
+  expect(codes.split('|')).toContain((error as { code?: string } | undefined)?.code)
+  expect(await allFiles(store.layout)).toEqual(files)
+  expect(await readFile(store.layout.imageIndex, 'utf8')).toBe(index)
 }
