@@ -8,16 +8,22 @@ export function startScript(
   module: URL,
   args: readonly string[],
   stdio: readonly (number | 'pipe')[] = [],
+  env: Readonly<Record<string, string>> = {},
 ): ChildProcess {
   const tsx = pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href
   return spawn(process.execPath, ['--import', tsx, module.pathname, ...args], {
     stdio: ['ignore', 'pipe', 'inherit', ...stdio],
+    env: { ...process.env, ...env },
   })
 }
 
-/** Runs such a program to its end. */
-export async function runScript(module: URL, args: readonly string[]): Promise<ScriptEnd> {
-  const child = startScript(module, args)
+/** Runs such a program to its end. `env` is added to the environment of the tests. */
+export async function runScript(
+  module: URL,
+  args: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+): Promise<ScriptEnd> {
+  const child = startScript(module, args, [], env)
   let stdout = ''
   child.stdout?.on('data', (chunk: Buffer) => {
     stdout += chunk.toString()

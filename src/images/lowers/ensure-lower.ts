@@ -8,7 +8,7 @@ import { type Crew, Flights, type Passenger } from './flights.ts'
 import { forEachAtOnce } from './for-each-at-once.ts'
 import { lowerUuid } from './lower-uuid.ts'
 import { type LayerBlob, rebuildLayer, unpackLayer } from './unpack-layer.ts'
-import type { WriteBootstrap, WrittenBootstrap } from './write-bootstrap.ts'
+import { type WriteBootstrap, type WrittenBootstrap, writeBootstrap } from './write-bootstrap.ts'
 
 export interface EnsureLower extends Passenger {
   readonly layout: DataLayout
@@ -30,6 +30,9 @@ export interface Lower {
 
 /** More threads than this would take more memory than they save time: each holds buffers and a heap of its own. */
 const maxWorkers = 4
+
+/** Of all layer indexes together: a few hundred entries. */
+const smallIndexBytes = 64 * 1024
 
 const flights = new Flights<Lower>()
 
@@ -71,7 +74,7 @@ async function build(options: Build): Promise<Lower> {
   const { layout, manifest, path } = options
   await unpackLayers(options)
   await using staging = await openStaging(layout, `lower-${shortDigest(manifest)}`)
-  const bootstrap = await writeBootstrap(options, join(staging.path, 'bootstrap'))
+  const bootstrap = await bootstrapOf(options, join(staging.path, 'bootstrap'))
   const staged = join(staging.path, 'lower')
   await assemble(options, bootstrap, { staged, head: join(staging.path, 'bootstrap') })
   await mkdir(dirname(path), { recursive: true })
@@ -95,11 +98,11 @@ async function unpackLayers({ layers, workers = availableParallelism(), ...optio
  * The bootstrap follows from the cached layers. Disks rot and people tidy up: a layer whose files are not what they should be is
  * unpacked again, each at most once.
  */
-async function writeBootstrap(options: Build, to: string): Promise<WrittenBootstrap> {
+async function bootstrapOf(options: Build, to: string): Promise<WrittenBootstrap> {
   const rebuilt = new Set<unknown>()
   for (;;) {
     try {
-      return await runBootstrapWorker(options, to)
+      return await runBootstrap(options, to)
     } catch (error) {
       const diffId = isProblem(error) ? error.data?.damaged : undefined
       const layer = options.layers.find((candidate) => candidate.diffId === diffId)
@@ -110,18 +113,18 @@ async function writeBootstrap(options: Build, to: string): Promise<WrittenBootst
   }
 }
 
-function runBootstrapWorker({ layout, layers, uuid, signal }: Build, to: string): Promise<WrittenBootstrap> {
-  const input: WriteBootstrap = {
-    layers: layers.map(({ diffId }) => ({
-      diffId,
-      indexPath: layout.layerIndex(diffId),
-      dataPath: layout.layerData(diffId),
-    })),
-    uuid,
-    to,
-  }
+/** On a thread of its own, unless there is so little to do that starting one would cost more. */
+async function runBootstrap({ layout, layers, uuid, signal }: Build, to: string): Promise<WrittenBootstrap> {
+  const cached = layers.map(({ diffId }) => ({
+    diffId,
+    indexPath: layout.layerIndex(diffId),
+    dataPath: layout.layerData(diffId),
+  }))
+  const input: WriteBootstrap = { layers: cached, uuid, to }
+  const sizes = await Promise.all(cached.map(({ indexPath }) => sizeOrZero(indexPath)))
+  if (sizes.reduce((sum, size) => sum + size, 0) <= smallIndexBytes) return writeBootstrap(input)
   const module = new URL('./write-bootstrap-worker.ts', import.meta.url)
-  return runInWorker<WrittenBootstrap>({ name: 'write-bootstrap-worker', module, input, signal })
+  return await runInWorker<WrittenBootstrap>({ name: 'write-bootstrap-worker', module, input, signal })
 }
 
 /** Puts the parts together and looks at the result once more before anybody else can. */

@@ -25,7 +25,8 @@ export class Flights<T> {
   /**
    * Waits for the work that is under way for `key`, or starts it.
    *
-   * @throws Problem CANCELLED as soon as the caller's own signal is aborted; whatever the work throws
+   * @throws Problem CANCELLED when the caller's own signal is aborted: at once, or, for the last one who waits, when the work has ended and
+   *   tidied up; whatever the work throws
    */
   async join(key: string, { onProgress, signal }: Passenger, start: (crew: Crew) => Promise<T>): Promise<T> {
     if (signal?.aborted) throw cancelled()
@@ -36,7 +37,7 @@ export class Flights<T> {
       return await untilAborted(flight.landing, signal)
     } finally {
       if (onProgress) flight.listeners.delete(onProgress)
-      if (--flight.passengers === 0) this.#end(key, flight)
+      if (--flight.passengers === 0) await this.#end(key, flight)
     }
   }
 
@@ -53,9 +54,10 @@ export class Flights<T> {
   }
 
   /** Whoever asks from now on starts anew: what was made is there, or it failed, or it is being given up. */
-  #end(key: string, flight: Flight<T>): void {
+  async #end(key: string, flight: Flight<T>): Promise<void> {
     if (this.#flights.get(key) === flight) this.#flights.delete(key)
     flight.controller.abort()
+    await flight.landing.catch(() => {})
   }
 }
 

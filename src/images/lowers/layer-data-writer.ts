@@ -1,5 +1,5 @@
 import { createHash, type Hash } from 'node:crypto'
-import { closeSync, constants, fsyncSync, ftruncateSync, openSync, writeSync } from 'node:fs'
+import { closeSync, constants, ftruncateSync, openSync, writeSync } from 'node:fs'
 import { errnoCode, problemFromSystem } from '../../base/index.ts'
 import { blockSize } from '../../formats/index.ts'
 import { alignedBuffer, openDirectSync } from '../../host/index.ts'
@@ -18,8 +18,8 @@ export interface WrittenFile {
 }
 
 /**
- * Writes a layer's data blob: file after file, each from a 4 KiB block on, content that came before not a second time. All synchronous: it
- * is for a worker thread, which has nothing else to do.
+ * Writes a layer's data blob: file after file, each from a 4 KiB block on, content that came before not a second time. All synchronous,
+ * because a tar reader calls it in the middle of a header.
  *
  * Long runs of zeros become holes of the blob where the filesystem has them. One owner; `close` in a finally.
  * @throws (every method) Problem NO_SPACE, IO_FAILED
@@ -74,19 +74,12 @@ export class LayerDataWriter {
     return { startBlock, sha256 }
   }
 
-  /**
-   * Makes the blob durable.
-   *
-   * @returns its size in blocks
-   */
+  /** Completes the blob. @returns its size in blocks */
   finish(): number {
     this.#pad()
     this.#flush()
-    this.#attempt(() => {
-      // A hole at the very end is only there once the size says so.
-      ftruncateSync(this.#fd, this.#end)
-      fsyncSync(this.#fd)
-    })
+    // A hole at the very end is only there once the size says so.
+    this.#attempt(() => ftruncateSync(this.#fd, this.#end))
     return this.#end / blockSize
   }
 

@@ -1,6 +1,6 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { BuiltLayer } from '../../../test/support/image-builder.ts'
+import { type BuiltLayer, buildLayer, noise } from '../../../test/support/image-builder.ts'
 import { expandSparse, type TarMember } from '../../../test/support/tar-builder.ts'
 import { type Digest, parseDigest } from '../../base/index.ts'
 import type { LayerEntry } from '../../formats/index.ts'
@@ -10,6 +10,12 @@ import { writeBootstrap } from './write-bootstrap.ts'
 import { writeLayerFiles } from './write-layer-files.ts'
 
 export const someManifest = parseDigest(`sha256:${'5e'.repeat(32)}`)
+
+/** A layer that takes a moment, and a thread of its own. */
+export function largeLayer(): BuiltLayer {
+  const content = Buffer.concat(Array<Buffer>(24).fill(noise(1 << 20)))
+  return buildLayer([{ path: 'large', content }], { compression: 'none' })
+}
 
 /** Puts layers where a store would have them. */
 export async function storeLayers(directory: string, layers: readonly BuiltLayer[]): Promise<LayerBlob[]> {
@@ -23,7 +29,11 @@ export async function storeLayers(directory: string, layers: readonly BuiltLayer
 }
 
 /** What ensureLower does, without threads, cache and data directory: the same functions, one after the other. */
-export async function buildLowerHere(directory: string, layers: readonly LayerBlob[], uuid = Buffer.alloc(16, 7)) {
+export async function buildLowerHere(
+  directory: string,
+  layers: readonly LayerBlob[],
+  uuid: Buffer = Buffer.alloc(16, 7),
+) {
   const cached = []
   for (const [number, { diffId, path }] of layers.entries()) {
     const files = { dataPath: join(directory, `${number}.data`), indexPath: join(directory, `${number}.index`) }

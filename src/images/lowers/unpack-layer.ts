@@ -10,7 +10,7 @@ import {
 } from '../../base/index.ts'
 import { installFile, openStaging, runInWorker } from '../../host/index.ts'
 import { Flights } from './flights.ts'
-import type { LayerFiles, WriteLayerFiles } from './write-layer-files.ts'
+import { type LayerFiles, type WriteLayerFiles, writeLayerFiles } from './write-layer-files.ts'
 
 export interface LayerBlob {
   /** Of the uncompressed tar, from the image's config. */
@@ -27,6 +27,9 @@ export interface UnpackLayer extends LayerBlob {
 }
 
 export type UnpackOutcome = 'built' | 'present'
+
+/** Compressed. A thread costs about 45 ms of processor time before it does anything. */
+const smallLayerBytes = 256 * 1024
 
 const flights = new Flights<UnpackOutcome>()
 
@@ -65,18 +68,33 @@ async function unpack({ layout, diffId, path, onProgress, signal }: UnpackLayer)
     indexPath: join(staging.path, 'index'),
   }
   onProgress?.({ phase: 'unpack', item, done: 0, total })
-  await runInWorker<LayerFiles>({
-    name: 'unpack-layer-worker',
-    module: new URL('./unpack-layer-worker.ts', import.meta.url),
-    input,
-    onMessage: (done) => onProgress?.({ phase: 'unpack', item, done: Number(done), total }),
-    ...(signal && { signal }),
-  })
+  await writeFiles(input, { total, signal, onRead: (done) => onProgress?.({ phase: 'unpack', item, done, total }) })
   await mkdir(layout.layers, { recursive: true })
   await installFile({ from: input.dataPath, to: layout.layerData(diffId), mode: 0o444 })
   // The index is what makes a layer visible, so it comes when the data is durable.
   await installFile({ from: input.indexPath, to: layout.layerIndex(diffId), mode: 0o444 })
   return 'built'
+}
+
+interface HowToWrite {
+  readonly total: number
+  readonly onRead: (bytes: number) => void
+  readonly signal: AbortSignal | undefined
+}
+
+/** On a thread of its own, unless the layer is so small that starting one would cost more than the work. */
+async function writeFiles(input: WriteLayerFiles, { total, onRead, signal }: HowToWrite): Promise<void> {
+  if (total <= smallLayerBytes) {
+    await writeLayerFiles(input, { onRead, ...(signal && { signal }) })
+    return
+  }
+  await runInWorker<LayerFiles>({
+    name: 'unpack-layer-worker',
+    module: new URL('./unpack-layer-worker.ts', import.meta.url),
+    input,
+    onMessage: (bytes) => onRead(Number(bytes)),
+    ...(signal && { signal }),
+  })
 }
 
 async function sizeOf(path: string): Promise<number> {

@@ -1,4 +1,4 @@
-import { closeSync, createReadStream, fstatSync, fsyncSync, openSync, readSync, writeSync } from 'node:fs'
+import { closeSync, createReadStream, fstatSync, openSync, readSync, writeSync } from 'node:fs'
 import {
   type Digest,
   DigestHasher,
@@ -30,22 +30,27 @@ export interface LayerFiles {
   readonly tarBytes: number
 }
 
+export interface WhileReading {
+  /** Hears now and then how many compressed bytes were taken. */
+  readonly onRead?: (bytes: number) => void
+  readonly signal?: AbortSignal
+}
+
 const readBytes = 256 * 1024
 const reportBytes = 4 << 20
 
 /**
- * Turns a layer into its data blob and its index, in one pass over the compressed bytes: decompress, hash, take the tar apart, write. Both
- * files are durable when it returns; when it throws they may be half written, and are the caller's to remove.
+ * Turns a layer into its data blob and its index, in one pass over the compressed bytes: decompress, hash, take the tar apart, write. The
+ * files are complete but not durable when it returns; when it throws they may be half written, and are the caller's to remove.
  *
- * It blocks its thread: run it in a worker.
+ * Between pieces of 256 KiB it lets others have a turn; for larger layers that is not enough for a daemon: run it in a worker.
  *
- * @param onRead hears now and then how many compressed bytes were taken
  * @throws Problem DIGEST_MISMATCH when the tar is not the one that the image names; COMPRESSION_INVALID, TAR_INVALID, LIMIT_EXCEEDED,
- *   NO_SPACE, FILE_NOT_FOUND, IO_FAILED
+ *   NO_SPACE, FILE_NOT_FOUND, IO_FAILED, CANCELLED
  */
 export async function writeLayerFiles(
   { blobPath, diffId, dataPath, indexPath }: WriteLayerFiles,
-  onRead: (bytes: number) => void = () => {},
+  whileReading: WhileReading = {},
 ): Promise<LayerFiles> {
   const data = new LayerDataWriter(dataPath)
   try {
@@ -53,10 +58,9 @@ export async function writeLayerFiles(
     try {
       const index = new LayerIndexEncoder((chunk) => writeAll(indexFd, chunk))
       const unpacker = new LayerUnpacker(data, index)
-      const tarBytes = await readLayer({ blobPath, diffId, unpacker, onRead })
+      const tarBytes = await readLayer({ ...whileReading, blobPath, diffId, unpacker })
       const dataBlocks = data.finish()
       index.finish({ diffId, dataBlocks, warnings: unpacker.warnings })
-      fsyncSync(indexFd)
       return { dataBytes: dataBlocks * blockSize, indexBytes: index.bytes, entries: index.entryCount, tarBytes }
     } finally {
       closeSync(indexFd)
@@ -68,20 +72,20 @@ export async function writeLayerFiles(
   }
 }
 
-interface ReadLayer {
+interface ReadLayer extends WhileReading {
   readonly blobPath: string
   readonly diffId: Digest
   readonly unpacker: LayerUnpacker
-  readonly onRead: (bytes: number) => void
 }
 
-async function readLayer({ blobPath, diffId, unpacker, onRead }: ReadLayer): Promise<number> {
+async function readLayer({ blobPath, diffId, unpacker, onRead, signal }: ReadLayer): Promise<number> {
   const { size, compression } = examine(blobPath)
   const maxBytes = maxExpandedBytes(size)
   const tar = new TarReader(unpacker, { ...defaultTarLimits, maxExpandedBytes: maxBytes })
   const hasher = new DigestHasher(digestAlgorithm(diffId))
   const source = reportingReads(createReadStream(blobPath, { highWaterMark: readBytes }), onRead)
   for await (const chunk of decompress(source, { compression, maxBytes })) {
+    if (signal?.aborted) throw new Problem('CANCELLED', 'it was stopped on request')
     hasher.update(chunk)
     tar.write(chunk)
   }
@@ -104,7 +108,10 @@ function examine(blobPath: string): { size: number; compression: Compression } {
   }
 }
 
-async function* reportingReads(source: AsyncIterable<Buffer>, onRead: (bytes: number) => void): AsyncGenerator<Buffer> {
+async function* reportingReads(
+  source: AsyncIterable<Buffer>,
+  onRead?: (bytes: number) => void,
+): AsyncGenerator<Buffer> {
   let read = 0
   let reported = 0
   for await (const chunk of source) {
@@ -112,9 +119,9 @@ async function* reportingReads(source: AsyncIterable<Buffer>, onRead: (bytes: nu
     yield chunk
     if (read - reported < reportBytes) continue
     reported = read
-    onRead(read)
+    onRead?.(read)
   }
-  onRead(read)
+  onRead?.(read)
 }
 
 function mismatch(diffId: Digest, found: Digest): Problem {
