@@ -1,8 +1,12 @@
 import type { Command } from 'commander'
 import type { Cli } from './cli.ts'
 
-/** Declares the arguments and options of a command, and its action through `run`. */
-export type DefineCommand = (command: Command, run: RunAction) => void
+/**
+ * Declares the arguments and options of a command, and its action through `run`.
+ *
+ * @param words the command line, for a command whose options depend on it
+ */
+export type DefineCommand = (command: Command, run: RunAction, words: readonly string[]) => void
 
 /**
  * Makes an action of commander from what a command does: it gets a Cli, then the arguments, then the options, and returns the exit code

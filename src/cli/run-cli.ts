@@ -58,7 +58,7 @@ export async function buildProgram(
   const chosen = chosenEntry(words)
   for (const entry of chosen === undefined ? commandTable : [chosen]) {
     const command = declare(program, entry)
-    if (entry === chosen) (await entry.load())(addCommonOptions(command), run)
+    if (entry === chosen) (await entry.load())(addCommonOptions(command), run, words)
   }
   return program
 }
@@ -69,7 +69,7 @@ export async function buildWholeProgram(): Promise<Command> {
   for (const entry of commandTable) {
     if (entry.hidden) continue
     const define = await entry.load()
-    define(addCommonOptions(declare(program, entry)), () => async () => {})
+    define(addCommonOptions(declare(program, entry)), () => async () => {}, [])
   }
   return program
 }

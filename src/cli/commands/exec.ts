@@ -15,7 +15,9 @@ interface Options {
   readonly user?: string
 }
 
-export const exec: DefineCommand = (command, run) => {
+export const exec: DefineCommand = (command, run, words) => {
+  // `exec web -t -- ls -l` and `exec -t web ls -l`: without a -- the first argument begins the program's own words.
+  if (!words.includes('--')) command.passThroughOptions()
   command
     .usage('[options] <shed> [--] <argv...>')
     .argument('<shed>', 'its name', (text) => parseName(text, 'shed name'))
@@ -26,7 +28,6 @@ export const exec: DefineCommand = (command, run) => {
     .option('-e, --env <K=V>', 'environment; may be repeated', collectPairs('--env'))
     .option('-w, --cwd <dir>', 'working directory')
     .option('-u, --user <user>', 'as whom: a name or number, with a :group if need be')
-    .passThroughOptions()
     .action(
       run((cli, name: string, argv: string[], options: Options) =>
         ours(cli, () => runRemotely(cli, { route: 'execInShed', name, request: requestOf(cli, argv, options) })),

@@ -39,7 +39,7 @@ function nextWords(before: readonly string[]): string[] {
 async function declared(entry: CommandEntry): Promise<Command> {
   const command = addCommonOptions(new Command())
   const define = await entry.load()
-  define(command, () => async () => {})
+  define(command, () => async () => {}, [])
   return command
 }
 
