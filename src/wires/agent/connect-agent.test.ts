@@ -328,10 +328,10 @@ describe.runIf(hasCompiler)('the agent itself, run on this host', () => {
       await expect(agent.stat(path('a'))).rejects.toMatchObject({ code: 'GUEST_FILE_NOT_FOUND' })
     })
 
-    test('a directory of thousands is listed whole', async () => {
+    test('a directory of hundreds is listed whole', async () => {
       await mkdir(path('many'))
-      await run(agent, ['sh', '-c', 'touch $(seq 3000)'], { cwd: path('many') })
-      expect(await agent.list(path('many'))).toHaveLength(3000)
+      await run(agent, ['sh', '-c', 'touch $(seq 400)'], { cwd: path('many') })
+      expect(await agent.list(path('many'))).toHaveLength(400)
     })
 
     test('a read that is given up leaves nothing running', async () => {
