@@ -1,0 +1,43 @@
+import { execFile } from 'node:child_process'
+import { access, mkdir, rename, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { lockFile } from '../../src/host/index.ts'
+
+const run = promisify(execFile)
+const release = 'bookworm'
+
+/** `minbase` is about 170 MB; `large`, with compilers and a Java runtime that nobody runs, about 770 MB. */
+const flavours = {
+  minbase: [],
+  large: ['--include=build-essential,python3,git,perl-doc,openjdk-17-jre-headless'],
+} as const
+
+/**
+ * A real Debian root filesystem as a tar, made by mmdebstrap from Debian's archive when this machine has none yet (20 s to 2 min).
+ * It is for reading; whoever else makes it at the same time is waited for.
+ *
+ * @returns the path of the tar
+ */
+export async function debianRootfs(flavour: keyof typeof flavours = 'minbase'): Promise<string> {
+  const directory = process.getuid?.() === 0 ? '/var/cache/cowshed-test' : join(tmpdir(), 'cowshed-test')
+  const tar = join(directory, `debian-${release}-${flavour}-${process.arch}.tar`)
+  await mkdir(directory, { recursive: true })
+  using _lock = await lockFile(`${tar}.lock`, { mode: 'exclusive', wait: true })
+  if (await isThere(tar)) return tar
+  const half = `${tar}.half`
+  await rm(half, { force: true })
+  await run('mmdebstrap', ['--quiet', '--format=tar', '--variant=minbase', ...flavours[flavour], release, half], {
+    timeout: 600_000,
+  })
+  await rename(half, tar)
+  return tar
+}
+
+async function isThere(path: string): Promise<boolean> {
+  return await access(path).then(
+    () => true,
+    () => false,
+  )
+}
