@@ -15,6 +15,8 @@ export interface LocalAgent {
   readonly directory: string
   /** Undefined while it lives. */
   readonly death: () => string | undefined
+  /** What it and its children said on stderr: the sanitizers' findings, for one. */
+  readonly complaints: () => string
   [Symbol.asyncDispose](): Promise<void>
 }
 
@@ -49,12 +51,18 @@ export async function startLocalAgent({ checked = false }: { checked?: boolean }
     key: localKey,
     directory: directory.path,
     death: () => death,
+    complaints: () => complaints,
     [Symbol.asyncDispose]: async () => {
       child.kill('SIGKILL')
       await gone
       await directory[Symbol.asyncDispose]()
     },
   }
+}
+
+/** The program itself: static, so that it can be put anywhere as something to run. */
+export function agentProgram(): Promise<string> {
+  return buildAgent('cowshed-agent')
 }
 
 const builds = new Map<string, Promise<string>>()
