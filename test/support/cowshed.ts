@@ -1,9 +1,11 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { cp, mkdtemp, readdir, readFile, readlink, rm } from 'node:fs/promises'
+import { request } from 'node:http'
 import { dirname, join } from 'node:path'
 import { expect } from 'vitest'
 import { type DataLayout, dataLayout } from '../../src/base/index.ts'
+import { runDirectoryPath } from '../../src/daemon/run-directory.ts'
 import { ensureBuilt } from './build.ts'
 import { testKernel } from './kernel.ts'
 
@@ -88,6 +90,25 @@ export class Cowshed implements AsyncDisposable {
       stdio: ['pipe', 'pipe', 'pipe'],
       env: { ...process.env, COWSHED_DATA: undefined, NO_COLOR: '1' },
     })
+  }
+
+  /** Asks the daemon, which must be running. @returns the status; fails when the daemon goes away first */
+  async request(method: string, path: string, body?: object): Promise<number> {
+    const text = body === undefined ? '' : JSON.stringify(body)
+    const headers = body === undefined ? {} : { 'content-type': 'application/json', 'content-length': text.length }
+    return await new Promise((resolve, reject) => {
+      const call = request({ socketPath: this.layout.socket, method, path, headers }, (reply) => {
+        reply.resume()
+        reply.once('end', () => resolve(reply.statusCode ?? 0)).once('error', reject)
+      })
+      call.once('error', reject)
+      call.end(text)
+    })
+  }
+
+  /** Where the sockets of its VMs are. */
+  get runDirectory(): string {
+    return runDirectoryPath(this.layout, { uid: process.geteuid?.() ?? 0, env: process.env })
   }
 
   async daemonPid(): Promise<number | undefined> {

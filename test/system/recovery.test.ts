@@ -1,0 +1,166 @@
+import { once } from 'node:events'
+import { readdir, readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Readable } from 'node:stream'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import type { Shed } from '../../src/contract/index.ts'
+import { busyboxArchive, busyboxImageTools } from '../support/busybox-image.ts'
+import { type Cowshed, openCowshed, until } from '../support/cowshed.ts'
+import { kernelTools } from '../support/kernel.ts'
+import { needs } from '../support/needs.ts'
+
+const able = needs({ tools: ['qemu-system-x86_64', 'mke2fs', ...busyboxImageTools, ...kernelTools] })
+
+describe.runIf(able)('what dies is noticed, and what is left half done is settled', () => {
+  let cowshed: Cowshed
+
+  beforeAll(async () => {
+    cowshed = await openCowshed()
+    const archive = join(cowshed.layout.root, '../mini.tar')
+    await writeFile(archive, busyboxArchive())
+    await cowshed.ok('image', 'load', archive)
+  })
+  afterAll(async () => await cowshed[Symbol.asyncDispose]())
+
+  const status = async (name: string) => await cowshed.json<Shed>('inspect', name)
+  const create = async (name: string, ...more: string[]) =>
+    await cowshed.ok('create', name, '--image', 'mini:1', ...more)
+  const gone = async (name: string) => (await cowshed.run('inspect', name)).code === 3
+
+  test('kill -9 of QEMU makes a crashed shed with its reason, which starts again with its disk', async () => {
+    await create('crash')
+    await cowshed.ok('exec', 'crash', '--', 'sh', '-c', 'echo kept > /root/file; sync')
+    const { pid } = await status('crash')
+    process.kill(pid ?? 0, 'SIGKILL')
+    await until(async () => (await status('crash')).status === 'crashed', 'the crash is noticed')
+    expect((await status('crash')).status_reason).toMatch(/SIGKILL|killed/)
+    expect((await cowshed.run('exec', 'crash', '--', 'true')).stderr).toContain('cowshed start crash')
+    await cowshed.ok('start', 'crash')
+    expect(await cowshed.ok('exec', 'crash', '--', 'cat', '/root/file')).toBe('kept\n')
+    await cowshed.ok('delete', '--force', 'crash')
+    expect(await cowshed.vmms()).toEqual([])
+  })
+
+  test('a VM outlives its daemon, and the next daemon adopts it with exec working', async () => {
+    await create('lives')
+    const before = await status('lives')
+    for (const round of [1, 2]) {
+      await cowshed.killDaemon()
+      expect(await cowshed.vmms()).toEqual([before.pid])
+      expect(await cowshed.ok('exec', 'lives', '--', 'echo', `round ${round}`)).toBe(`round ${round}\n`)
+    }
+    expect(await status('lives')).toMatchObject({ status: 'running', pid: before.pid })
+  })
+
+  test('a program that was running when the daemon died has lost its terminal, and the shed goes on', async () => {
+    const child = cowshed.start('exec', 'lives', '--', 'sh', '-c', 'echo started; sleep 1000')
+    const ended = once(child, 'exit')
+    await once(child.stdout as Readable, 'data')
+    await cowshed.killDaemon()
+    await ended
+    expect(child.exitCode).toBe(125)
+    await until(async () => !(await cowshed.ok('exec', 'lives', '--', 'ps')).includes('sleep 1000'), 'it is gone')
+  })
+
+  test('a VM that dies while no daemon runs is found dead', async () => {
+    const { pid } = await status('lives')
+    await cowshed.killDaemon()
+    process.kill(pid ?? 0, 'SIGKILL')
+    await until(async () => (await cowshed.vmms()).length === 0, 'it is dead')
+    expect(await status('lives')).toMatchObject({
+      status: 'crashed',
+      status_reason: expect.stringContaining('no daemon'),
+    })
+    await cowshed.ok('delete', '--force', 'lives')
+  })
+
+  // Delays in milliseconds from the request to kill -9 of the daemon: they fall into every step of each verb, on slow machines and fast ones.
+  const moments = [2, 20, 100, 400, 1_500]
+
+  test.each(moments)('create, and kill -9 after %d ms: there is a whole shed or none', async (moment) => {
+    await killDuring(moment, 'POST', '/api/sheds', { name: 'half', image: 'mini:1' })
+    if (!(await gone('half'))) {
+      expect((await status('half')).status).toBe('running')
+      expect(await cowshed.ok('exec', 'half', '--', 'cat', '/srv/kept')).toBe('kept\n')
+    } else expect(await cowshed.vmms()).toEqual([])
+    expect(await cowshed.ok('create', 'half', '--image', 'mini:1')).toMatch(/created|unchanged/)
+    await settled()
+    await cowshed.ok('delete', '--force', 'half')
+  })
+
+  test.each(moments)('start, and kill -9 after %d ms: the shed is stopped or runs', async (moment) => {
+    await create('s', '--no-start')
+    await killDuring(moment, 'POST', '/api/sheds/s/start')
+    const after = await status('s')
+    expect(['stopped', 'running']).toContain(after.status)
+    expect(await cowshed.vmms()).toEqual(after.status === 'running' ? [after.pid] : [])
+    await cowshed.ok('start', 's')
+    expect(await cowshed.ok('exec', 's', '--', 'cat', '/srv/kept')).toBe('kept\n')
+    await cowshed.ok('delete', '--force', 's')
+    await settled()
+  })
+
+  test.each([2, 15, 60, 150, 400])(
+    'stop, and kill -9 after %d ms: the stop is finished or never began',
+    async (moment) => {
+      await create('t')
+      await cowshed.ok('exec', 't', '--', 'sh', '-c', 'echo kept > /root/file; sync')
+      await killDuring(moment, 'POST', '/api/sheds/t/stop', {})
+      await until(async () => (await status('t')).status !== 'stopping', 'the stop is finished')
+      const after = await status('t')
+      expect(['stopped', 'running']).toContain(after.status)
+      await cowshed.ok('start', 't')
+      expect(await cowshed.ok('exec', 't', '--', 'cat', '/root/file')).toBe('kept\n')
+      await cowshed.ok('delete', '--force', 't')
+      await settled()
+    },
+  )
+
+  test.each([2, 10, 50])('delete, and kill -9 after %d ms: the shed is whole or gone', async (moment) => {
+    await create('d', '--no-start')
+    await killDuring(moment, 'DELETE', '/api/sheds/d')
+    if (!(await gone('d'))) {
+      expect((await status('d')).status).toBe('stopped')
+      await cowshed.ok('delete', '--force', 'd')
+    }
+    await settled()
+  })
+
+  test('a record that is damaged is shown as broken, and nothing that it may need is removed', async () => {
+    await create('odd', '--no-start')
+    const { record } = cowshed.layout.shed('odd')
+    const text = await readFile(record, 'utf8')
+    await writeFile(record, text.slice(0, 40))
+    expect((await cowshed.ok('ls', '-a')).replace(/ +/g, ' ')).toContain('odd broken')
+    const removal = await cowshed.run('image', 'rm', 'mini:1')
+    expect([removal.code === 0, removal.stderr]).toEqual([false, expect.stringContaining(record)])
+    const pruned = await cowshed.run('system', 'prune', '--force', '--until', '0s')
+    expect(pruned.stdout).toContain('broken')
+    expect(await cowshed.ok('image', 'ls', '-q')).toBe('mini:1\n')
+    await writeFile(record, text)
+    await cowshed.ok('delete', '--force', 'odd')
+  })
+
+  test('sockets and locks of sheds that are gone are gone', async () => {
+    await cowshed.killDaemon()
+    expect(await cowshed.json('ls')).toEqual({ sheds: [] })
+    expect(await readdir(cowshed.layout.sheds)).toEqual([])
+    expect(await readdir(cowshed.runDirectory)).toEqual([])
+  })
+
+  /** Sends a request to the daemon and kills it a moment later. */
+  async function killDuring(moment: number, ...request: [method: string, path: string, body?: object]): Promise<void> {
+    await cowshed.ok('ls')
+    const ended = cowshed.request(...request).catch(() => undefined)
+    await sleep(moment)
+    await cowshed.killDaemon()
+    await ended
+  }
+
+  /** Nothing half made is left, once a daemon has looked. */
+  async function settled(): Promise<void> {
+    await cowshed.ok('ls')
+    expect(await cowshed.staging()).toEqual([])
+  }
+})
