@@ -4,7 +4,7 @@ const GiB = 2 ** 30
  * Files of up to so many bytes live in the layer index and the bootstrap instead of on a 4 KiB block of the data blob. Part of what decides
  * the bytes of a lower: a change needs a new writerVersion.
  *
- * @see docs/decisions/0001-inline-threshold.md
+ * @see docs/decisions/0003-inline-threshold.md
  */
 export const inlineMaxBytes = 512
 
