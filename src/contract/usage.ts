@@ -10,7 +10,7 @@ export type UsageFile = z.infer<typeof UsageFile>
 export const UsageImage = z.object({
   name: z.string(),
   path: z.string(),
-  /** The tag, as the seeds' system calls it. */
+  /** The tag. */
   docker_ref: z.string(),
   size: Size,
 })

@@ -14,12 +14,15 @@ export interface SocketMessages {
 
 /** Messages that may wait here before the socket is no longer read. */
 const maxWaiting = 8
+/** A socket that is not read does not tell that its other end has gone, but a write to it does. */
+const probeMs = 1000
 
 /** Reads a WebSocket message by message; while nobody asks for more, the client's writes come to a halt instead of piling up here. */
 export function socketMessages(socket: WebSocket): SocketMessages {
   const waiting: SocketMessage[] = []
   let ended = false
   let wake: (() => void) | undefined
+  const probe = setInterval(() => socket.ping(ignore), probeMs)
 
   socket.on('message', (data: RawData, isBinary: boolean) => {
     if (ended) return
@@ -33,7 +36,10 @@ export function socketMessages(socket: WebSocket): SocketMessages {
     socket.resume()
     wake?.()
   }
-  socket.once('close', end)
+  socket.once('close', () => {
+    clearInterval(probe)
+    end()
+  })
 
   return {
     async next() {
@@ -51,6 +57,9 @@ export function socketMessages(socket: WebSocket): SocketMessages {
     },
   }
 }
+
+/** Of a ping that cannot be sent the close event tells. */
+const ignore = () => {}
 
 function toBuffer(data: RawData): Buffer {
   if (Buffer.isBuffer(data)) return data

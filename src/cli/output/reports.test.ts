@@ -1,0 +1,124 @@
+import { expect, test } from 'vitest'
+import type { PruneReport, UsageReport } from '../../contract/index.ts'
+import { pruneOutcome, prunePlan } from './prune-report.ts'
+import { usageDetails, usageRollup } from './usage-report.ts'
+
+const size = (logical: number, physical: number) => ({ logical_bytes: logical, physical_bytes: physical })
+
+const usage: UsageReport = {
+  server_name: 'prod',
+  backend: 'qemu',
+  generated_at: '2026-04-21T13:36:15.123Z',
+  accuracy: 'block',
+  images: [{ name: 'base', path: '/d/base.erofs', docker_ref: 'debian:12', size: size(20e9, 3.2e9) }],
+  sheds: [
+    {
+      name: 'web',
+      status: 'running',
+      image: 'debian:12',
+      rootfs: { path: '/d/sheds/web/upper.ext4', size: size(20e9, 3e9), kind: 'upper' },
+      other_files: [],
+      total: size(20e9, 3e9),
+    },
+  ],
+  kernel: { path: '/d/vmlinuz', size: size(14_200_000, 14_200_000), kind: 'kernel' },
+  caches: [],
+  orphans: [{ path: '/d/x.tmp', size: size(0, 0), kind: 'tmp' }],
+  totals: {
+    images: { ...size(20.1e9, 3.3e9), files: 3 },
+    sheds: { ...size(40e9, 6.3e9), files: 5, stopped: 0, running: 2 },
+    caches: { ...size(0, 0), files: 0 },
+    orphans: { ...size(0, 0), files: 1 },
+    all: { ...size(60.1e9, 9.6e9), files: 9 },
+  },
+  notes: ['physical bytes may overcount shared extents'],
+}
+
+test('df is a line for each category', () => {
+  expect(usageRollup(usage)).toBe(`SERVER: prod  BACKEND: qemu
+GENERATED: 2026-04-21T13:36:15Z
+
+CATEGORY                  FILES  LOGICAL  PHYSICAL
+images                        3  20.1 GB    3.3 GB
+sheds (0 stopped, 2 run)      5  40.0 GB    6.3 GB
+caches                        0      0 B       0 B
+orphans                       1      0 B       0 B
+TOTAL                         9  60.1 GB    9.6 GB
+
+Note: physical bytes may overcount shared extents
+`)
+})
+
+test('df -v adds a row for each image, shed and file, and no empty sections', () => {
+  expect(usageDetails(usage)).toBe(`
+IMAGES
+NAME       PATH           LOGICAL  PHYSICAL
+debian:12  /d/base.erofs  20.0 GB    3.2 GB
+
+SHEDS
+NAME  STATUS   IMAGE      ROOTFS                   LOGICAL  PHYSICAL
+web   running  debian:12  /d/sheds/web/upper.ext4  20.0 GB    3.0 GB
+
+KERNEL
+KIND    PATH        LOGICAL  PHYSICAL
+kernel  /d/vmlinuz  14.2 MB   14.2 MB
+
+ORPHANS
+KIND  PATH      LOGICAL  PHYSICAL
+tmp   /d/x.tmp      0 B       0 B
+`)
+})
+
+const plan: PruneReport = {
+  plan_id: 'p1',
+  dry_run: true,
+  server_name: 'prod',
+  scope: ['images', 'instances', 'orphans'],
+  until: '72h',
+  items: [
+    { kind: 'image', name: 'base', path: '/d/base.erofs', action: 'remove', freed: size(20e9, 1.9e9) },
+    { kind: 'image', name: 'experimental', path: '/d/experimental.erofs', action: 'remove', freed: size(20e9, 3.2e9) },
+    { kind: 'orphan', path: '/d/x.tmp', action: 'remove', freed: size(4096, 4096) },
+  ],
+  skipped: [
+    { kind: 'instance', name: 'api-dev', reason: 'cannot prune running shed' },
+    { kind: 'instance', name: 'api-test', reason: 'too recent (3h < 72h)' },
+    { kind: 'lock', path: '/d/foo.lock', reason: 'lock file retained (inode-reuse race safety)' },
+  ],
+  notes: [],
+  totals: { freed: size(40e9, 5.1e9), items: 3, predicted_bytes: 5.1e9 },
+}
+
+test('a prune shows what would go, what would not and why, and the sum', () => {
+  expect(prunePlan(plan)).toBe(`SERVER: prod (dry-run)  --until 72h  scope=images+instances+orphans
+
+IMAGES (2, 40.0 GB)
+NAME          PATH                   LOGICAL  PHYSICAL
+base          /d/base.erofs          20.0 GB    1.9 GB
+experimental  /d/experimental.erofs  20.0 GB    3.2 GB
+
+ORPHANS (1, 4.1 kB)
+PATH      LOGICAL  PHYSICAL
+/d/x.tmp   4.1 kB    4.1 kB
+
+SKIPPED (3)
+KIND      NAME/PATH    REASON
+instance  api-dev      cannot prune running shed
+instance  api-test     too recent (3h < 72h)
+lock      /d/foo.lock  lock file retained (inode-reuse race safety)
+
+TOTAL TO FREE: 40.0 GB logical / 5.1 GB physical (3 items)
+`)
+})
+
+test('after it, what was freed, and what was measured', () => {
+  const done = { ...plan, dry_run: false, skipped: [], totals: { ...plan.totals, reclaimed_bytes: 4.9e9 } }
+  expect(pruneOutcome(done)).toBe(
+    'FREED: 40.0 GB logical / 5.1 GB physical (3 items); 4.9 GB reclaimed on the filesystem\n',
+  )
+})
+
+test('names that a guest or an image made up cannot play with the terminal', () => {
+  const hostile = { ...usage, images: [{ name: 'x', path: '/d', docker_ref: 'a\u001b[31m\nb', size: size(1, 1) }] }
+  expect(usageDetails(hostile)).toContain('a\\x1b[31m\\x0ab')
+})

@@ -1,0 +1,452 @@
+import {
+  chmodSync,
+  lstatSync,
+  mkdirSync,
+  readFileSync,
+  readlinkSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs'
+import { join } from 'node:path'
+import { afterAll, beforeEach, describe, expect, test } from 'vitest'
+import { Problem } from '../base/index.ts'
+import type { GuestFile, PruneReport, Shed } from '../contract/index.ts'
+import { openTestCli } from './cli.testkit.ts'
+
+const cli = await openTestCli()
+afterAll(() => cli.close())
+beforeEach(() => {
+  for (const name of Object.keys(cli.handlers)) delete cli.handlers[name as keyof typeof cli.handlers]
+})
+
+const shed = (name: string, changes: Partial<Shed> = {}): Shed => ({
+  name,
+  id: 'a1',
+  status: 'running',
+  image: { ref: 'debian:12', manifest_digest: `sha256:${'0'.repeat(64)}` },
+  cpus: 2,
+  memory_bytes: 2 ** 29,
+  upper_bytes: 5 * 2 ** 30,
+  network: 'user',
+  env: {},
+  labels: {},
+  created_at: '2020-01-01T00:00:00Z',
+  changed_at: '2020-01-01T00:00:00Z',
+  backend: 'qemu',
+  forwards: [],
+  ...changes,
+})
+
+function serveSheds(...names: string[]): void {
+  cli.handlers.listSheds = async () => ({ sheds: names.map((name) => shed(name)) })
+  cli.handlers.getShed = async ({ params: { name } }) => {
+    if (names.includes(name)) return shed(name)
+    throw new Problem('SHED_NOT_FOUND', `there is no shed ${name}`)
+  }
+}
+
+describe('the command line', () => {
+  test('help is data, and no error', async () => {
+    const { code, stdout, stderr } = await cli.run(['--help'])
+    expect([code, stderr]).toEqual([0, ''])
+    expect(stdout).toMatch(/^ {2}create +/m)
+    expect(stdout).not.toContain('__complete')
+  })
+
+  test('help of a command, and of a group', async () => {
+    expect((await cli.run(['create', '--help'])).stdout).toContain('--upper-size')
+    expect((await cli.run(['image', '--help'])).stdout).toContain('inspect')
+  })
+
+  test.each([
+    [['frobnicate'], /unknown command/],
+    [['sl'], /Did you mean ls/],
+    [['ls', '--frobnicate'], /unknown option/],
+    [['create', 'web'], /--image/],
+    [['inspect'], /missing required argument/],
+    [['create', 'Web', '--image', 'x'], /not a valid shed name/],
+    [['create', 'web', '--image', 'x', '--memory', 'much'], /not a size/],
+    [['create', 'web', '--image', 'x', '--cpus', '0'], /whole number from 1 to 64/],
+    [['create', 'web', '--image', 'x', '--env', 'novalue'], /K=V/],
+    [['system', 'prune', '--until', '3 fortnights'], /not a duration/],
+    [['forward', 'web', '80:x'], /a port/],
+  ])('%j is a usage error', async (words, message) => {
+    const { code, stdout, stderr } = await cli.run(words)
+    expect(code, stderr).toBe(2)
+    expect(stdout).toBe('')
+    expect(stderr).toMatch(message)
+  })
+
+  test('common options stand before or after the command', async () => {
+    serveSheds('web')
+    const before = await cli.run(['--json', '--data', cli.directory, 'ls'])
+    const after = await cli.run(['ls', '--json', '--data', cli.directory])
+    expect(JSON.parse(before.stdout)).toEqual({ sheds: [shed('web')] })
+    expect(after.stdout).toBe(before.stdout)
+  })
+})
+
+describe('errors', () => {
+  test('say what happened and what to type, and exit by their code', async () => {
+    cli.handlers.startShed = async () => {
+      throw new Problem('KERNEL_NOT_FOUND', 'there is no guest kernel', { hint: 'run: cowshed setup' })
+    }
+    const { code, stdout, stderr } = await cli.run(['start', 'web'])
+    expect([code, stdout, stderr]).toEqual([3, '', 'error: there is no guest kernel\nhint: run: cowshed setup\n'])
+  })
+
+  test('a mistyped name is guessed', async () => {
+    serveSheds('web', 'database')
+    const { code, stderr } = await cli.run(['inspect', 'wbe'])
+    expect([code, stderr]).toEqual([3, 'error: there is no shed wbe\nhint: did you mean web?\n'])
+  })
+
+  test('escape sequences of others are not passed on', async () => {
+    serveSheds()
+    cli.handlers.getShed = async () => shed('web', { status_reason: 'gone\u001b[2J\u202e' })
+    const { stdout } = await cli.run(['inspect', 'web'])
+    expect(stdout).toContain('gone\\x1b[2J\\u{202e}')
+  })
+
+  test('several targets of which some fail: exit code 6, each told of', async () => {
+    cli.handlers.startShed = async ({ params: { name } }) => {
+      if (name === 'bad') throw new Problem('BOOT_FAILED', 'bad did not come up')
+      return shed(name)
+    }
+    const { code, stdout, stderr } = await cli.run(['start', 'a', 'bad', 'b'])
+    expect([code, stdout, stderr]).toEqual([6, 'a running\nb running\n', 'error: bad did not come up\n'])
+    expect((await cli.run(['start', 'bad'])).code).toBe(1)
+  })
+})
+
+describe('what removes data', () => {
+  test('is refused where there is nobody to ask', async () => {
+    const { code, stderr } = await cli.run(['delete', 'web'], { input: 'y\n' })
+    expect(code).toBe(2)
+    expect(stderr).toContain('--force')
+    expect((await cli.run(['delete', 'web', '--json'], { isTty: true, input: 'y\n' })).code).toBe(2)
+    expect((await cli.run(['reset', 'web'])).code).toBe(2)
+  })
+
+  test('asks on a terminal, and no means no', async () => {
+    const deleted: string[] = []
+    cli.handlers.deleteShed = async ({ params, query }) => void deleted.push(`${params.name} ${query.force}`)
+    expect((await cli.run(['delete', 'web'], { isTty: true, input: '\n' })).code).toBe(1)
+    expect(deleted).toEqual([])
+    const { code, stdout, stderr } = await cli.run(['delete', 'web'], { isTty: true, input: 'y\n' })
+    expect([code, stdout]).toEqual([0, 'web deleted\n'])
+    expect(stderr).toContain('[y/N]')
+    await cli.run(['delete', '--force', 'web'])
+    expect(deleted).toEqual(['web false', 'web true'])
+  })
+})
+
+describe('ls', () => {
+  test('is a table', async () => {
+    const changed_at = new Date().toISOString()
+    cli.handlers.listSheds = async () => ({
+      sheds: [
+        shed('web', { changed_at, forwards: [{ guest_port: 80, host_port: 8080 }] }),
+        shed('db', { changed_at, status: 'crashed', cpus: 16 }),
+      ],
+    })
+    const { stdout } = await cli.run(['ls'])
+    expect(stdout).toBe(
+      [
+        'NAME  STATUS   IMAGE      CPUS    MEMORY  CHANGED   FORWARDS',
+        'web   running  debian:12     2  536.9 MB  just now  8080→80',
+        'db    crashed  debian:12    16  536.9 MB  just now',
+        '',
+      ].join('\n'),
+    )
+  })
+
+  test('-q is names only', async () => {
+    serveSheds('web', 'db')
+    expect((await cli.run(['ls', '-q'])).stdout).toBe('web\ndb\n')
+  })
+})
+
+describe('create', () => {
+  test('sends what was asked for and nothing else', async () => {
+    const seen: unknown[] = []
+    cli.handlers.createShed = async ({ body }) => {
+      seen.push(body)
+      return { shed: shed(body.name), outcome: seen.length === 1 ? 'created' : 'unchanged' }
+    }
+    const words = ['create', 'web', '--image', 'debian:12', '--cpus', '2', '--memory', '1GiB', '--upper-size', '20GB']
+    const options = ['--net', 'none', '--env', 'A=1', '--env', 'B=x=y', '--label', 'team=', '--no-start']
+    expect((await cli.run([...words, ...options])).stdout).toBe('web created (running)\n')
+    expect((await cli.run(['create', 'web', '--image', 'debian:12'])).stdout).toBe('web unchanged (running)\n')
+    expect(seen[0]).toEqual({
+      name: 'web',
+      image: 'debian:12',
+      cpus: 2,
+      memory_bytes: 2 ** 30,
+      upper_bytes: 20e9,
+      network: 'none',
+      env: { A: '1', B: 'x=y' },
+      labels: { team: '' },
+      start: false,
+    })
+    expect(seen[1]).toMatchObject({ cpus: 1, start: true, network: 'user' })
+  })
+
+  test('shows progress as JSON lines on stderr for programs', async () => {
+    cli.handlers.createShed = async ({ onProgress }) => {
+      onProgress({ phase: 'lower', done: 1, total: 2 })
+      return { shed: shed('web'), outcome: 'created' }
+    }
+    const { stderr } = await cli.run(['create', 'web', '--image', 'x', '--progress', 'json'])
+    expect(stderr).toBe('{"phase":"lower","done":1,"total":2}\n')
+  })
+
+  test('an interrupt aborts the work on the server and exits with 130', async () => {
+    const interrupt = new AbortController()
+    let reason: unknown
+    cli.handlers.createShed = ({ signal }) =>
+      new Promise((_, reject) => {
+        signal.addEventListener('abort', () => {
+          reason = signal.reason
+          reject(signal.reason)
+        })
+        interrupt.abort()
+      })
+    expect((await cli.run(['create', 'web', '--image', 'x'], { signal: interrupt.signal })).code).toBe(130)
+    await expect.poll(() => reason).toMatchObject({ code: 'CANCELLED' })
+  })
+})
+
+describe('prune', () => {
+  const plan: PruneReport = {
+    plan_id: 'p1',
+    dry_run: true,
+    server_name: 'host',
+    scope: ['images'],
+    until: '72h',
+    items: [
+      { kind: 'image', name: 'old', path: '/x', action: 'remove', freed: { logical_bytes: 2e9, physical_bytes: 1e9 } },
+    ],
+    skipped: [],
+    notes: [],
+    totals: { freed: { logical_bytes: 2e9, physical_bytes: 1e9 }, items: 1, predicted_bytes: 1e9 },
+  }
+  const asked: unknown[] = []
+  beforeEach(() => {
+    asked.length = 0
+    cli.handlers.prune = async ({ query }) => {
+      asked.push(query)
+      return query.dry_run
+        ? plan
+        : { ...plan, dry_run: false, totals: { ...plan.totals, reclaimed_bytes: 999_000_000 } }
+    }
+  })
+
+  test('shows, asks, and removes what it showed', async () => {
+    const { code, stdout, stderr } = await cli.run(['system', 'prune', '--images', '--until', '0s'], {
+      isTty: true,
+      input: 'y\n',
+    })
+    expect(code).toBe(0)
+    expect(asked).toMatchObject([
+      { dry_run: true, scope: ['images'], until_ms: 0 },
+      { dry_run: false, plan_id: 'p1' },
+    ])
+    expect(stdout).toContain('TOTAL TO FREE: 2.0 GB logical / 1.0 GB physical (1 item)\n')
+    expect(stdout).toContain('FREED: 2.0 GB logical / 1.0 GB physical (1 item); 999.0 MB reclaimed on the filesystem\n')
+    expect(stderr).toContain('Proceed? [y/N] ')
+  })
+
+  test('removes nothing without a yes, in a dry run, or with nobody to ask', async () => {
+    expect((await cli.run(['system', 'prune'], { isTty: true, input: 'n\n' })).code).toBe(1)
+    expect((await cli.run(['system', 'prune', '--dry-run'])).code).toBe(0)
+    expect((await cli.run(['system', 'prune'])).code).toBe(2)
+    expect(asked.every((query) => (query as { dry_run: boolean }).dry_run)).toBe(true)
+  })
+
+  test('for programs: --json needs --force or --dry-run', async () => {
+    expect((await cli.run(['system', 'prune', '--json'])).code).toBe(2)
+    expect(asked).toEqual([])
+    expect(JSON.parse((await cli.run(['system', 'prune', '--json', '--dry-run'])).stdout)).toEqual(plan)
+    expect(JSON.parse((await cli.run(['system', 'prune', '--json', '--force'])).stdout).dry_run).toBe(false)
+  })
+})
+
+describe('images', () => {
+  test('a path is sent as an absolute one, stdin as bytes', async () => {
+    const seen: string[] = []
+    cli.handlers.loadImage = async ({ body, upload, query }) => {
+      if (body !== undefined) seen.push(`${body.path} ${body.tag}`)
+      let length = 0
+      for await (const chunk of upload ?? []) length += chunk.length
+      if (upload !== undefined) seen.push(`${length} bytes ${query.tag}`)
+      return { images: [] }
+    }
+    await cli.run(['image', 'load', 'some/image.tar', '--tag', 'a:1'], { cwd: '/work' })
+    await cli.run(['image', 'load', '-', '--tag', 'b:1'], { input: Buffer.alloc(3_000_000) })
+    expect(seen).toEqual(['/work/some/image.tar a:1', '3000000 bytes b:1'])
+  })
+
+  test('an archive goes to stdout', async () => {
+    cli.handlers.downloadImage = async ({ query }) => ({
+      source: (async function* () {
+        yield Buffer.from(query.ref.join(' '))
+      })(),
+    })
+    expect((await cli.run(['image', 'save', 'a', 'b', '-o', '-'])).stdout).toBe('a b')
+  })
+
+  test('removing tells what went, and of what did not', async () => {
+    cli.handlers.removeImage = async ({ query: { ref } }) => {
+      if (ref === 'used') throw new Problem('IMAGE_IN_USE', 'used is used by web')
+      return { untagged: [ref], deleted: ['sha256:1', 'sha256:2'], freed_physical_bytes: 5e6 }
+    }
+    const { code, stdout, stderr } = await cli.run(['image', 'rm', 'old', 'used'])
+    expect([code, stdout, stderr]).toEqual([
+      6,
+      'untagged old\ndeleted 2 blobs, 5.0 MB\n',
+      'error: used is used by web\n',
+    ])
+    expect((await cli.run(['image', 'rm', 'used'])).code).toBe(4)
+  })
+})
+
+describe('completion', () => {
+  const complete = async (...words: string[]) =>
+    (await cli.run(['__complete', '--', ...words])).stdout.trim().split('\n')
+
+  test('commands, words of a group, options, values', async () => {
+    expect(await complete('cr')).toEqual(['create'])
+    expect(await complete('image', '')).toEqual(['load', 'save', 'ls', 'inspect', 'tag', 'rm'])
+    expect(await complete('system', 'prune', '--log')).toEqual(['--logs', '--log-tail-bytes'])
+    expect(await complete('create', 'web', '--net', '')).toEqual(['user', 'none'])
+    expect(await complete('completion', '')).toEqual(['bash', 'zsh', 'fish'])
+    expect(await complete('image', 'load', '')).toEqual([':files'])
+  })
+
+  test('live names of sheds and images', async () => {
+    serveSheds('web', 'worker', 'db')
+    cli.handlers.listImages = async () => ({
+      images: [{ tags: ['debian:12'], digest: 'd', media_type: 'm', layers: 1, size_bytes: 1, used_by: [] }],
+    })
+    expect(await complete('stop', 'w')).toEqual(['web', 'worker'])
+    expect(await complete('stop', '--timeout', '5s', 'web', '')).toEqual(['web', 'worker', 'db'])
+    expect(await complete('cp', 'd')).toEqual(['db:', ':files'])
+    expect(await complete('create', 'x', '--image', '')).toEqual(['debian:12'])
+    expect(await complete('exec', 'web', '')).toEqual([''])
+  })
+
+  test.each(['bash', 'zsh', 'fish'])('%s gets a script', async (shell) => {
+    expect((await cli.run(['completion', shell])).stdout).toContain('cowshed __complete')
+  })
+})
+
+describe('cp', () => {
+  const stat = (path: string, changes: Partial<GuestFile> = {}): GuestFile => ({
+    path,
+    type: 'file',
+    mode: 0o640,
+    uid: 0,
+    gid: 0,
+    size_bytes: 4,
+    mtime_ms: 1_577_836_800_000,
+    ...changes,
+  })
+  const bytes = (text: string) => ({
+    source: (async function* () {
+      yield Buffer.from(text)
+    })(),
+  })
+
+  test('a directory comes out with its links, modes and times', async () => {
+    const tree: Record<string, GuestFile[]> = {
+      '/srv': [
+        stat('/srv/f', { mode: 0o4755 }),
+        stat('/srv/link', { type: 'symlink' }),
+        stat('/srv/null', { type: 'character' }),
+      ],
+    }
+    cli.handlers.statGuestFile = async ({ query: { path } }) =>
+      path === '/srv'
+        ? stat('/srv', { type: 'directory', mode: 0o750 })
+        : stat(path, { type: 'symlink', target: '../elsewhere' })
+    cli.handlers.listGuestDirectory = async ({ query: { path } }) => ({ entries: tree[path] ?? [] })
+    cli.handlers.readGuestFile = async ({ query: { path } }) => bytes(`content of ${path}`)
+    const to = join(cli.directory, 'out')
+    const { code, stderr } = await cli.run(['cp', 'web:/srv', to])
+    expect([code, stderr]).toEqual([6, 'skipped /srv/null: a character is not copied\n'])
+    expect(readFileSync(join(to, 'f'), 'utf8')).toBe('content of /srv/f')
+    expect(lstatSync(join(to, 'f')).mode & 0o7777).toBe(0o755)
+    expect(lstatSync(join(to, 'f')).mtimeMs).toBe(1_577_836_800_000)
+    expect(readlinkSync(join(to, 'link'))).toBe('../elsewhere')
+    expect(lstatSync(to).mode & 0o777).toBe(0o750)
+  })
+
+  test('a guest cannot lead out of the destination', async () => {
+    const outside = join(cli.directory, 'outside')
+    mkdirSync(outside)
+    const entries: Record<string, GuestFile[]> = {
+      '/evil': [stat('/evil/a', { type: 'symlink' }), stat('/evil/a', { type: 'directory' })],
+      '/evil/a': [stat('/evil/a/owned')],
+      '/dots': [stat('/dots/..', { type: 'directory' })],
+    }
+    cli.handlers.statGuestFile = async ({ query: { path } }) =>
+      path.endsWith('/a') ? stat(path, { type: 'symlink', target: outside }) : stat(path, { type: 'directory' })
+    cli.handlers.listGuestDirectory = async ({ query: { path } }) => ({ entries: entries[path] ?? [] })
+    cli.handlers.readGuestFile = async () => bytes('gotcha')
+    expect((await cli.run(['cp', 'web:/evil', join(cli.directory, 'evil')])).stderr).toContain(
+      'is there and is no directory',
+    )
+    expect((await cli.run(['cp', 'web:/dots', join(cli.directory, 'dots')])).stderr).toContain('no directory can have')
+    expect(() => lstatSync(join(outside, 'owned'))).toThrow('ENOENT')
+  })
+
+  test('a copy that breaks off leaves nothing under the name', async () => {
+    cli.handlers.statGuestFile = async () => stat('/f')
+    cli.handlers.readGuestFile = async () => ({
+      source: (async function* () {
+        yield Buffer.from('half')
+        throw new Error('the guest is gone')
+      })(),
+    })
+    const to = join(cli.directory, 'broken')
+    expect((await cli.run(['cp', 'web:/f', to])).code).toBe(1)
+    expect(() => lstatSync(to)).toThrow('ENOENT')
+    expect(() => lstatSync(`${to}.cowshed-part`)).toThrow('ENOENT')
+  })
+
+  test('a directory goes in with its links, modes and times', async () => {
+    const from = join(cli.directory, 'in')
+    mkdirSync(from)
+    writeFileSync(join(from, 'f'), 'hello')
+    chmodSync(join(from, 'f'), 0o751)
+    utimesSync(join(from, 'f'), 1_577_836_800, 1_577_836_800)
+    symlinkSync('f', join(from, 'l'))
+    const seen: unknown[] = []
+    cli.handlers.statGuestFile = async ({ query: { path } }) => {
+      if (path === '/root') return stat(path, { type: 'directory' })
+      throw new Problem('GUEST_FILE_NOT_FOUND', 'not there')
+    }
+    cli.handlers.makeGuestFile = async ({ body }) => void seen.push(body)
+    cli.handlers.writeGuestFile = async ({ query, upload }) => {
+      let text = ''
+      for await (const chunk of upload ?? []) text += chunk.toString()
+      seen.push({ ...query, text })
+    }
+    expect((await cli.run(['cp', from, 'web:/root'])).code).toBe(0)
+    expect(seen).toContainEqual({ type: 'directory', path: '/root/in', mode: 0o755 })
+    expect(seen).toContainEqual({ path: '/root/in/f', mode: 0o751, mtime_ms: 1_577_836_800_000, text: 'hello' })
+    expect(seen).toContainEqual({ type: 'symlink', path: '/root/in/l', target: 'f' })
+  })
+
+  test.each([
+    [['cp', 'a', 'b'], 'one of the two'],
+    [['cp', 'web:etc', 'b'], 'must be absolute'],
+    [['cp', 'Web:/etc', 'b'], 'not a valid shed name'],
+  ])('%j is refused', async (words, message) => {
+    const { code, stderr } = await cli.run(words)
+    expect(code).toBe(2)
+    expect(stderr).toContain(message)
+  })
+})
