@@ -65,7 +65,7 @@ export async function buildProgram(
 
 /** Declares every command in full: for the reference and for completion. */
 export async function buildWholeProgram(): Promise<Command> {
-  const program = new Command('cowshed')
+  const program = new Command('cowshed').enablePositionalOptions()
   for (const entry of commandTable) {
     if (entry.hidden) continue
     const define = await entry.load()
