@@ -22,15 +22,15 @@ export interface RunRemotely {
 export async function runRemotely(cli: Cli, { route, name, request }: RunRemotely): Promise<number> {
   const socket = await connectSocket(cli, { route, name })
   const restore = request.tty === undefined ? () => {} : rawMode(cli.terminal.stdin)
-  const unforward = forwardSignals(cli, socket)
+  const signals = forwardSignals(cli, socket, request.tty !== undefined)
   const unfollow = request.tty === undefined ? () => {} : followSize(cli, socket)
   try {
     socket.send(JSON.stringify(request))
     if (request.stdin === true) void pumpStdin(cli.terminal.stdin, socket)
-    return await finished(cli, socket)
+    return await Promise.race([finished(cli, socket), signals.gaveUp])
   } finally {
     unfollow()
-    unforward()
+    signals.stop()
     restore()
     socket.terminate()
   }
@@ -67,15 +67,29 @@ function lost(cause?: Error): Problem {
 
 /** So many signals that the program did not end by, and the person wants out. */
 const patience = 3
+const signalExit = { SIGINT: 130, SIGTERM: 143 } as const
 
-/** Passes SIGINT and SIGTERM on to the program, which decides what they mean. */
-function forwardSignals(cli: Cli, socket: WebSocket): () => void {
-  let count = 0
-  return cli.takeSignals((signal) => {
-    count++
-    if (count >= patience) socket.terminate()
-    else sendControl(socket, { type: 'signal', signal })
+interface ForwardedSignals {
+  /** The exit code, when the program is to be left to itself. */
+  readonly gaveUp: Promise<number>
+  stop(): void
+}
+
+/**
+ * Passes SIGINT and SIGTERM on to the program, which decides what they mean. On a terminal SIGINT comes as a key, and SIGTERM means this
+ * process: the program is hung up on, as if its terminal had been closed.
+ */
+function forwardSignals(cli: Cli, socket: WebSocket, onTerminal: boolean): ForwardedSignals {
+  let stop = () => {}
+  const gaveUp = new Promise<number>((resolve) => {
+    let count = 0
+    stop = cli.takeSignals((signal) => {
+      count++
+      if (onTerminal || count >= patience) resolve(signalExit[signal])
+      else sendControl(socket, { type: 'signal', signal })
+    })
   })
+  return { gaveUp, stop: () => stop() }
 }
 
 function followSize({ terminal: { stdout } }: Cli, socket: WebSocket): () => void {
