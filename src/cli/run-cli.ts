@@ -18,7 +18,7 @@ export async function runCli(words: readonly string[], surroundings: Surrounding
     (body) =>
     async (...args) => {
       // commander gives an action its arguments, then its options, then the command itself.
-      const cli = openCli(surroundings, (args.at(-1) as Command).optsWithGlobals<CommonOptions>())
+      const cli = openCli(surroundings, commonOptions(args.at(-1) as Command))
       try {
         const result = await body(cli, ...args)
         code = typeof result === 'number' ? result : 0
@@ -41,6 +41,11 @@ export async function runCli(words: readonly string[], surroundings: Surrounding
 
 /** As a shell would say that SIGINT ended it. */
 const interrupted = 130
+
+/** Before the command's name and after it; the latter counts when both are given. */
+function commonOptions(command: Command): CommonOptions {
+  return { ...command.optsWithGlobals(), ...command.opts() }
+}
 
 /** The program with the one command that is to run fully declared; with every command when it is not known which. */
 export async function buildProgram(

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process'
-import { mkdir, open, readFile } from 'node:fs/promises'
+import { mkdir, open, readFile, stat } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type DataLayout, Problem, problemFromSystem } from '../base/index.ts'
 import { isListening } from './client/is-listening.ts'
@@ -21,6 +21,7 @@ const pollMs = 20
  * @throws Problem SERVER_UNREACHABLE with what the daemon logged last
  */
 export async function startDaemon({ layout, launcher, signal }: StartDaemon): Promise<void> {
+  const logStart = await sizeOf(layout.daemonLog)
   const { exited, unref } = await spawnDaemon(layout, launcher)
   const deadline = Date.now() + deadlineMs
   let ended: number | undefined
@@ -28,8 +29,9 @@ export async function startDaemon({ layout, launcher, signal }: StartDaemon): Pr
     ended = code
   })
   while (!(await isListening(layout.socket))) {
-    if (Date.now() > deadline) throw await unreachable(layout, 'does not answer')
-    if (ended !== undefined && ended !== dataDirectoryInUse) throw await unreachable(layout, `ended with code ${ended}`)
+    if (Date.now() > deadline) throw await unreachable(layout, logStart, 'does not answer')
+    if (ended !== undefined && ended !== dataDirectoryInUse)
+      throw await unreachable(layout, logStart, 'could not start')
     await sleep(pollMs, undefined, { signal })
   }
   unref()
@@ -58,19 +60,21 @@ async function spawnDaemon({ root, daemonLog }: DataLayout, launcher: string) {
   }
 }
 
-async function unreachable({ daemonLog }: DataLayout, what: string): Promise<Problem> {
-  const lines = (await readFile(daemonLog, 'utf8').catch(() => '')).trimEnd().split('\n')
-  return new Problem('SERVER_UNREACHABLE', `the daemon that was started ${what}: ${lastWords(lines.at(-1) ?? '')}`, {
-    hint: `see ${daemonLog}, or start it in the foreground: cowshed serve`,
+async function unreachable({ daemonLog }: DataLayout, logStart: number, what: string): Promise<Problem> {
+  const log = await readFile(daemonLog).catch(() => Buffer.alloc(0))
+  const lines = log.subarray(logStart).toString('utf8').trimEnd().split('\n')
+  // A daemon that cannot start says why, and what to do, as every command does.
+  const [error, hint] = ['error: ', 'hint: '].map((label) =>
+    lines.find((line) => line.startsWith(label))?.slice(label.length),
+  )
+  return new Problem('SERVER_UNREACHABLE', `the daemon ${what}: ${error ?? lines.at(-1)}`, {
+    hint: hint ?? `see ${daemonLog}, or start it in the foreground: cowshed serve`,
   })
 }
 
-/** What the last line of the log says: a message of pino's, or whatever it is. */
-function lastWords(line: string): string {
-  try {
-    const { msg, err } = JSON.parse(line) as { msg?: string; err?: { message?: string } }
-    return err?.message ?? msg ?? line
-  } catch {
-    return line
-  }
+async function sizeOf(path: string): Promise<number> {
+  return stat(path).then(
+    ({ size }) => size,
+    () => 0,
+  )
 }
