@@ -79,7 +79,9 @@ void write_raw(struct writer *writer, const void *bytes, size_t length)
 		writer->bad = true;
 		return;
 	}
-	memcpy(writer->bytes + writer->length, bytes, length);
+	/* No bytes may come from nowhere, which memcpy() does not allow. */
+	if (length > 0)
+		memcpy(writer->bytes + writer->length, bytes, length);
 	writer->length += length;
 }
 

@@ -189,6 +189,14 @@ static _Noreturn void run_program(const char *name, const struct program *progra
 	_exit(error == ENOENT || error == ENOTDIR ? 127 : 126);
 }
 
+static _Noreturn void refuse_user(struct job *job, const char *user)
+{
+	char text[512];
+
+	snprintf(text, sizeof text, "no such user or group in /etc/passwd and /etc/group: %.256s", user);
+	job_refuse(job, ESRCH, text);
+}
+
 _Noreturn void exec_run(struct job *job)
 {
 	static struct program program;
@@ -196,7 +204,7 @@ _Noreturn void exec_run(struct job *job)
 
 	read_program(job, &program);
 	if (!user_find(program.user, &user))
-		job_fail(job, ESRCH, program.user);
+		refuse_user(job, program.user);
 	setsid();
 	umask(022);
 	if (program.flags & EXEC_TTY)

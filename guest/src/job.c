@@ -194,15 +194,21 @@ _Noreturn void job_succeed(struct job *job, const void *reply, size_t length)
 	_exit(0);
 }
 
-_Noreturn void job_fail(struct job *job, int error, const char *what)
+_Noreturn void job_refuse(struct job *job, int error, const char *text)
 {
 	uint8_t payload[1024];
-	char text[768];
 	struct writer writer = { .bytes = payload, .size = sizeof payload };
 
-	snprintf(text, sizeof text, "%.512s: %s", what, strerror(error));
 	write_u16(&writer, (uint16_t)error);
 	write_string(&writer, text);
 	tell(job, FRAME_ERROR, payload, writer.length);
 	_exit(1);
+}
+
+_Noreturn void job_fail(struct job *job, int error, const char *what)
+{
+	char text[768];
+
+	snprintf(text, sizeof text, "%.512s: %s", what, strerror(error));
+	job_refuse(job, error, text);
 }

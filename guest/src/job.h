@@ -46,6 +46,8 @@ bool job_start(uint8_t type, const uint8_t *request, size_t length, int streams,
 /* In the child: says OK, or ERROR with an errno and "what: why", and exits. Exit code 0 means OK. */
 _Noreturn void job_succeed(struct job *job, const void *reply, size_t length);
 _Noreturn void job_fail(struct job *job, int error, const char *what);
+/* The same with a text of its own, of at most 768 bytes. */
+_Noreturn void job_refuse(struct job *job, int error, const char *text);
 
 /* In the child: says STARTED. */
 void job_started(struct job *job, const void *payload, size_t length);

@@ -37,6 +37,8 @@ static struct {
 	enum state state;
 	uint8_t nonce[NONCE_BYTES];
 	size_t nonce_length;
+	/* Nothing of the answer to the last SYNC has been sent yet. */
+	bool unanswered;
 	uint8_t header[HEADER_BYTES];
 	size_t header_length;
 	uint8_t payload[MAX_PAYLOAD];
@@ -62,13 +64,24 @@ static void drop_host(void)
 		self.events.host_gone();
 }
 
+/*
+ * The bytes of a new host and the news that it has come reach the guest on different virtqueues (virtio 1.2, 5.3.6): its SYNC can be here while
+ * the kernel still takes the port for closed. A host that has not been answered yet has therefore not left, whatever the kernel says.
+ */
+static bool is_unanswered(void)
+{
+	return self.state == FRAMES && self.unanswered;
+}
+
 static void host_left(void)
 {
-	drop_host();
 	if (self.listener < 0) {
+		if (!is_unanswered())
+			drop_host();
 		self.absent = true;
 		return;
 	}
+	drop_host();
 	close(self.fd);
 	self.fd = -1;
 }
@@ -126,6 +139,7 @@ void link_flush(void)
 		if (count <= 0)
 			return;
 		self.queue_start += (size_t)count;
+		self.unanswered = false;
 	}
 	self.queue_start = self.queue_end = 0;
 }
@@ -147,6 +161,7 @@ static void finish_sync(void)
 	memcpy(self.queue, self.nonce, NONCE_BYTES);
 	self.queue_end = NONCE_BYTES;
 	self.state = FRAMES;
+	self.unanswered = true;
 	self.header_length = self.payload_length = 0;
 	self.events.host_came();
 }

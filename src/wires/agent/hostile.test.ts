@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { copyFile } from 'node:fs/promises'
+import { chmod, copyFile, mkdir } from 'node:fs/promises'
 import { createConnection, createServer, type Server, type Socket } from 'node:net'
 import { join } from 'node:path'
 import fc from 'fast-check'
@@ -84,6 +84,8 @@ describe.runIf(needs({ root: true, tools: ['make', 'musl-gcc', 'gcc'] }))('an ag
   test('lives, and answers the next host', async () => {
     await using local = await startLocalAgent({ checked: true })
     await copyFile(await agentProgram(), join(local.directory, 'agent'))
+    await mkdir(join(local.directory, 'files'))
+    for (const name of ['.', 'files', 'agent']) await chmod(join(local.directory, name), 0o777)
     // A key ends what came before it unread; so the nonsense is all there is, and the next host asks whether the agent lives.
     const speak = async (bytes: Buffer) => {
       const nonce = randomBytes(agentLimits.nonceBytes)
@@ -103,7 +105,7 @@ describe.runIf(needs({ root: true, tools: ['make', 'musl-gcc', 'gcc'] }))('an ag
         await speak(damaged(bytes, damage))
         await speak(Buffer.concat([bytes.subarray(0, damage.length * 7), tail]))
         expect(local.death()).toBeUndefined()
-        expect(local.complaints()).toBe('')
+        expect(local.complaints()).not.toMatch(/runtime error|ERROR: \w+Sanitizer/)
       }),
       { numRuns: 200 },
     )
