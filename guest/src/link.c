@@ -70,7 +70,7 @@ static void drop_host(void)
  */
 static bool is_unanswered(void)
 {
-	return self.state == FRAMES && self.unanswered;
+	return self.state == NONCE || (self.state == FRAMES && self.unanswered);
 }
 
 static void host_left(void)
