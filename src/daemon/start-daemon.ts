@@ -59,6 +59,7 @@ export async function startDaemon({ dataDirectory, agentPath, log, openRooms }: 
     await sweepStaging(layout)
     const opened = await openRooms({ layout, runDirectory, agentPath })
     undo.push(() => opened.close())
+    opened.rooms.events.subscribe(({ type, subject, message, data }) => log.info({ type, subject, ...data }, message))
     const stopping = new AbortController()
     const { app, socketsDone } = createHttpServer({
       handlers: allHandlers(opened.rooms),

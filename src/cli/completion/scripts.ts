@@ -9,8 +9,8 @@ _cowshed() {
   local words=()
   # Bash splits words at colons; cowshed's names of images and files have them.
   if declare -F _get_comp_words_by_ref >/dev/null; then
-    local cur cword
-    _get_comp_words_by_ref -n : -w words -i cword cur
+    local cword
+    _get_comp_words_by_ref -n : words cword
     words=("\${words[@]:1:cword}")
   else
     words=("\${COMP_WORDS[@]:1:COMP_CWORD}")

@@ -1,5 +1,5 @@
 import type { WebSocket } from 'ws'
-import { Problem, type ProblemCode, problemCodes } from '../../base/index.ts'
+import { isProblem, Problem, type ProblemCode, problemCodes } from '../../base/index.ts'
 import { type ExecControl, type ExecRequest, execStreams } from '../../contract/index.ts'
 import type { Cli } from '../cli.ts'
 import { rawMode } from '../terminal/raw-mode.ts'
@@ -28,6 +28,10 @@ export async function runRemotely(cli: Cli, { route, name, request }: RunRemotel
     socket.send(JSON.stringify(request))
     if (request.stdin === true) void pumpStdin(cli.terminal.stdin, socket)
     return await Promise.race([finished(cli, socket), signals.gaveUp])
+  } catch (error) {
+    // Asked for once more as an ordinary call, which knows how to guess what name was meant.
+    if (isProblem(error, 'SHED_NOT_FOUND')) await cli.api.call('getShed', { params: { name } })
+    throw error
   } finally {
     unfollow()
     signals.stop()
