@@ -6,8 +6,8 @@ import { completionScripts } from './scripts.ts'
 /** Completes in a real bash whose `cowshed` says which words it was asked with, and offers two. */
 function completeInBash(...words: string[]): string[] {
   const script = `
-    cowshed() { printf '%s\\n' "asked:\${*:3}" "web:" :files; }
-    compopt() { printf 'compopt %s\\n' "$*"; }
+    cowshed() { echo asked: "\${@:3}"; echo web:; echo :files; }
+    compopt() { echo compopt "$@"; }
     ${completionScripts.bash}
     COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1))
     _cowshed
@@ -17,8 +17,8 @@ function completeInBash(...words: string[]): string[] {
 }
 
 test.runIf(needs({ tools: ['bash'] }))('bash asks with the words up to the cursor and takes what it is offered', () => {
-  expect(completeInBash('cowshed', 'cp', 'w')).toEqual(['compopt -o default', 'asked:cp w', 'web:'])
-  expect(completeInBash('cowshed', '')).toEqual(['compopt -o default', 'asked:', 'web:'])
+  expect(completeInBash('cowshed', 'cp', 'w')).toEqual(['compopt -o default', 'asked: cp w', 'web:'])
+  expect(completeInBash('cowshed', '')).toEqual(['compopt -o default', 'asked: ', 'web:'])
 })
 
 test.runIf(needs({ tools: ['shellcheck'] }))('the script for bash has nothing that shellcheck knows of', () => {
