@@ -8,15 +8,31 @@ type ImageHandlers = Pick<
   'listImages' | 'inspectImage' | 'removeImage' | 'tagImage' | 'loadImage' | 'saveImage' | 'downloadImage'
 >
 
-export function imageRoutes({ images }: Pick<Rooms, 'images'>): ImageHandlers {
+export function imageRoutes({ images, events }: Pick<Rooms, 'images' | 'events'>): ImageHandlers {
   return {
     listImages: async () => ({ images: await images.list() }),
     inspectImage: ({ query }) => images.inspect(query.ref),
-    removeImage: ({ query: { ref, force } }) => images.remove(ref, { force }),
-    tagImage: ({ body }) => images.tag(body.ref, body.tag),
+    async removeImage({ query: { ref, force } }) {
+      const reply = await images.remove(ref, { force })
+      const message = `untagged ${reply.untagged.join(', ') || 'nothing'}, deleted ${reply.deleted.length} blobs`
+      events.append({ type: 'image.removed', subject: ref, message })
+      return reply
+    },
+    async tagImage({ body: { ref, tag } }) {
+      await images.tag(ref, tag)
+      events.append({ type: 'image.tagged', subject: tag, message: `${tag} is ${ref}` })
+    },
     async loadImage(call) {
       const { onProgress, signal } = call
-      return { images: await images.load({ ...whatToLoad(call), onProgress, signal }) }
+      const loaded = await images.load({ ...whatToLoad(call), onProgress, signal })
+      for (const { digest, tags } of loaded) {
+        events.append({
+          type: 'image.loaded',
+          subject: tags[0] ?? digest,
+          message: `${tags.join(', ') || digest} is loaded`,
+        })
+      }
+      return { images: loaded }
     },
     async saveImage({ body: { refs, path }, onProgress, signal }) {
       return { path, bytes: await images.saveTo({ refs, path: absolute(path), onProgress, signal }) }
