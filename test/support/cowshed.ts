@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { cp, mkdtemp, readdir, readFile, readlink, rm } from 'node:fs/promises'
+import { cp, mkdtemp, readdir, readFile, readlink, rm, writeFile } from 'node:fs/promises'
 import { request } from 'node:http'
 import { dirname, join } from 'node:path'
 import { expect } from 'vitest'
@@ -31,8 +31,9 @@ export async function openCowshed(options: OpenCowshed = {}): Promise<Cowshed> {
   const data = options.data ?? join(parent, 'd')
   const cowshed = new Cowshed(parent, dataLayout(data))
   if (options.kernel !== false) {
-    const { vmlinuz } = await testKernel()
-    await cp(dirname(dirname(vmlinuz)), cowshed.layout.kernels, { recursive: true })
+    const { id, vmlinuz } = await testKernel()
+    await cp(dirname(vmlinuz), cowshed.layout.kernel(id).dir, { recursive: true })
+    await writeFile(cowshed.layout.currentKernel, `${id}\n`)
   }
   return cowshed
 }
