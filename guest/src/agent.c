@@ -44,7 +44,7 @@ static void handle(int number, void (*handler)(int))
 }
 
 /* What poweroff, halt and reboot of the usual inits send to PID 1. An agent beside an init hears none of it. */
-static void listen_to_signals(void)
+void agent_prepare(void)
 {
 	const int power_signals[] = { SIGTERM, SIGINT, SIGUSR1, SIGUSR2, SIGPWR, GLIBC_SIGRTMIN + 4 };
 	void (*power_handler)(int) = getpid() == 1 ? wake : SIG_IGN;
@@ -150,7 +150,6 @@ _Noreturn void agent_run(void)
 	static struct pollfd polls[2 + CHANNEL_POLLS];
 
 	ready_at = ticks_ms();
-	listen_to_signals();
 	for (;;) {
 		int timeout;
 		polls[0] = link_poll(&timeout);

@@ -6,6 +6,9 @@
 
 extern const struct link_events agent_events;
 
+/* Takes over the signals. Before the link is opened: it may send SIGIO at once, which would be the agent's end. */
+void agent_prepare(void);
+
 /* Serves hosts over the link, which is open, until the machine ends. */
 _Noreturn void agent_run(void);
 

@@ -58,6 +58,7 @@ static _Noreturn void be_init(char **argv, char **env)
 	rename_self(argv, env);
 	be_spared();
 	allow_many_files();
+	agent_prepare();
 	if (!link_open_port(cmdline.key, &agent_events))
 		boot_fail(FAILURE_NO_CHANNEL, 0);
 	agent_run();
@@ -72,6 +73,7 @@ static int serve(int argc, char **argv)
 	if (strcmp(argv[1], "--listen") != 0 || strcmp(argv[3], "--key") != 0 || !parse_key(argv[4], key) ||
 	    (argc == 7 && !is_jailed))
 		return 2;
+	agent_prepare();
 	if (!link_listen(argv[2], key, &agent_events)) {
 		perror(argv[2]);
 		return 1;
