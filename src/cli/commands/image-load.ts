@@ -19,7 +19,8 @@ export const imageLoad: DefineCommand = (command, run) => {
         if (cli.json) cli.printJson(reply)
         else if (reply.images.length === 0) cli.notice('there was no image in it')
         else cli.print(imageTable(reply.images))
-        if (!cli.json && reply.images.length > 0) cli.notice(`next: cowshed create NAME --image ${nameOf(reply)}`)
+        if (!cli.json && reply.images.length > 0)
+          cli.notice(`next: cowshed create NAME --image ${printable(tag ?? nameOf(reply))}`)
       }),
     )
 }
@@ -44,5 +45,5 @@ function fromStdin(cli: Cli, tag: string | undefined): Promise<LoadImageReply> {
 }
 
 function nameOf({ images: [first] }: LoadImageReply): string {
-  return printable(first?.tags[0] ?? first?.digest ?? 'REF')
+  return first?.tags[0] ?? first?.digest ?? 'REF'
 }
