@@ -53,37 +53,37 @@ function* readEntries(records: Buffer, { entryCount, dataBlocks }: Omit<LayerInd
   if (!reader.atEnd) throw corruptIndex('it has more entries than it says')
 }
 
+/** Fields are spelled out for each type: at a million entries, spreading one object into another costs more than all the rest. */
 function readEntry(reader: RecordReader, dataBlocks: number): LayerEntry {
   const type = entryTypes[reader.byte()]
-  const attributes = readAttributes(reader)
+  const path = reader.bytes()
+  const mode = reader.number()
+  const uid = reader.number()
+  const gid = reader.number()
+  const mtimeSeconds = reader.signed()
+  const mtimeNanoseconds = reader.number()
+  const xattrs = readXattrs(reader)
   switch (type) {
     case 'file': {
       const size = reader.number()
-      return { ...attributes, type, size, content: readContent(reader, size, dataBlocks) }
+      const content = readContent(reader, size, dataBlocks)
+      return { type, path, mode, uid, gid, mtimeSeconds, mtimeNanoseconds, xattrs, size, content }
     }
     case 'hardlink':
-    case 'symlink':
-      return { ...attributes, type, linkTarget: reader.bytes() }
+    case 'symlink': {
+      const linkTarget = reader.bytes()
+      return { type, path, mode, uid, gid, mtimeSeconds, mtimeNanoseconds, xattrs, linkTarget }
+    }
     case 'char':
-    case 'block':
-      return { ...attributes, type, major: reader.number(), minor: reader.number() }
+    case 'block': {
+      const [major, minor] = [reader.number(), reader.number()]
+      return { type, path, mode, uid, gid, mtimeSeconds, mtimeNanoseconds, xattrs, major, minor }
+    }
     case 'directory':
     case 'fifo':
-      return { ...attributes, type }
+      return { type, path, mode, uid, gid, mtimeSeconds, mtimeNanoseconds, xattrs }
     default:
       throw corruptIndex('an entry is of no known type')
-  }
-}
-
-function readAttributes(reader: RecordReader): LayerEntryAttributes {
-  return {
-    path: reader.bytes(),
-    mode: reader.number(),
-    uid: reader.number(),
-    gid: reader.number(),
-    mtimeSeconds: reader.signed(),
-    mtimeNanoseconds: reader.number(),
-    xattrs: readXattrs(reader),
   }
 }
 

@@ -25,19 +25,25 @@ type LeafEntry = Exclude<LayerEntry, { type: 'directory' | 'hardlink' }>
  * @throws Problem LAYER_INVALID for what no Linux filesystem can hold
  */
 export function leafOfEntry(entry: LeafEntry, blob: number, warn: Warn): LeafNode {
-  const attributes = attributesOf(entry, warn)
+  const { mode, uid, gid, mtimeSeconds, mtimeNanoseconds, xattrs } = attributesOf(entry, warn)
   switch (entry.type) {
-    case 'file':
-      return { ...attributes, kind: 'file', size: entry.size, data: dataOf(entry, blob) }
-    case 'symlink':
-      checkTarget(entry.path, entry.linkTarget)
-      return { ...attributes, kind: 'symlink', target: entry.linkTarget }
+    case 'file': {
+      const data = dataOf(entry, blob)
+      return { kind: 'file', mode, uid, gid, mtimeSeconds, mtimeNanoseconds, xattrs, size: entry.size, data }
+    }
+    case 'symlink': {
+      const target = entry.linkTarget
+      checkTarget(entry.path, target)
+      return { kind: 'symlink', mode, uid, gid, mtimeSeconds, mtimeNanoseconds, xattrs, target }
+    }
     case 'char':
-    case 'block':
+    case 'block': {
+      const { type: kind, major, minor } = entry
       checkDevice(entry, warn)
-      return { ...attributes, kind: entry.type, major: entry.major, minor: entry.minor }
+      return { kind, mode, uid, gid, mtimeSeconds, mtimeNanoseconds, xattrs, major, minor }
+    }
     case 'fifo':
-      return { ...attributes, kind: 'fifo' }
+      return { kind: 'fifo', mode, uid, gid, mtimeSeconds, mtimeNanoseconds, xattrs }
   }
 }
 

@@ -48,21 +48,27 @@ export class LayerUnpacker implements TarHandler {
     if (this.warnings.length < maxWarnings) this.warnings.push(message)
   }
 
+  /** Spelled out for each type, as in decodeLayerIndex and for the same reason. */
   #layerEntry(entry: TarEntry): LayerEntry {
-    const { path, mode, uid, gid, mtimeSeconds, mtimeNanoseconds, xattrs, type } = entry
-    const attributes = { path, mode, uid, gid, mtimeSeconds, mtimeNanoseconds, xattrs }
+    const { path, type, mode, uid, gid, mtimeSeconds, mtimeNanoseconds, xattrs } = entry
     switch (type) {
-      case 'file':
-        return { ...attributes, type, size: entry.size, content: this.#content(entry) }
+      case 'file': {
+        const content = this.#content(entry)
+        return { type, path, mode, uid, gid, mtimeSeconds, mtimeNanoseconds, xattrs, size: entry.size, content }
+      }
       case 'hardlink':
-      case 'symlink':
-        return { ...attributes, type, linkTarget: entry.linkTarget }
+      case 'symlink': {
+        const { linkTarget } = entry
+        return { type, path, mode, uid, gid, mtimeSeconds, mtimeNanoseconds, xattrs, linkTarget }
+      }
       case 'char':
-      case 'block':
-        return { ...attributes, type, major: entry.major, minor: entry.minor }
+      case 'block': {
+        const { major, minor } = entry
+        return { type, path, mode, uid, gid, mtimeSeconds, mtimeNanoseconds, xattrs, major, minor }
+      }
       case 'directory':
       case 'fifo':
-        return { ...attributes, type }
+        return { type, path, mode, uid, gid, mtimeSeconds, mtimeNanoseconds, xattrs }
     }
   }
 
