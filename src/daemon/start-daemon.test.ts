@@ -76,6 +76,9 @@ describe('a daemon with all its rooms', () => {
     await first.close()
     await first.close()
     expect(() => statSync(socket)).toThrow('ENOENT')
+    expect(() => statSync(runDirectoryPath({ root }, { uid: process.geteuid?.() ?? 0, env: process.env }))).toThrow(
+      'ENOENT',
+    )
     const second = await startDaemon(options(root))
     await second.close()
   })

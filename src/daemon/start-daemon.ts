@@ -1,4 +1,4 @@
-import { rm } from 'node:fs/promises'
+import { rm, rmdir } from 'node:fs/promises'
 import type { Logger } from 'pino'
 import { type DataLayout, dataLayout, Problem } from '../base/index.ts'
 import { sweepStaging } from '../host/index.ts'
@@ -55,6 +55,8 @@ export async function startDaemon({ dataDirectory, agentPath, log, openRooms }: 
     const lock = await holdDataDirectory(layout)
     undo.push(() => lock.release())
     const runDirectory = await makeRunDirectory(layout, { uid: process.geteuid?.() ?? 0, env: process.env })
+    // Stays when VMs that run on have their sockets there.
+    undo.push(() => rmdir(runDirectory).catch(() => {}))
     // Only now: what is half made belongs to nobody else.
     await sweepStaging(layout)
     const opened = await openRooms({ layout, runDirectory, agentPath })
