@@ -1,0 +1,165 @@
+import { randomBytes } from 'node:crypto'
+import { mkdir, mkdtemp, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { type BootFailure, findBootFailure } from '../../src/formats/index.ts'
+import { runTool } from '../../src/host/index.ts'
+import { createQemuDriver } from '../../src/machines/index.ts'
+import { type Material, run, type Workbench, workbench } from '../conformance/workbench.ts'
+import { kernelTools, testKernel } from '../support/kernel.ts'
+import { type MiniImage, miniImage, miniImageTools } from '../support/mini-image.ts'
+import { needs } from '../support/needs.ts'
+
+const qemu = process.arch === 'arm64' ? 'qemu-system-aarch64' : 'qemu-system-x86_64'
+
+describe.runIf(needs({ tools: [qemu, 'dumpe2fs', ...kernelTools, ...miniImageTools] }))(
+  'the agent in a machine',
+  () => {
+    let directory: string
+    let material: Material
+    let image: MiniImage
+
+    beforeAll(async () => {
+      directory = await mkdtemp(join(tmpdir(), 'cowshed-guest-'))
+      image = await miniImage(directory)
+      material = { driver: createQemuDriver(), kernel: await testKernel(), image, acceleration: 'tcg' }
+    }, 600_000)
+    afterAll(() => rm(directory, { recursive: true, force: true }))
+
+    test('freezes the upper, refuses to write to it, and thaws it when its host is gone', async () => {
+      await using place = await workbench(material)
+      const { agent, machine } = await place.boot()
+      await agent.freeze()
+      await expect(agent.writeFile('/root/x', Buffer.from('x'), { mode: 0o644 })).rejects.toMatchObject({
+        code: 'GUEST_FAILED',
+        data: { errno: 'EBUSY' },
+      })
+      await expect(agent.freeze()).rejects.toMatchObject({ data: { errno: 'EBUSY' } })
+      // A program that writes waits; one that reads does not.
+      const writer = await agent.exec({
+        argv: ['sh', '-c', 'echo thawed > /root/x'],
+        env: { PATH: '/bin' },
+        stdin: false,
+      })
+      expect((await run(agent, 'cat', '/www/index.html')).stdout).toBe('hello from the guest\n')
+      await agent.thaw()
+      expect(await writer.exit).toEqual({ code: 0 })
+
+      await agent.freeze()
+      agent.close()
+      const next = await place.connect(machine.record)
+      expect(await run(next, 'sh', '-c', 'cat /root/x; echo again > /root/x; cat /root/x')).toMatchObject({
+        stdout: 'thawed\nagain\n',
+      })
+    }, 120_000)
+
+    test('sets the clock and who the machine is', async () => {
+      await using place = await workbench(material)
+      const { agent } = await place.boot()
+      await agent.setClock(2_000_000_000_000_000_000n)
+      expect(Number((await run(agent, 'date', '+%s')).stdout)).toBeGreaterThanOrEqual(2_000_000_000)
+      expect(Number((await run(agent, 'date', '+%s')).stdout)).toBeLessThan(2_000_000_600)
+
+      const machineId = 'fe'.repeat(16)
+      await agent.setIdentity({ hostname: 'other', machineId, entropy: randomBytes(64) })
+      const { stdout } = await run(agent, 'sh', '-c', 'hostname; cat /etc/hostname /etc/machine-id')
+      expect(stdout).toBe(`other\nother\n${machineId}\n`)
+    }, 120_000)
+
+    test('gives freed blocks back to the host, and leaves a clean filesystem', async () => {
+      await using place = await workbench(material)
+      const { agent, machine, spec } = await place.boot()
+      const upper = spec.drives[0]?.path ?? ''
+      const allocated = async () => (await stat(upper)).blocks * 512
+      await run(agent, 'dd', 'if=/dev/urandom', 'of=/root/large', 'bs=1M', 'count=16')
+      await agent.sync()
+      const full = await allocated()
+      await agent.remove('/root/large')
+      await agent.sync()
+      expect((await agent.trim()).trimmedBytes).toBeGreaterThan(16 << 20)
+      expect(full - (await allocated())).toBeGreaterThan(15 << 20)
+
+      await agent.poweroff()
+      expect((await machine.exited).kind).toBe('powerdown')
+      const { stdout } = await runTool('dumpe2fs', ['-h', upper])
+      expect(stdout.toString()).toContain('has_journal')
+      expect(stdout.toString()).not.toContain('needs_recovery')
+    }, 120_000)
+
+    test("shuts down an image's own init, or without it when it does not listen", async () => {
+      await using place = await workbench(material)
+      const start = async (init: string) => {
+        const lower = await lowerWithInit(directory, init)
+        const drives = [
+          { id: 'upper', path: await image.upper(join(place.directory, init)), readOnly: false },
+          { id: 'lower', path: lower, readOnly: true },
+        ]
+        return await place.boot({ drives })
+      }
+      const polite = await start('polite')
+      const [one, self] = (await run(polite.agent, 'sh', '-c', 'cat /proc/1/comm; cat /proc/$PPID/comm')).stdout.split(
+        '\n',
+      )
+      expect([one, self]).toEqual(['init', 'cowshed-agent'])
+      await polite.agent.poweroff()
+      expect((await polite.machine.exited).kind).toBe('powerdown')
+      expect(await readFile(polite.spec.consolePath, 'utf8')).toContain('init says goodbye')
+
+      const deaf = await start('deaf')
+      await deaf.agent.poweroff({ graceMs: 300 })
+      expect((await deaf.machine.exited).kind).toBe('powerdown')
+    }, 120_000)
+
+    test.each<[string, (place: Workbench) => Promise<readonly DriveChange[]>, BootFailure['number'], string]>([
+      ['no lower', async () => [{ id: 'lower', newId: 'other' }], 2, "no drive with the serial 'lower'"],
+      ['a lower that is no erofs', zeros('lower'), 3, 'cannot mount the lower (erofs): Invalid argument'],
+      ['an upper that is no ext4', zeros('upper'), 5, 'the upper is not ext4'],
+    ])(
+      'a boot with %s says so by its number, and ends',
+      async (_, change, number, text) => {
+        await using place = await workbench(material)
+        const spec = await place.spec()
+        const changes = new Map((await change(place)).map((each) => [each.id, each]))
+        const drives = spec.drives.map((drive) => {
+          const { newId, path } = changes.get(drive.id) ?? {}
+          return { ...drive, id: newId ?? drive.id, path: path ?? drive.path }
+        })
+        const machine = await place.start({ ...spec, drives })
+        expect((await machine.exited).kind).toBe('powerdown')
+        expect(findBootFailure(await readFile(spec.consolePath, 'latin1'))).toEqual({ number, text })
+      },
+      120_000,
+    )
+  },
+)
+
+interface DriveChange {
+  readonly id: string
+  readonly newId?: string
+  readonly path?: string
+}
+
+function zeros(id: string) {
+  return async (place: Workbench): Promise<readonly DriveChange[]> => {
+    const path = join(place.directory, `zeros-${id}`)
+    await writeFile(path, Buffer.alloc(1 << 20))
+    return [{ id, path }]
+  }
+}
+
+const deafInit = '#!/bin/sh\ntrap "" USR2 TERM\nwhile :; do sleep 1; done\n'
+
+/** The mini image with an init: busybox's own, or a script that heeds nothing. */
+async function lowerWithInit(directory: string, kind: string): Promise<string> {
+  const root = join(directory, 'mini-root')
+  const init = join(root, 'sbin/init')
+  await mkdir(join(root, 'sbin'), { recursive: true })
+  await rm(init, { force: true })
+  await writeFile(join(root, 'etc/inittab'), '::shutdown:/bin/echo init says goodbye\n')
+  if (kind === 'deaf') await writeFile(init, deafInit, { mode: 0o755 })
+  else await symlink('../bin/busybox', init)
+  const lower = join(directory, `${kind}.erofs`)
+  await runTool('mkfs.erofs', ['-T0', lower, root])
+  return lower
+}
