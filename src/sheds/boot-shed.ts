@@ -60,6 +60,8 @@ async function machineSpec(context: ShedsContext, record: ShedRecord, work: Long
       `cowshed.hostname=${record.name}`,
       `cowshed.machine_id=${record.machine_id}`,
       `cowshed.net=${record.network}`,
+      // Nobody can type into the console. Where udev is missing, systemd would wait 90 s for a login on it (systemd-getty-generator(8)).
+      'systemd.getty_auto=no',
     ],
     drives: [
       { id: 'upper', path: paths.upper, readOnly: false },
