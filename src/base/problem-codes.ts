@@ -7,11 +7,9 @@
 export const problemCodes = {
   // requests
   INVALID_REQUEST: { status: 400, exit: 2 },
-  UNAUTHORIZED: { status: 401, exit: 1 },
   ROUTE_NOT_FOUND: { status: 404, exit: 3 },
   PAYLOAD_TOO_LARGE: { status: 413, exit: 2 },
   CONFIRMATION_REQUIRED: { status: 400, exit: 2 },
-  PARTIAL_FAILURE: { status: 500, exit: 6 },
   PLAN_CHANGED: { status: 409, exit: 4 },
 
   // sheds

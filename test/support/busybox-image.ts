@@ -9,9 +9,11 @@ export const busyboxImageTools = ['busybox']
 /**
  * An OCI archive of a small image that boots: busybox in the first layer, a second that adds, a third that deletes. The environment, working
  * directory and user of its config are those that tests look for.
+ *
+ * @param more files of the last layer
  */
-export function busyboxArchive(ref = 'mini:1'): Buffer {
-  const layers = [buildLayer(busyboxFiles()), buildLayer(additions), buildLayer(deletions)]
+export function busyboxArchive(ref = 'mini:1', more: readonly TarPiece[] = []): Buffer {
+  const layers = [buildLayer(busyboxFiles()), buildLayer(additions), buildLayer([...deletions, ...more])]
   const image = buildImage({ layers, run: { Env: ['PATH=/bin', 'FROM_IMAGE=yes'], WorkingDir: '/srv', User: '0' } })
   return ociArchive([{ image, ref }])
 }

@@ -171,6 +171,24 @@ describe.runIf(able)('the main job', () => {
     expect(ofB).toEqual(expect.arrayContaining(['shed.created', 'shed.running', 'shed.stopped']))
   })
 
+  test('a tag that moves does not change the shed that was made from it', async () => {
+    await writeFile(scratch('next.tar'), busyboxArchive('next:1', [{ path: 'srv/version', content: 'next\n' }]))
+    await cowshed.ok('image', 'load', scratch('next.tar'))
+    const before = await cowshed.json<Shed>('inspect', 'a')
+    await cowshed.ok('image', 'tag', 'mini:1', 'kept:1')
+    await cowshed.ok('image', 'tag', 'next:1', 'mini:1')
+    await cowshed.ok('stop', 'a')
+    await cowshed.ok('start', 'a')
+    expect(await cowshed.ok('exec', 'a', '--', 'ls', '/srv')).toBe('kept\n')
+    expect((await cowshed.json<Shed>('inspect', 'a')).image).toEqual(before.image)
+    await cowshed.ok('create', 'c', '--image', 'mini:1')
+    expect(await cowshed.ok('exec', 'c', '--', 'cat', '/srv/version')).toBe('next\n')
+    await cowshed.ok('delete', '--force', 'c')
+    await cowshed.ok('image', 'tag', 'kept:1', 'mini:1')
+    await cowshed.ok('image', 'rm', 'kept:1')
+    await cowshed.ok('image', 'rm', 'next:1')
+  })
+
   test('saved, the image is the same image', async () => {
     await cowshed.ok('image', 'save', 'mini:1', '-o', scratch('saved.tar'))
     await cowshed.ok('image', 'tag', 'mini:1', 'other:2')
