@@ -7,13 +7,24 @@ import { blockSize, ErofsReader } from '../../formats/index.ts'
  * every start of a shed.
  *
  * @param uuid what lowerUuid gives for it
- * @returns what is wrong with it; undefined when nothing is
+ * @returns its size in bytes, or what is wrong with it
  * @throws Problem IO_FAILED, PERMISSION_DENIED
  */
-export async function complaintAboutLower(path: string, uuid: Buffer): Promise<string | undefined> {
+export async function checkLower(path: string, uuid: Buffer): Promise<CheckedLower> {
   const file = await readHead(path)
-  if (file === undefined) return 'it is not there'
-  const { head, size } = file
+  if (file === undefined) return { complaint: 'it is not there' }
+  const complaint = complaintAbout(file, uuid)
+  return complaint === undefined ? { bytes: file.size } : { complaint }
+}
+
+export type CheckedLower = { readonly complaint: string } | { readonly complaint?: undefined; readonly bytes: number }
+
+interface Head {
+  readonly head: Buffer
+  readonly size: number
+}
+
+function complaintAbout({ head, size }: Head, uuid: Buffer): string | undefined {
   try {
     const reader = ErofsReader.open((offset, length) => head.subarray(offset, offset + length), size)
     reader.verifyFirstBlock()
@@ -27,7 +38,7 @@ export async function complaintAboutLower(path: string, uuid: Buffer): Promise<s
   }
 }
 
-async function readHead(path: string): Promise<{ head: Buffer; size: number } | undefined> {
+async function readHead(path: string): Promise<Head | undefined> {
   try {
     await using file = await open(path, 'r')
     const head = Buffer.alloc(blockSize)

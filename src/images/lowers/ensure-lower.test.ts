@@ -6,7 +6,7 @@ import { type TemporaryDirectory, temporaryDirectory } from '../../../test/suppo
 import { type DataLayout, type Digest, dataLayout, errnoCode, type Progress } from '../../base/index.ts'
 import { ErofsReader } from '../../formats/index.ts'
 import { linesOf } from '../flatten/layers.testkit.ts'
-import { ensureLower, hasLower } from './ensure-lower.ts'
+import { ensureLower, findLower } from './ensure-lower.ts'
 import { largeLayer, someManifest, storeLayers } from './lowers.testkit.ts'
 import type { LayerBlob } from './unpack-layer.ts'
 
@@ -47,7 +47,7 @@ describe('a lower', () => {
   test('is built, whole and read-only, and then is present', async () => {
     await using images = await fixture()
     const { layout, heard } = images
-    expect(await hasLower(layout, someManifest)).toBe(false)
+    expect(await findLower(layout, someManifest)).toBeUndefined()
 
     const built = await images.ensure()
 
@@ -57,7 +57,7 @@ describe('a lower', () => {
     expect(await stagingOf(layout)).toEqual([])
     expect(heard.at(-1)).toMatchObject({ phase: 'lower', done: built.bytes, total: built.bytes })
     expect(images.unpacked().length).toBe(2)
-    expect(await hasLower(layout, someManifest)).toBe(true)
+    expect(await findLower(layout, someManifest)).toMatchObject({ outcome: 'present' })
     expect(await images.ensure()).toMatchObject({ outcome: 'present', bytes: built.bytes })
     expect(images.unpacked().length).toBe(2)
   })
@@ -93,6 +93,20 @@ describe('a lower', () => {
     expect(bytes).toBeLessThan(100_000)
     expect(await listTree(path)).toEqual(['bin', 'bin/sh', 'etc', 'etc/passwd'])
   })
+})
+
+test('what is odd about an image is said when its lower is built', async () => {
+  const odd = buildLayer([
+    { path: 'unknown', typeflag: 'Z' },
+    { path: 'd', type: 'directory', xattrs: { 'trusted.overlay.opaque': 'y' } },
+  ])
+  await using images = await fixture([bottom, odd, odd])
+  const { warnings } = await images.ensure()
+  expect(warnings).toEqual([
+    expect.stringMatching(/^layer 2: .*unknown/),
+    expect.stringMatching(/^layer 2: d dropped the xattr/),
+    expect.stringMatching(/^layer 3: d dropped the xattr/),
+  ])
 })
 
 describe('damage is noticed and repaired', () => {
@@ -136,7 +150,7 @@ describe('damage is noticed and repaired', () => {
     ] as const
     for (const damage of damages) {
       await change(path, damage)
-      expect(await hasLower(layout, someManifest)).toBe(false)
+      expect(await findLower(layout, someManifest)).toBeUndefined()
       expect(await images.ensure()).toMatchObject({ outcome: 'built' })
       expect(await images.lower()).toEqual(good)
     }
@@ -179,7 +193,7 @@ describe('what cannot be built leaves nothing behind', () => {
 
 async function expectNothing(layout: DataLayout): Promise<void> {
   expect(await stagingOf(layout)).toEqual([])
-  expect(await hasLower(layout, someManifest)).toBe(false)
+  expect(await findLower(layout, someManifest)).toBeUndefined()
 }
 
 async function stagingOf(layout: DataLayout): Promise<string[]> {

@@ -3,7 +3,7 @@ import { availableParallelism } from 'node:os'
 import { dirname, join } from 'node:path'
 import { type DataLayout, type Digest, isProblem, type LowerProfile, Problem, shortDigest } from '../../base/index.ts'
 import { assembleFile, installFile, openStaging, runInWorker } from '../../host/index.ts'
-import { complaintAboutLower } from './check-lower.ts'
+import { checkLower } from './check-lower.ts'
 import { type Crew, Flights, type Passenger } from './flights.ts'
 import { forEachAtOnce } from './for-each-at-once.ts'
 import { lowerUuid } from './lower-uuid.ts'
@@ -46,21 +46,23 @@ const flights = new Flights<Lower>()
  */
 export async function ensureLower(options: EnsureLower): Promise<Lower> {
   const { layout, manifest, profile = 'plain' } = options
+  const present = await findLower(layout, manifest, profile)
+  if (present !== undefined) return present
   const path = layout.lower(profile, manifest)
   const uuid = lowerUuid(profile, manifest)
-  if ((await complaintAboutLower(path, uuid)) === undefined) {
-    return { path, bytes: (await stat(path)).size, outcome: 'present', warnings: [] }
-  }
   return await flights.join(path, options, (crew) => build({ ...options, ...crew, path, uuid }))
 }
 
-/** Whether the lower of a manifest is there and whole as far as its first block tells. */
-export async function hasLower(
+/** The lower of a manifest, when it is there and whole as far as its first block tells. */
+export async function findLower(
   layout: DataLayout,
   manifest: Digest,
   profile: LowerProfile = 'plain',
-): Promise<boolean> {
-  return (await complaintAboutLower(layout.lower(profile, manifest), lowerUuid(profile, manifest))) === undefined
+): Promise<Lower | undefined> {
+  const path = layout.lower(profile, manifest)
+  const checked = await checkLower(path, lowerUuid(profile, manifest))
+  if (checked.complaint !== undefined) return undefined
+  return { path, bytes: checked.bytes, outcome: 'present', warnings: [] }
 }
 
 interface Build extends EnsureLower, Crew {
@@ -137,7 +139,7 @@ async function assemble(
   report(0)
   const parts = [{ path: head, bytes }, ...blobs].map((part) => ({ path: part.path, offset: 0, length: part.bytes }))
   await assembleFile(staged, parts)
-  const complaint = await complaintAboutLower(staged, uuid)
+  const { complaint } = await checkLower(staged, uuid)
   if (complaint !== undefined) throw new Problem('INTERNAL', `the lower that was built is not usable: ${complaint}`)
   if (signal.aborted) throw new Problem('CANCELLED', 'it was stopped on request')
   report(totalBytes)

@@ -9,7 +9,7 @@ import { needs } from '../../../test/support/needs.ts'
 import { temporaryDirectory } from '../../../test/support/temporary-directory.ts'
 import { dataLayout, digestOf } from '../../base/index.ts'
 import { allocation } from '../../host/index.ts'
-import { ensureLower, hasLower } from './ensure-lower.ts'
+import { ensureLower, findLower } from './ensure-lower.ts'
 import { lowerUuid } from './lower-uuid.ts'
 import { buildLowerHere, largeLayer, someManifest, storeLayers } from './lowers.testkit.ts'
 
@@ -53,7 +53,7 @@ describe.runIf(needs({ root: true, tools: toolsFor('ext4') }))('a disk that is f
           code: 'NO_SPACE',
         })
         expect(await readdir(layout.staging)).toEqual([])
-        expect(await hasLower(layout, someManifest)).toBe(false)
+        expect(await findLower(layout, someManifest)).toBeUndefined()
       })
     })
   }

@@ -7,7 +7,7 @@ import { killScript, runScript, startScript } from '../../../test/support/node-s
 import type { TarMember } from '../../../test/support/tar-builder.ts'
 import { temporaryDirectory } from '../../../test/support/temporary-directory.ts'
 import { dataLayout } from '../../base/index.ts'
-import { ensureLower, hasLower } from './ensure-lower.ts'
+import { ensureLower, findLower } from './ensure-lower.ts'
 import { lowerUuid } from './lower-uuid.ts'
 import { buildLowerHere, largeLayer, someManifest, storeLayers } from './lowers.testkit.ts'
 
@@ -85,7 +85,7 @@ describe('kill -9', () => {
       await killAt(line, when.includes('first layer') ? 3 : 1, [root, json, '1'])
 
       const layout = dataLayout(root)
-      expect(await hasLower(layout, someManifest)).toBe(false)
+      expect(await findLower(layout, someManifest)).toBeUndefined()
       expect(await readdir(layout.lowers('plain')).catch(() => [])).toEqual([])
       // Half made layers are in staging, where nobody takes them for whole ones.
       for (const name of await readdir(layout.layers).catch(() => []))

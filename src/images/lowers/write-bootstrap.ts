@@ -52,8 +52,13 @@ export function writeBootstrap({ layers, uuid, to }: WriteBootstrap): WrittenBoo
     }),
     totalBytes: bootstrap.totalBlocks * blockSize,
     inodes: bootstrap.inodes,
-    warnings: [...new Set(opened.flatMap(({ index }) => index.warnings)), ...warnings],
+    warnings: [...opened.flatMap(readerWarnings), ...warnings],
   }
+}
+
+/** What the tar reader had to say, once for a layer that comes twice. */
+function readerWarnings({ index, blob }: OpenedLayer, number: number): string[] {
+  return blob === number ? index.warnings.map((warning) => `layer ${number + 1}: ${warning}`) : []
 }
 
 interface OpenedLayer {
