@@ -13,6 +13,7 @@
 
 #include "kernel.h"
 #include "machine.h"
+#include "small-files.h"
 #include "ticks.h"
 
 /* How often an agent that is PID 1 looks whether everybody has gone; the host gets its reply before the first look. */
@@ -55,6 +56,16 @@ static bool ask_sysvinit(const char *fifo, char runlevel)
 	return asked;
 }
 
+/* Debian's sysvinit waits up to 10 s for all processes but those that are named here to end, then kills them (/etc/init.d/sendsigs). */
+static void be_spared_by_sysvinit(void)
+{
+	char pid[16];
+
+	snprintf(pid, sizeof pid, "%d\n", (int)getpid());
+	mkdir("/run/sendsigs.omit.d", 0755);
+	replace_file("/run/sendsigs.omit.d/cowshed-agent", pid, 0644);
+}
+
 /* systemd(1), busybox init and s6-svscan each have signals of their own for this. */
 static void ask_init(enum power_action action)
 {
@@ -64,6 +75,7 @@ static void ask_init(enum power_action action)
 		kill(1, GLIBC_SIGRTMIN + (off ? 4 : 5));
 		return;
 	}
+	be_spared_by_sysvinit();
 	if (ask_sysvinit("/run/initctl", off ? '0' : '6') || ask_sysvinit("/dev/initctl", off ? '0' : '6'))
 		return;
 	kill(1, off ? SIGUSR2 : SIGTERM);

@@ -106,6 +106,12 @@ describe.runIf(needs({ tools: [qemu, 'dumpe2fs', ...kernelTools, ...miniImageToo
       expect((await polite.machine.exited).kind).toBe('powerdown')
       expect(await readFile(polite.spec.consolePath, 'utf8')).toContain('init says goodbye')
 
+      const sysv = await start('sysvinit')
+      const agentPid = (await run(sysv.agent, 'sh', '-c', 'echo $PPID')).stdout.trim()
+      await sysv.agent.poweroff()
+      expect((await sysv.machine.exited).kind).toBe('powerdown')
+      expect(await readFile(sysv.spec.consolePath, 'utf8')).toContain(`runlevel 0, sparing ${agentPid}`)
+
       const deaf = await start('deaf')
       await deaf.agent.poweroff({ graceMs: 300 })
       expect((await deaf.machine.exited).kind).toBe('powerdown')
@@ -150,14 +156,25 @@ function zeros(id: string) {
 
 const deafInit = '#!/bin/sh\ntrap "" USR2 TERM\nwhile :; do sleep 1; done\n'
 
-/** The mini image with an init: busybox's own, or a script that heeds nothing. */
+/** Listens as sysvinit does, and takes what a shutdown of Debian's goes by: the runlevel, and whom it must not kill. */
+const sysvInit = `#!/bin/sh
+mkfifo /run/initctl
+level=$(head -c 384 /run/initctl | tail -c +9 | head -c 1)
+echo "runlevel $level, sparing $(cat /run/sendsigs.omit.d/*)" > /dev/console
+poweroff -f
+`
+
+const initScripts: Readonly<Record<string, string>> = { deaf: deafInit, sysvinit: sysvInit }
+
+/** The mini image with an init: busybox's own, or a script. */
 async function lowerWithInit(directory: string, kind: string): Promise<string> {
   const root = join(directory, 'mini-root')
   const init = join(root, 'sbin/init')
   await mkdir(join(root, 'sbin'), { recursive: true })
   await rm(init, { force: true })
   await writeFile(join(root, 'etc/inittab'), '::shutdown:/bin/echo init says goodbye\n')
-  if (kind === 'deaf') await writeFile(init, deafInit, { mode: 0o755 })
+  const script = initScripts[kind]
+  if (script !== undefined) await writeFile(init, script, { mode: 0o755 })
   else await symlink('../bin/busybox', init)
   const lower = join(directory, `${kind}.erofs`)
   await runTool('mkfs.erofs', ['-T0', lower, root])
