@@ -65,6 +65,11 @@ export interface Machine {
   readonly record: MachineRecord
   /** Settles once, when the VMM is known to be dead (its lock could be taken). Never rejects. */
   readonly exited: Promise<MachineExit>
+  /**
+   * Settles when the agent in the guest is known to be gone for good while the machine runs, as far as the agent's own connection does not
+   * tell: the VMM holds that one open. Never rejects. What happened before a machine was adopted is not known.
+   */
+  readonly agentGone: Promise<void>
   /** Stops and continues the vCPUs. */
   pause(): Promise<void>
   resume(): Promise<void>

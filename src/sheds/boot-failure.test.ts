@@ -39,6 +39,7 @@ test('a problem that is not about the boot passes through', async () => {
 test.each([
   ['[    5.1] reboot: Power down\r\n', true],
   ['[    5.1] reboot: System halted\n', true],
+  ['[    5.1] reboot: Restarting system\n', true],
   ['reboot: Power down\nlogin: ', false],
   ['', false],
 ])('a console that ends with %j: powered down %s', async (text, expected) => {

@@ -12,39 +12,57 @@ export async function stopShed(context: ShedsContext, record: ShedRecord, timeou
       : record
   }
   const stopping = await changeStatus(context, record, { status: 'stopping' })
-  const graceful = await endMachine(context, { name: record.name, live, timeoutMs })
-  return await changeStatus(context, stopping, {
-    status: 'stopped',
-    reason: graceful ? undefined : `the guest did not shut down in ${timeoutMs} ms, so its VM was killed`,
-  })
+  const end = await endMachine(context, { name: record.name, live, timeoutMs })
+  return await changeStatus(context, stopping, { status: 'stopped', reason: reasons[end](timeoutMs) })
 }
 
-/** Ends a VM: by asking the guest for as long as the timeout allows, then by force. @returns whether the guest did it by itself */
+/** How a VM was ended: its guest shut down, would not in time, could not be asked, or was not to be asked. */
+type End = 'by itself' | 'late' | 'unasked' | 'at once'
+
+const reasons: Readonly<Record<End, (timeoutMs: number) => string | undefined>> = {
+  'by itself': () => undefined,
+  late: (timeoutMs) => `the guest did not shut down in ${timeoutMs} ms, so its VM was killed`,
+  unasked: () => "the guest's agent could not be asked to shut down, so its VM was killed",
+  'at once': () => 'its VM was killed without asking the guest',
+}
+
+/** Ends a VM: by asking the guest for as long as the timeout allows, then by force. */
 export async function endMachine(
   context: ShedsContext,
   { name, live, timeoutMs }: { name: string; live: LiveShed; timeoutMs: number },
-): Promise<boolean> {
+): Promise<End> {
   live.ending = true
-  const graceful = timeoutMs > 0 && (await askToPowerOff(live, timeoutMs))
+  const end = timeoutMs > 0 ? await askToPowerOff(live, timeoutMs) : 'at once'
   await live.machine.kill()
   live.closeAgent()
   context.live.delete(name)
   await rm(context.layout.shed(name).machine, { force: true })
-  return graceful
+  return end
 }
 
-/** @returns whether the guest shut down in time */
-async function askToPowerOff(live: LiveShed, timeoutMs: number): Promise<boolean> {
+async function askToPowerOff(live: LiveShed, timeoutMs: number): Promise<End> {
+  const allowedMs = Math.min(timeoutMs, maxTimerMs)
   const late = new Promise<'late'>((resolve) => {
-    setTimeout(resolve, timeoutMs, 'late').unref()
+    setTimeout(resolve, allowedMs, 'late').unref()
   })
   // An agent that cannot be asked is no reason not to stop: the VM is then killed at once.
   const asked = live
     .agent()
-    .then((agent) => agent.poweroff())
+    .then((agent) => agent.poweroff({ graceMs: guestGrace(allowedMs) }))
     .catch(() => 'unasked' as const)
-  const exited = live.machine.exited.then(() => 'exited' as const)
+  const exited = live.machine.exited.then(() => 'by itself' as const)
   const first = await Promise.race([asked, exited, late])
-  if (first === 'unasked') return false
-  return (await Promise.race([exited, late])) === 'exited'
+  return first === 'unasked' ? first : await Promise.race([exited, late])
 }
+
+/**
+ * How long the guest's programs may take. What is left of the time is the agent's, to kill them and to write back what they wrote: a program
+ * that does not listen must not cost the others their data.
+ */
+function guestGrace(timeoutMs: number): number {
+  return Math.round(timeoutMs - Math.min(timeoutMs / 2, writeBackMs))
+}
+
+const writeBackMs = 3000
+/** A longer timer fires at once. */
+const maxTimerMs = 2 ** 31 - 1

@@ -2,8 +2,8 @@ import { Problem } from '../../base/index.ts'
 import { lockFile } from '../../host/index.ts'
 import type { Machine, MachineRecord } from '../driver.ts'
 import { isAlive } from './await-death.ts'
+import { guestWatch } from './guest-watch.ts'
 import { qemuMachine, removeSockets } from './qemu-machine.ts'
-import { shutdownWatch } from './shutdown-watch.ts'
 import { connectWhenUp } from './start-qemu.ts'
 
 /**
@@ -23,13 +23,13 @@ export async function adoptQemu(record: MachineRecord, lockPath: string): Promis
       data: { lockPath, pid: record.pid },
     })
   }
-  const shutdown = shutdownWatch()
+  const guest = guestWatch()
   const giveUp = new AbortController()
   // There is nobody to connect to once it is dead.
   const watching = setInterval(() => isAlive(record) || giveUp.abort(), 50)
   try {
-    const qmp = await connectWhenUp(record.controlSocket, { shutdown, signal: giveUp.signal })
-    return qemuMachine({ record, lockPath, qmp, shutdown })
+    const qmp = await connectWhenUp(record.controlSocket, { guest, signal: giveUp.signal })
+    return qemuMachine({ record, lockPath, qmp, guest })
   } catch (error) {
     if (!(await isDead(lockPath))) throw error
     await removeSockets(record)

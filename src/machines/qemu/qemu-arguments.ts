@@ -1,5 +1,6 @@
 import { Problem } from '../../base/index.ts'
 import type { DriveSpec, MachineSpec } from '../driver.ts'
+import { agentPortId } from './guest-watch.ts'
 import type { HostArchitecture } from './host-architecture.ts'
 
 export interface QemuSockets {
@@ -93,7 +94,7 @@ function agentPort(socket: string): string[] {
   return [
     ...['-chardev', `socket,id=agent,path=${quote(socket)},server=on,wait=off`],
     ...['-device', 'virtio-serial-device,max_ports=2'],
-    ...['-device', 'virtserialport,chardev=agent,nr=1,name=cowshed.agent'],
+    ...['-device', `virtserialport,id=${agentPortId},chardev=agent,nr=1,name=cowshed.agent`],
   ]
 }
 

@@ -7,14 +7,14 @@ import { fileTail } from '../file-tail.ts'
 import { awaitDeath } from './await-death.ts'
 import { classifyExit } from './classify-exit.ts'
 import { Forwards } from './forwards.ts'
+import type { GuestWatch } from './guest-watch.ts'
 import { logTail } from './log-tail.ts'
-import type { ShutdownWatch } from './shutdown-watch.ts'
 
 export interface QemuMachine {
   readonly record: MachineRecord
   readonly lockPath: string
   readonly qmp: QmpConnection
-  readonly shutdown: ShutdownWatch
+  readonly guest: GuestWatch
   /** How the process ends, when it is our child. */
   readonly ended?: Promise<{ readonly code?: number; readonly signal?: string }>
   /** Where this run's output starts in the logs; absent when another process started it. */
@@ -38,6 +38,7 @@ export function qemuMachine(parts: QemuMachine): Machine {
   return {
     record,
     exited,
+    agentGone: parts.guest.agentGone,
     pause: async () => void (await qmp.execute('stop')),
     resume: async () => void (await qmp.execute('cont')),
     kill: async () => {
@@ -62,7 +63,7 @@ interface Watching {
 
 /** Never settles once the machine was released: what becomes of it then is the business of whoever adopts it. */
 async function exit(parts: QemuMachine, watching: Watching): Promise<MachineExit> {
-  const { record, lockPath, qmp, ended, shutdown, logs } = parts
+  const { record, lockPath, qmp, ended, guest, logs } = parts
   await Promise.race(ended === undefined ? [qmp.closed] : [qmp.closed, ended])
   try {
     await awaitDeath({ record, lockPath, signal: watching.signal })
@@ -76,7 +77,7 @@ async function exit(parts: QemuMachine, watching: Watching): Promise<MachineExit
   await removeSockets(record)
   return classifyExit({
     killedByUs: watching.killedByUs(),
-    shutdownReason: shutdown.reason,
+    shutdownReason: guest.shutdownReason,
     process,
     consoleTail: logs === undefined ? '' : await consoleTail(logs),
     logTail: logs === undefined ? '' : await logTail(logs.logPath, logs.logFrom),

@@ -7,11 +7,11 @@ import { type DetachedProcess, killProcess, lockFile, spawnDetached } from '../.
 import { connectQmp, type QmpConnection } from '../../wires/index.ts'
 import type { Machine, MachineRecord, MachineSpec } from '../driver.ts'
 import { awaitDeath } from './await-death.ts'
+import { type GuestWatch, guestWatch } from './guest-watch.ts'
 import { hostArchitecture } from './host-architecture.ts'
 import { logTail } from './log-tail.ts'
 import { type QemuSockets, qemuArguments } from './qemu-arguments.ts'
 import { type MachineLogs, qemuMachine, removeSockets } from './qemu-machine.ts'
-import { type ShutdownWatch, shutdownWatch } from './shutdown-watch.ts'
 
 export interface StartQemu {
   readonly spec: MachineSpec
@@ -37,9 +37,9 @@ export async function startQemu(start: StartQemu): Promise<Machine> {
   const record = recordOf(start, sockets, child)
   try {
     await onSpawned(record)
-    const shutdown = shutdownWatch()
-    const qmp = await monitorOf(record, { child, logs, shutdown })
-    return qemuMachine({ record, lockPath: spec.lockPath, qmp, shutdown, ended: child.exited, logs })
+    const guest = guestWatch()
+    const qmp = await monitorOf(record, { child, logs, guest })
+    return qemuMachine({ record, lockPath: spec.lockPath, qmp, guest, ended: child.exited, logs })
   } catch (error) {
     killProcess(child, 'SIGKILL')
     await awaitDeath({ record, lockPath: spec.lockPath })
@@ -79,14 +79,14 @@ function recordOf(start: StartQemu, sockets: QemuSockets, child: DetachedProcess
 interface Starting {
   readonly child: DetachedProcess
   readonly logs: MachineLogs
-  readonly shutdown: ShutdownWatch
+  readonly guest: GuestWatch
 }
 
-async function monitorOf(record: MachineRecord, { child, logs, shutdown }: Starting): Promise<QmpConnection> {
+async function monitorOf(record: MachineRecord, { child, logs, guest }: Starting): Promise<QmpConnection> {
   const giveUp = new AbortController()
   void child.exited.then(() => giveUp.abort())
   try {
-    return await connectWhenUp(record.controlSocket, { shutdown, signal: giveUp.signal })
+    return await connectWhenUp(record.controlSocket, { guest, signal: giveUp.signal })
   } catch (error) {
     if (!giveUp.signal.aborted) throw error
     const { code, signal } = await child.exited
@@ -99,12 +99,12 @@ async function monitorOf(record: MachineRecord, { child, logs, shutdown }: Start
 /** The socket appears when QEMU is up; until then there is nothing to connect to. */
 export async function connectWhenUp(
   path: string,
-  { shutdown, signal }: { shutdown: ShutdownWatch; signal: AbortSignal },
+  { guest, signal }: { guest: GuestWatch; signal: AbortSignal },
 ): Promise<QmpConnection> {
   const deadline = Date.now() + monitorMs
   for (;;) {
     try {
-      return await connectQmp(path, { signal, onEvent: (event) => shutdown.onEvent(event) })
+      return await connectQmp(path, { signal, onEvent: (event) => guest.onEvent(event) })
     } catch (error) {
       if (signal.aborted || !isProblem(error, 'QMP_FAILED')) throw error
       if (Date.now() > deadline) {

@@ -1,3 +1,4 @@
+import type { Problem } from '../../base/index.ts'
 import type { GuestEntry, GuestStat } from '../../formats/index.ts'
 
 /** A path in the guest: text, or bytes where it is not UTF-8. */
@@ -98,5 +99,6 @@ export interface AgentConnection {
   poweroff(options?: CallOptions & { readonly graceMs?: number }): Promise<void>
   /** Resolves when the connection is gone, whatever ended it. */
   readonly closed: Promise<void>
-  close(): void
+  /** @param problem what everything that is under way rejects with; AGENT_UNREACHABLE when left out */
+  close(problem?: Problem): void
 }

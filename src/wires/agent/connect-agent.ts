@@ -48,7 +48,7 @@ function connection(session: Session, hello: AgentConnection['hello']): AgentCon
     hello,
     ready: session.ready.promise,
     closed: session.closed.promise,
-    close: () => session.close(unreachable("the connection to the guest's agent was closed")),
+    close: (problem) => session.close(problem ?? unreachable("the connection to the guest's agent was closed")),
     exec: (spec) => exec(session, spec),
     ...files(session),
     ...machineCalls(session),
