@@ -92,8 +92,8 @@ interface EnsureDaemon extends Pick<Surroundings, 'launcher' | 'signal'> {
 async function ensureDaemon({ layout, launcher, signal, notice }: EnsureDaemon): Promise<void> {
   if (await isListening(layout.socket)) return
   // Most calls find a daemon: what starts one is loaded only for those that do not.
-  const { startDaemon } = await import('./start-daemon.ts')
-  await startDaemon({ layout, launcher, signal })
+  const { launchDaemon } = await import('./client/launch-daemon.ts')
+  await launchDaemon({ layout, launcher, signal })
   notice(`started a daemon for ${layout.root} (its log: ${layout.daemonLog})`)
 }
 

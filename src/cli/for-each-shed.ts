@@ -1,7 +1,7 @@
-import { isProblem, Problem } from '../base/index.ts'
+import { isProblem } from '../base/index.ts'
 import type { ProgressEvent } from '../contract/index.ts'
 import type { Cli } from './cli.ts'
-import { reportError } from './report-error.ts'
+import { errorValue, reportError } from './report-error.ts'
 
 export interface ForEachShed<T> {
   readonly names: readonly string[]
@@ -27,7 +27,7 @@ export async function forEachShed<T>(cli: Cli, { names, work, done }: ForEachShe
   const failures = results.flatMap(({ result }) => (result.status === 'rejected' ? [result.reason as unknown] : []))
   if (cli.json) cli.printJson({ results: results.map(({ name, result }) => jsonResult(name, result)) })
   for (const { name, result } of results) {
-    if (result.status === 'rejected') reportError(cli.terminal, result.reason)
+    if (result.status === 'rejected') reportError(cli, result.reason)
     else if (!cli.json) cli.print(`${done(name, result.value)}\n`)
   }
   return exitCode(failures, names.length)
@@ -35,8 +35,7 @@ export async function forEachShed<T>(cli: Cli, { names, work, done }: ForEachShe
 
 function jsonResult(name: string, result: PromiseSettledResult<unknown>): object {
   if (result.status === 'fulfilled') return { name, ok: true }
-  const problem = isProblem(result.reason) ? result.reason : new Problem('INTERNAL', String(result.reason))
-  return { name, ok: false, error: { code: problem.code, message: problem.message } }
+  return { name, ok: false, error: errorValue(result.reason) }
 }
 
 function exitCode(failures: readonly unknown[], all: number): number {

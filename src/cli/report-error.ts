@@ -1,19 +1,33 @@
-import { isProblem, printable } from '../base/index.ts'
+import { isProblem, Problem, printable } from '../base/index.ts'
 import type { Terminal } from './terminal/terminal.ts'
 
-/** Tells the person what went wrong and what to type next. Stacks only for those who ask: COWSHED_DEBUG=1. */
-export function reportError({ stderr, env }: Pick<Terminal, 'stderr' | 'env'>, error: unknown): void {
-  stderr.write(errorText(error))
+export interface ReportTo {
+  readonly terminal: Pick<Terminal, 'stderr' | 'env'>
+  /** A program reads along: one JSON object a line, `{"error": {"code", "message", "hint"}}`, as the API has it. */
+  readonly json: boolean
+}
+
+/** Tells what went wrong and what to type next, on stderr. Stacks only for those who ask: COWSHED_DEBUG=1. */
+export function reportError({ terminal: { stderr, env }, json }: ReportTo, error: unknown): void {
+  stderr.write(json ? `${JSON.stringify({ error: errorValue(error) })}\n` : errorText(error))
   if (env.COWSHED_DEBUG && error instanceof Error) stderr.write(`${stackOf(error)}\n`)
 }
 
+/** An error as --json shows it. */
+export function errorValue(error: unknown): { code: string; message: string; hint?: string } {
+  const { code, message, hint } = isProblem(error) ? error : new Problem('INTERNAL', messageOf(error), debugHint)
+  return { code, message, ...(hint === undefined ? {} : { hint }) }
+}
+
 function errorText(error: unknown): string {
-  if (!isProblem(error)) {
-    const message = error instanceof Error ? error.message : String(error)
-    return `error: ${printable(message)}\nhint: this is a defect of cowshed; COWSHED_DEBUG=1 shows where\n`
-  }
-  const hint = error.hint === undefined ? '' : `hint: ${printableLines(error.hint)}\n`
-  return `error: ${printableLines(error.message)}\n${hint}`
+  const { message, hint } = errorValue(error)
+  return `error: ${printableLines(message)}\n${hint === undefined ? '' : `hint: ${printableLines(hint)}\n`}`
+}
+
+const debugHint = { hint: 'this is a defect of cowshed; COWSHED_DEBUG=1 shows where' }
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
 }
 
 /** Lines are kept: a message may quote the last lines of a console. */

@@ -96,6 +96,23 @@ describe('errors', () => {
     expect([code, stdout, stderr]).toEqual([3, '', 'error: there is no guest kernel\nhint: run: cowshed setup\n'])
   })
 
+  test('with --json are the objects that the API answers with', async () => {
+    cli.handlers.startShed = async () => {
+      throw new Problem('KERNEL_NOT_FOUND', 'there is no guest kernel', { hint: 'run: cowshed setup' })
+    }
+    serveSheds()
+    const failed = await cli.run(['start', 'web', '--json'])
+    const error = { code: 'KERNEL_NOT_FOUND', message: 'there is no guest kernel', hint: 'run: cowshed setup' }
+    expect([failed.code, JSON.parse(failed.stderr)]).toEqual([3, { error }])
+    expect(JSON.parse(failed.stdout)).toEqual({ results: [{ name: 'web', ok: false, error }] })
+    const missing = await cli.run(['--json', 'inspect', 'web'])
+    expect([missing.code, JSON.parse(missing.stderr)]).toMatchObject([3, { error: { code: 'SHED_NOT_FOUND' } }])
+    for (const words of [['frobnicate'], ['ls', '--frobnicate'], ['create', 'Web', '--image', 'x']]) {
+      const { code, stderr } = await cli.run([...words, '--json'])
+      expect([code, JSON.parse(stderr)]).toMatchObject([2, { error: { code: 'INVALID_REQUEST' } }])
+    }
+  })
+
   test('a mistyped name is guessed', async () => {
     serveSheds('web', 'database')
     const { code, stderr } = await cli.run(['inspect', 'wbe'])
@@ -216,6 +233,53 @@ describe('create', () => {
     expect((await cli.run(['create', 'web', '--image', 'x'], { signal: interrupt.signal })).code).toBe(130)
     await expect.poll(() => reason).toMatchObject({ code: 'CANCELLED' })
   })
+})
+
+describe('doctor', () => {
+  const check = { name: 'staging', verdict: 'warning', found: '2 left', hint: 'cowshed doctor --fix' } as const
+
+  test('changes nothing, and a warning is no failure', async () => {
+    cli.handlers.runDoctor = async () => ({ checks: [check] })
+    const { code, stdout } = await cli.run(['doctor'])
+    expect([code, stdout]).toEqual([0, '! staging: 2 left\n    → cowshed doctor --fix\n'])
+  })
+
+  test('--fix tells what was done, and fails when something still has', async () => {
+    cli.handlers.fixHost = async () => ({
+      checks: [
+        { name: 'staging', verdict: 'ok', found: 'nothing', fixed: 'removed /d/staging/x' },
+        {
+          name: 'guest kernel',
+          verdict: 'failed',
+          found: 'none',
+          hint: 'cowshed setup',
+          fixed: 'could not be fixed: x',
+        },
+      ],
+    })
+    const { code, stdout } = await cli.run(['doctor', '--fix'])
+    expect(code).toBe(1)
+    expect(stdout).toBe(
+      '✓ staging: nothing\n    → removed /d/staging/x\n✗ guest kernel: none\n    → could not be fixed: x\n    → cowshed setup\n',
+    )
+  })
+})
+
+test('setup says in short why there is no KVM, and with --json in full', async () => {
+  const acceleration_reason =
+    "a VM under KVM failed: QEMU did not start: qemu-system-x86_64: error: failed to set MSR 0x10a | qemu-system-x86_64: ../kvm.c:3183: Assertion `ret' failed."
+  const reply = {
+    kernel_id: 'k',
+    release: '6.1',
+    acceleration: 'tcg',
+    acceleration_reason,
+    outcome: 'installed',
+  } as const
+  cli.handlers.setUp = async () => reply
+  expect((await cli.run(['setup'])).stdout).toContain(
+    'tcg: a VM under KVM failed: QEMU did not start: failed to set MSR 0x10a\n',
+  )
+  expect(JSON.parse((await cli.run(['setup', '--json'])).stdout)).toEqual(reply)
 })
 
 describe('prune', () => {

@@ -1,9 +1,11 @@
 import { Command, CommanderError } from 'commander'
-import { isProblem } from '../base/index.ts'
+import { isProblem, Problem } from '../base/index.ts'
 import { type CommonOptions, openCli, type Surroundings } from './cli.ts'
-import { type CommandEntry, commandTable, groups, type RunAction } from './command-table.ts'
+import { commandTable, groups } from './command-table.ts'
 import { addCommonOptions } from './common-options.ts'
-import { reportError } from './report-error.ts'
+import type { CommandEntry, RunAction } from './define-command.ts'
+import { type ReportTo, reportError } from './report-error.ts'
+import type { Terminal } from './terminal/terminal.ts'
 
 /**
  * Runs one command line.
@@ -13,6 +15,7 @@ import { reportError } from './report-error.ts'
  */
 export async function runCli(words: readonly string[], surroundings: Surroundings): Promise<number> {
   const { terminal, signal } = surroundings
+  const json = wantsJson(words)
   let code = 0
   const run: RunAction =
     (body) =>
@@ -27,14 +30,13 @@ export async function runCli(words: readonly string[], surroundings: Surrounding
       }
     }
   try {
-    const program = await buildProgram(words, run, terminal)
+    const program = await buildProgram({ words, run, terminal, json })
     await program.parseAsync(words.length === 0 ? ['--help'] : words, { from: 'user' })
     return code
   } catch (error) {
-    // commander has said what it had to say; help that was asked for is no error.
-    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2
+    if (error instanceof CommanderError) return reportUsage({ terminal, json }, error)
     if (signal.aborted) return interrupted
-    reportError(terminal, error)
+    reportError({ terminal, json }, error)
     return isProblem(error) ? error.exitCode : 1
   }
 }
@@ -42,22 +44,43 @@ export async function runCli(words: readonly string[], surroundings: Surrounding
 /** As a shell would say that SIGINT ended it. */
 const interrupted = 130
 
+/** commander has told people already; help that was asked for is no error. */
+function reportUsage(to: ReportTo, { exitCode, message }: CommanderError): number {
+  if (exitCode === 0) return 0
+  if (to.json) reportError(to, new Problem('INVALID_REQUEST', message.replace(/^error: /, ''), { hint: usageHint }))
+  return 2
+}
+
+const usageHint = 'see: cowshed --help'
+
+/** Asked before the command line is understood, because not understanding it is one of the errors. Behind -- are another program's words. */
+function wantsJson(words: readonly string[]): boolean {
+  const end = words.indexOf('--')
+  return words.slice(0, end < 0 ? undefined : end).includes('--json')
+}
+
 /** Before the command's name and after it; the latter counts when both are given. */
 function commonOptions(command: Command): CommonOptions {
   return { ...command.optsWithGlobals(), ...command.opts() }
 }
 
+interface BuildProgram {
+  readonly words: readonly string[]
+  readonly run: RunAction
+  readonly terminal: Pick<Terminal, 'stdout' | 'stderr'>
+  readonly json: boolean
+}
+
 /** The program with the one command that is to run fully declared; with every command when it is not known which. */
-export async function buildProgram(
-  words: readonly string[],
-  run: RunAction,
-  { stdout, stderr }: Pick<Surroundings['terminal'], 'stdout' | 'stderr'>,
-): Promise<Command> {
+async function buildProgram({ words, run, terminal: { stdout, stderr }, json }: BuildProgram): Promise<Command> {
   const program = new Command('cowshed')
     .description('MicroVM sandboxes whose disks are copy-on-write over OCI images')
     .exitOverride()
     .enablePositionalOptions()
-    .configureOutput({ writeOut: (text) => stdout.write(text), writeErr: (text) => stderr.write(text) })
+    .configureOutput({
+      writeOut: (text) => stdout.write(text),
+      writeErr: (text) => (json ? undefined : stderr.write(text)),
+    })
     .helpCommand(false)
   addCommonOptions(program)
   const chosen = chosenEntry(words)

@@ -39,6 +39,7 @@ export const endpoints = {
   getUsage: { method: 'GET', path: '/api/system/df' },
   prune: { method: 'POST', path: '/api/system/prune' },
   runDoctor: { method: 'GET', path: '/api/system/doctor' },
+  fixHost: { method: 'POST', path: '/api/system/doctor' },
   setUp: { method: 'POST', path: '/api/system/setup' },
   readEvents: { method: 'GET', path: '/api/events' },
 } as const satisfies Record<string, Endpoint>

@@ -244,6 +244,12 @@ export const routes = {
     codes: ['PLAN_CHANGED', 'RECORD_INVALID'],
   },
   runDoctor: { kind: 'json', summary: 'Whether this host has what sheds need', reply: DoctorReport, codes: [] },
+  fixHost: {
+    kind: 'work',
+    summary: 'The same, after doing about it what can be done without harm: `fixed` says what that was',
+    reply: DoctorReport,
+    codes: [],
+  },
   setUp: {
     kind: 'work',
     summary: 'Get a guest kernel, build its initrd, and see how fast this host can run it',

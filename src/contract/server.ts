@@ -16,6 +16,8 @@ export const DoctorCheck = z.object({
   verdict: z.enum(['ok', 'warning', 'failed']),
   found: z.string(),
   hint: z.string().optional(),
+  /** What was done about it, or why it could not be. */
+  fixed: z.string().optional(),
 })
 export const DoctorReport = z.object({ checks: z.array(DoctorCheck) })
 export type DoctorCheck = z.infer<typeof DoctorCheck>

@@ -22,6 +22,9 @@ export type Network = z.infer<typeof Network>
 export const Labels = z.record(z.string().min(1).max(128), z.string().max(1024))
 export const Environment = z.record(z.string().regex(/^[^=\0]+$/), z.string().regex(/^[^\0]*$/))
 
+/** How much a shed can write to its disk when nobody says. */
+export const defaultUpperBytes = 5 * 2 ** 30
+
 export const CreateShedRequest = z.strictObject({
   name: z.string(),
   image: z.string(),
@@ -33,7 +36,7 @@ export const CreateShedRequest = z.strictObject({
   upper_bytes: z
     .int()
     .min(16 * 2 ** 20)
-    .default(5 * 2 ** 30),
+    .default(defaultUpperBytes),
   network: Network.default('user'),
   env: Environment.default({}),
   labels: Labels.default({}),

@@ -7,7 +7,7 @@ import { createQemuDriver } from '../machines/index.ts'
 import { openSheds, type Sheds } from '../sheds/index.ts'
 import { openEventLog } from '../state/index.ts'
 import { openUsage } from '../usage/index.ts'
-import { runDoctor } from './doctor/run-doctor.ts'
+import { fixHost, runDoctor } from './doctor/run-doctor.ts'
 import { setUp } from './set-up.ts'
 import type { OpenedRooms, OpenRooms } from './start-daemon.ts'
 
@@ -29,6 +29,7 @@ export async function openRooms({ layout, runDirectory, agentPath }: OpenRooms):
   sheds = await openSheds({ layout, images, driver, events, runDirectory, bootTimeoutMs })
   const info = serverInfo(layout, driver.name)
   const opened = sheds
+  const host = { layout, driver, runDirectory, agentPath }
   return {
     rooms: {
       info,
@@ -36,7 +37,8 @@ export async function openRooms({ layout, runDirectory, agentPath }: OpenRooms):
       images,
       events,
       usage: openUsage({ layout, images, sheds, events, serverName: info.name, backend: info.backend }),
-      doctor: () => runDoctor({ layout, driver, runDirectory }),
+      doctor: () => runDoctor(host),
+      fixHost: (work) => fixHost(host, work),
       setUp: (request, work) => setUp({ layout, driver, agentPath, events, request, ...work }),
     },
     async close() {

@@ -12,5 +12,6 @@ export interface Rooms {
   readonly usage: Usage
   readonly events: EventLog
   readonly doctor: () => Promise<DoctorReport>
+  readonly fixHost: (work: LongWork) => Promise<DoctorReport>
   readonly setUp: (request: SetupRequest, work: LongWork) => Promise<SetupReply>
 }

@@ -14,12 +14,17 @@ const maxDirectoryBytes = 70
  * Where the run-time sockets of a data directory belong. A data directory may have any path, and a socket's path must be short, so they live
  * below /run (as root), $XDG_RUNTIME_DIR or the directory for temporary files, named after a hash of the data directory.
  */
-export function runDirectoryPath({ root }: Pick<DataLayout, 'root'>, { uid, env }: RunDirectoryFor): string {
-  const hash = digestHex(digestOf(root)).slice(0, 10)
+export function runDirectoryPath(layout: Pick<DataLayout, 'root'>, { uid, env }: RunDirectoryFor): string {
+  const hash = runDirectoryName(layout)
   if (uid === 0) return `/run/cowshed/${hash}`
   const xdg = env.XDG_RUNTIME_DIR
   const path = `${xdg?.startsWith('/') ? `${xdg}/cowshed` : `${tmpdir()}/cowshed-${uid}`}/${hash}`
   return path.length <= maxDirectoryBytes ? path : `/tmp/cowshed-${uid}/${hash}`
+}
+
+/** Its own name, below the directory for all of them. */
+export function runDirectoryName({ root }: Pick<DataLayout, 'root'>): string {
+  return digestHex(digestOf(root)).slice(0, 10)
 }
 
 /**

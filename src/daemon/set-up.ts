@@ -1,6 +1,7 @@
 import { isAbsolute } from 'node:path'
 import { type DataLayout, Problem } from '../base/index.ts'
-import type { SetupReply, SetupRequest } from '../contract/index.ts'
+import { defaultUpperBytes, type SetupReply, type SetupRequest } from '../contract/index.ts'
+import { ensureUpperTemplate } from '../disks/index.ts'
 import { type Driver, installKernel, probeAcceleration } from '../machines/index.ts'
 import type { LongWork } from '../sheds/index.ts'
 import type { EventLog } from '../state/index.ts'
@@ -13,7 +14,7 @@ export interface SetUp extends LongWork {
   readonly request: SetupRequest
 }
 
-/** Makes a guest kernel the one that sheds boot, and finds out how this host runs it. */
+/** Makes a guest kernel the one that sheds boot, the template of their disks, and finds out how this host runs them. */
 export async function setUp({ layout, driver, agentPath, events, request, onProgress }: SetUp): Promise<SetupReply> {
   for (const path of [request.kernel, request.modules]) {
     if (path !== undefined && !isAbsolute(path)) throw new Problem('INVALID_REQUEST', `not an absolute path: ${path}`)
@@ -26,6 +27,7 @@ export async function setUp({ layout, driver, agentPath, events, request, onProg
     ...(onProgress === undefined ? {} : { onProgress }),
     agentPath,
   })
+  await ensureUpperTemplate(layout, defaultUpperBytes)
   onProgress?.({ phase: 'probe acceleration', done: 0 })
   const { acceleration, reason } = await probeAcceleration(layout, files, driver)
   if (outcome === 'installed') {

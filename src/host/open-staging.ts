@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, readdir, rm } from 'node:fs/promises'
+import { lstat, mkdir, mkdtemp, readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type DataLayout, errnoCode, problemFromSystem } from '../base/index.ts'
 
@@ -8,6 +8,9 @@ export interface Staging {
   /** Removes it with all that is in it. */
   [Symbol.asyncDispose](): Promise<void>
 }
+
+/** What this process is working in: never swept. */
+const inUse = new Set<string>()
 
 /**
  * Makes a fresh directory (mode 0700) below the data directory's staging.
@@ -19,7 +22,8 @@ export async function openStaging(layout: DataLayout, label: string): Promise<St
   const prefix = join(layout.staging, `${label.replace(/[^A-Za-z0-9._-]+/g, '-')}-`)
   try {
     const path = await makeBelow(layout.staging, prefix)
-    return { path, [Symbol.asyncDispose]: () => rm(path, { recursive: true, force: true }) }
+    inUse.add(path)
+    return { path, [Symbol.asyncDispose]: () => remove(path) }
   } catch (error) {
     throw problemFromSystem(error, `make a directory below ${layout.staging}`)
   }
@@ -32,13 +36,54 @@ export async function openStaging(layout: DataLayout, label: string): Promise<St
  * @returns the paths that were removed
  */
 export async function sweepStaging(layout: DataLayout): Promise<string[]> {
+  const paths = await pathsIn(layout)
+  await removeAll(paths, layout)
+  return paths
+}
+
+/** What is in staging that this process, which holds the data directory, does not work in and that has not changed for so long. */
+export async function staleStaging(layout: DataLayout, ageMs: number): Promise<string[]> {
+  const others = (await pathsIn(layout)).filter((path) => !inUse.has(path))
+  const isOld = await Promise.all(others.map((path) => isOlderThan(path, ageMs)))
+  return others.filter((_, at) => isOld[at])
+}
+
+/** Removes that; work may go on meanwhile. @returns the paths that were removed */
+export async function sweepStaleStaging(layout: DataLayout, ageMs: number): Promise<string[]> {
+  const paths = await staleStaging(layout, ageMs)
+  await removeAll(paths, layout)
+  return paths
+}
+
+async function pathsIn({ staging }: DataLayout): Promise<string[]> {
   try {
-    const paths = (await readdir(layout.staging)).map((name) => join(layout.staging, name))
-    for (const path of paths) await rm(path, { recursive: true, force: true })
-    return paths
+    return (await readdir(staging)).map((name) => join(staging, name))
   } catch (error) {
     if (errnoCode(error) === 'ENOENT') return []
-    throw problemFromSystem(error, `sweep ${layout.staging}`)
+    throw problemFromSystem(error, `look at ${staging}`)
+  }
+}
+
+async function removeAll(paths: readonly string[], { staging }: DataLayout): Promise<void> {
+  try {
+    for (const path of paths) await rm(path, { recursive: true, force: true })
+  } catch (error) {
+    throw problemFromSystem(error, `sweep ${staging}`)
+  }
+}
+
+/** Not when it went away meanwhile. */
+async function isOlderThan(path: string, ageMs: number): Promise<boolean> {
+  const found = await lstat(path).catch(() => undefined)
+  return found !== undefined && Date.now() - found.mtimeMs > ageMs
+}
+
+/** In use until it is gone: a removal that failed half way is what a sweep is for. */
+async function remove(path: string): Promise<void> {
+  try {
+    await rm(path, { recursive: true, force: true })
+  } finally {
+    inUse.delete(path)
   }
 }
 

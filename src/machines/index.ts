@@ -23,5 +23,5 @@ export {
 } from './kernel/debian-kernel.ts'
 export { type InstalledKernel, type InstallKernel, installKernel } from './kernel/install-kernel.ts'
 export type { KernelFiles } from './kernel-files.ts'
-export { type Acceleration, probeAcceleration } from './probe-acceleration.ts'
+export { type Acceleration, forgetAcceleration, probeAcceleration } from './probe-acceleration.ts'
 export { createQemuDriver } from './qemu/create-qemu-driver.ts'

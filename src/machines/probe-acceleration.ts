@@ -57,6 +57,11 @@ export async function probeAcceleration(
   }
 }
 
+/** Makes the next probe find out anew: what hindered KVM may have been mended since. */
+export async function forgetAcceleration(layout: DataLayout, kernel: KernelFiles): Promise<void> {
+  await rm(layout.kernel(kernel.id).accel, { force: true })
+}
+
 /** A verdict that cannot be read is found out again. */
 async function readVerdict(path: string): Promise<z.infer<typeof verdictSchema> | undefined> {
   try {

@@ -1,6 +1,6 @@
 import { Argument } from 'commander'
-import type { DefineCommand } from '../command-table.ts'
 import { completionScripts } from '../completion/scripts.ts'
+import type { DefineCommand } from '../define-command.ts'
 
 export const completion: DefineCommand = (command, run) => {
   command.addArgument(new Argument('<shell>', 'the shell').choices(Object.keys(completionScripts))).action(

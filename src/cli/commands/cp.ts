@@ -1,9 +1,9 @@
 import { Problem, printable } from '../../base/index.ts'
 import type { Cli } from '../cli.ts'
-import type { DefineCommand } from '../command-table.ts'
 import { copyIn } from '../copy/copy-in.ts'
 import { copyOut } from '../copy/copy-out.ts'
 import { parseEndpoint } from '../copy/parse-endpoint.ts'
+import type { DefineCommand } from '../define-command.ts'
 import { writeAll } from '../terminal/write-all.ts'
 
 export const cp: DefineCommand = (command, run) => {

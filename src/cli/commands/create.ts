@@ -1,7 +1,7 @@
 import { Option } from 'commander'
 import { parseName, parseSize } from '../../base/index.ts'
 import type { CreateShedReply } from '../../contract/index.ts'
-import type { DefineCommand } from '../command-table.ts'
+import type { DefineCommand } from '../define-command.ts'
 import { collectPairs } from '../options/collect-pairs.ts'
 import { wholeNumber } from '../options/whole-number.ts'
 

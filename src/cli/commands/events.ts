@@ -1,7 +1,7 @@
 import { printable } from '../../base/index.ts'
 import type { CowshedEvent } from '../../contract/index.ts'
 import type { Cli } from '../cli.ts'
-import type { DefineCommand } from '../command-table.ts'
+import type { DefineCommand } from '../define-command.ts'
 import { wholeNumber } from '../options/whole-number.ts'
 
 interface Options {

@@ -1,7 +1,7 @@
 import { parseName } from '../../base/index.ts'
 import type { ExecRequest } from '../../contract/index.ts'
 import type { Cli } from '../cli.ts'
-import type { DefineCommand } from '../command-table.ts'
+import type { DefineCommand } from '../define-command.ts'
 import { runRemotely, terminalSize } from '../exec/run-remotely.ts'
 import { collectPairs } from '../options/collect-pairs.ts'
 import { reportError } from '../report-error.ts'
@@ -40,7 +40,7 @@ export async function ours(cli: Cli, work: () => Promise<number>): Promise<numbe
   try {
     return await work()
   } catch (error) {
-    reportError(cli.terminal, error)
+    reportError(cli, error)
     return 125
   }
 }

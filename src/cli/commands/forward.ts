@@ -1,6 +1,6 @@
 import { Problem, parseName } from '../../base/index.ts'
 import type { Forward } from '../../contract/index.ts'
-import type { DefineCommand } from '../command-table.ts'
+import type { DefineCommand } from '../define-command.ts'
 import { wholeNumber } from '../options/whole-number.ts'
 import { table } from '../terminal/table.ts'
 

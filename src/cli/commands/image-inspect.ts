@@ -1,6 +1,6 @@
 import { formatSize, printable, shortDigest } from '../../base/index.ts'
 import type { ImageDetail } from '../../contract/index.ts'
-import type { DefineCommand } from '../command-table.ts'
+import type { DefineCommand } from '../define-command.ts'
 import { details, table } from '../terminal/table.ts'
 
 export const imageInspect: DefineCommand = (command, run) => {

@@ -1,7 +1,7 @@
 import { Problem, printable } from '../../base/index.ts'
 import type { LoadImageReply } from '../../contract/index.ts'
 import type { Cli } from '../cli.ts'
-import type { DefineCommand } from '../command-table.ts'
+import type { DefineCommand } from '../define-command.ts'
 import { absolutePath } from '../options/absolute-path.ts'
 import { imageTable } from '../output/image-table.ts'
 

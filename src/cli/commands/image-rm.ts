@@ -1,7 +1,7 @@
 import { formatSize, isProblem, printable } from '../../base/index.ts'
 import type { RemoveImageReply } from '../../contract/index.ts'
 import type { Cli } from '../cli.ts'
-import type { DefineCommand } from '../command-table.ts'
+import type { DefineCommand } from '../define-command.ts'
 import { reportError } from '../report-error.ts'
 
 interface Options {
@@ -32,7 +32,7 @@ async function removeEach(cli: Cli, refs: readonly string[], force: boolean): Pr
   }
   if (cli.json) cli.printJson({ removed })
   else for (const reply of removed) cli.print(describe(reply))
-  for (const failure of failures) reportError(cli.terminal, failure)
+  for (const failure of failures) reportError(cli, failure)
   const [first] = failures
   if (first === undefined) return 0
   return removed.length > 0 ? partial : isProblem(first) ? first.exitCode : 1

@@ -1,6 +1,6 @@
 import { formatSize, Problem, printable } from '../../base/index.ts'
 import type { Cli } from '../cli.ts'
-import type { DefineCommand } from '../command-table.ts'
+import type { DefineCommand } from '../define-command.ts'
 import { absolutePath } from '../options/absolute-path.ts'
 import { writeAll } from '../terminal/write-all.ts'
 

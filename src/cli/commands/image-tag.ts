@@ -1,5 +1,5 @@
 import { printable } from '../../base/index.ts'
-import type { DefineCommand } from '../command-table.ts'
+import type { DefineCommand } from '../define-command.ts'
 
 export const imageTag: DefineCommand = (command, run) => {
   command

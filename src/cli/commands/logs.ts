@@ -1,5 +1,5 @@
 import { parseName } from '../../base/index.ts'
-import type { DefineCommand } from '../command-table.ts'
+import type { DefineCommand } from '../define-command.ts'
 import { wholeNumber } from '../options/whole-number.ts'
 import { writeAll } from '../terminal/write-all.ts'
 

@@ -1,6 +1,6 @@
 import { formatSize, printable } from '../../base/index.ts'
 import type { Shed } from '../../contract/index.ts'
-import type { DefineCommand } from '../command-table.ts'
+import type { DefineCommand } from '../define-command.ts'
 import { relativeTime } from '../terminal/relative-time.ts'
 import { type Column, table } from '../terminal/table.ts'
 

@@ -1,4 +1,4 @@
-import type { DefineCommand } from '../command-table.ts'
+import type { DefineCommand } from '../define-command.ts'
 
 export const serve: DefineCommand = (command, run) => {
   command.action(

@@ -1,5 +1,5 @@
 import { printable } from '../../base/index.ts'
-import type { DefineCommand } from '../command-table.ts'
+import type { DefineCommand } from '../define-command.ts'
 import { absolutePath } from '../options/absolute-path.ts'
 import { details } from '../terminal/table.ts'
 
@@ -24,10 +24,18 @@ export const setup: DefineCommand = (command, run) => {
           details([
             ['kernel', `${printable(reply.release)} (${reply.outcome})`],
             ['id', reply.kernel_id],
-            ['acceleration', `${reply.acceleration}: ${printable(reply.acceleration_reason)}`],
+            ['acceleration', `${reply.acceleration}: ${printable(inShort(reply.acceleration_reason))}`],
           ]),
         )
+        if (reply.acceleration === 'tcg')
+          cli.notice('sheds work, several times slower than with KVM; more: cowshed doctor')
         cli.notice('next: cowshed image load IMAGE.tar, then: cowshed create NAME --image REF')
       }),
     )
+}
+
+/** The first thing that was said of a reason that quotes what a program said; `cowshed doctor` shows all of it. */
+export function inShort(reason: string): string {
+  const [first = ''] = reason.split(' | ')
+  return first.replaceAll(/qemu-system-\S+: (?:error: )?/g, '')
 }

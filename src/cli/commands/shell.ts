@@ -1,5 +1,5 @@
 import { parseName } from '../../base/index.ts'
-import type { DefineCommand } from '../command-table.ts'
+import type { DefineCommand } from '../define-command.ts'
 import { runRemotely, terminalSize } from '../exec/run-remotely.ts'
 import { collectPairs } from '../options/collect-pairs.ts'
 import { ours } from './exec.ts'

@@ -1,4 +1,4 @@
-import type { DefineCommand } from '../command-table.ts'
+import type { DefineCommand } from '../define-command.ts'
 import { forEachShed } from '../for-each-shed.ts'
 import { shedNames } from '../options/shed-names.ts'
 

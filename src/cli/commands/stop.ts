@@ -1,5 +1,5 @@
 import { parseDuration } from '../../base/index.ts'
-import type { DefineCommand } from '../command-table.ts'
+import type { DefineCommand } from '../define-command.ts'
 import { forEachShed } from '../for-each-shed.ts'
 import { shedNames } from '../options/shed-names.ts'
 

@@ -1,4 +1,4 @@
-import type { DefineCommand } from '../command-table.ts'
+import type { DefineCommand } from '../define-command.ts'
 import { usageDetails, usageRollup } from '../output/usage-report.ts'
 
 interface Options {

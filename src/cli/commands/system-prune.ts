@@ -1,8 +1,8 @@
 import { Problem, parseDuration } from '../../base/index.ts'
 import type { PruneReport, PruneScope } from '../../contract/index.ts'
 import type { Cli } from '../cli.ts'
-import type { DefineCommand } from '../command-table.ts'
 import { confirm } from '../confirm.ts'
+import type { DefineCommand } from '../define-command.ts'
 import { wholeNumber } from '../options/whole-number.ts'
 import { pruneOutcome, prunePlan } from '../output/prune-report.ts'
 

@@ -1,7 +1,7 @@
 import { version } from '../../base/index.ts'
 import type { ServerInfo } from '../../contract/index.ts'
 import type { Cli } from '../cli.ts'
-import type { DefineCommand } from '../command-table.ts'
+import type { DefineCommand } from '../define-command.ts'
 
 export const versions: DefineCommand = (command, run) => {
   command.action(

@@ -1,26 +1,30 @@
 import { Command, type Option } from 'commander'
 import type { Cli } from '../cli.ts'
-import { type CommandEntry, commandTable } from '../command-table.ts'
 import { addCommonOptions } from '../common-options.ts'
+import type { CommandEntry } from '../define-command.ts'
 
 /** What the shell completes with the names of files. */
 const files = ':files'
 
-/**
- * What can come next on a command line: commands, options, and live names of sheds and images.
- *
- * @param words what follows the program's name, the last one unfinished (perhaps empty)
- */
-export async function candidates(cli: Cli, words: readonly string[]): Promise<string[]> {
-  const typed = words.at(-1) ?? ''
-  const before = words.slice(0, -1)
-  const all = await everything(cli, before, typed)
+export interface Candidates {
+  readonly cli: Cli
+  /** All that there are. */
+  readonly commands: readonly CommandEntry[]
+  /** What follows the program's name, the last one unfinished (perhaps empty). */
+  readonly words: readonly string[]
+}
+
+/** What can come next on a command line: commands, options, and live names of sheds and images. */
+export async function candidates(asked: Candidates): Promise<string[]> {
+  const typed = asked.words.at(-1) ?? ''
+  const all = await everything(asked, typed)
   return all.filter((candidate) => candidate === files || candidate.startsWith(typed))
 }
 
-async function everything(cli: Cli, before: readonly string[], typed: string): Promise<string[]> {
-  const entry = commandTable.find(({ name }) => name === before[0] || name === before.slice(0, 2).join(' '))
-  if (entry === undefined) return nextWords(before)
+async function everything({ cli, commands, words }: Candidates, typed: string): Promise<string[]> {
+  const before = words.slice(0, -1)
+  const entry = commands.find(({ name }) => name === before[0] || name === before.slice(0, 2).join(' '))
+  if (entry === undefined) return nextWords(commands, before)
   const command = await declared(entry)
   const rest = before.slice(entry.name.split(' ').length)
   const option = optionOf(command, rest.at(-1) ?? '')
@@ -30,8 +34,8 @@ async function everything(cli: Cli, before: readonly string[], typed: string): P
 }
 
 /** The commands, or those of the group that has been typed. */
-function nextWords(before: readonly string[]): string[] {
-  const visible = commandTable.filter(({ hidden }) => hidden !== true).map(({ name }) => name.split(' '))
+function nextWords(commands: readonly CommandEntry[], before: readonly string[]): string[] {
+  const visible = commands.filter(({ hidden }) => hidden !== true).map(({ name }) => name.split(' '))
   const matching = visible.filter((name) => before.every((word, at) => name[at] === word))
   return [...new Set(matching.flatMap((name) => name[before.length] ?? []))]
 }

@@ -4,7 +4,7 @@ import { basename, posix, resolve } from 'node:path'
 import { isProblem, problemFromSystem } from '../../base/index.ts'
 import type { GuestFile, ProgressEvent } from '../../contract/index.ts'
 import type { Cli } from '../cli.ts'
-import { countedBytes, type Skipped } from './skipped.ts'
+import { type CopyJob, openCopyJob, type Skipped } from './copy-job.ts'
 
 export interface CopyIn {
   readonly cli: Cli
@@ -16,13 +16,6 @@ export interface CopyIn {
   readonly onProgress: (progress: ProgressEvent) => void
 }
 
-interface Job {
-  readonly cli: Cli
-  readonly shed: string
-  readonly counted: ReturnType<typeof countedBytes>
-  readonly skipped: Skipped[]
-}
-
 /**
  * Copies a file, a symbolic link or a directory with all that is in it into a shed: content, permission bits, and the times of files.
  * There they belong to root.
@@ -30,20 +23,20 @@ interface Job {
  * @returns what was not copied
  */
 export async function copyIn({ cli, shed, from, to, onProgress }: CopyIn): Promise<Skipped[]> {
-  const job: Job = { cli, shed, counted: countedBytes(onProgress), skipped: [] }
+  const job = openCopyJob({ cli, shed, onProgress })
   const source = resolve(cli.cwd, from)
   await copyEntry(job, source, await targetOf(job, from, to))
   return job.skipped
 }
 
-async function targetOf(job: Job, from: string, to: string): Promise<string> {
+async function targetOf(job: CopyJob, from: string, to: string): Promise<string> {
   const existing = await statFollowing(job, to)
   const name = basename(resolve(job.cli.cwd, from))
   const inside = existing?.type === 'directory' && !/(^|\/)\.$/.test(from) && name !== ''
   return inside ? posix.join(to, name) : to
 }
 
-async function copyEntry(job: Job, source: string, target: string): Promise<void> {
+async function copyEntry(job: CopyJob, source: string, target: string): Promise<void> {
   const params = { name: job.shed }
   const found = await local(`read ${source}`, () => lstat(source))
   const mode = found.mode & 0o7777
@@ -69,7 +62,7 @@ interface FileToCopy {
   readonly found: Stats
 }
 
-async function copyFile({ cli, shed, counted }: Job, { source, target, found }: FileToCopy): Promise<void> {
+async function copyFile({ cli, shed, counted }: CopyJob, { source, target, found }: FileToCopy): Promise<void> {
   await cli.api.call('writeGuestFile', {
     params: { name: shed },
     query: { path: target, mode: found.mode & 0o7777, mtime_ms: Math.max(0, Math.round(found.mtimeMs)) },
@@ -85,7 +78,7 @@ async function* readLocal(path: string): AsyncGenerator<Buffer> {
   }
 }
 
-async function makeDirectory(job: Job, path: string, mode: number): Promise<void> {
+async function makeDirectory(job: CopyJob, path: string, mode: number): Promise<void> {
   try {
     await job.cli.api.call('makeGuestFile', { params: { name: job.shed }, body: { type: 'directory', path, mode } })
   } catch (error) {
@@ -94,7 +87,7 @@ async function makeDirectory(job: Job, path: string, mode: number): Promise<void
 }
 
 /** What is at a path in the shed, through symbolic links; undefined when there is nothing. */
-async function statFollowing({ cli, shed }: Job, path: string): Promise<GuestFile | undefined> {
+async function statFollowing({ cli, shed }: CopyJob, path: string): Promise<GuestFile | undefined> {
   try {
     return await cli.api.call('statGuestFile', { params: { name: shed }, query: { path, follow: 'true' } })
   } catch (error) {

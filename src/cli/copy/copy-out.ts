@@ -5,7 +5,7 @@ import { pipeline } from 'node:stream/promises'
 import { errnoCode, Problem, problemFromSystem } from '../../base/index.ts'
 import type { GuestFile, ProgressEvent } from '../../contract/index.ts'
 import type { Cli } from '../cli.ts'
-import { countedBytes, type Skipped } from './skipped.ts'
+import { type CopyJob, openCopyJob, type Skipped } from './copy-job.ts'
 
 export interface CopyOut {
   readonly cli: Cli
@@ -17,13 +17,6 @@ export interface CopyOut {
   readonly onProgress: (progress: ProgressEvent) => void
 }
 
-interface Job {
-  readonly cli: Cli
-  readonly shed: string
-  readonly counted: ReturnType<typeof countedBytes>
-  readonly skipped: Skipped[]
-}
-
 /**
  * Copies a file, a symbolic link or a directory with all that is in it out of a shed: content, permission bits, times. A guest is not
  * trusted: no name that it gives leads out of the destination, and no link that it makes is followed.
@@ -31,7 +24,7 @@ interface Job {
  * @returns what was not copied
  */
 export async function copyOut({ cli, shed, from, to, onProgress }: CopyOut): Promise<Skipped[]> {
-  const job: Job = { cli, shed, counted: countedBytes(onProgress), skipped: [] }
+  const job = openCopyJob({ cli, shed, onProgress })
   const source = await cli.api.call('statGuestFile', { params: { name: shed }, query: { path: from } })
   const target = await targetOf(cli, from, to)
   try {
@@ -51,7 +44,7 @@ async function targetOf({ cwd }: Cli, from: string, to: string): Promise<string>
   return name === '' ? existing : `${existing}/${name}`
 }
 
-async function copyEntry(job: Job, source: GuestFile, target: string): Promise<void> {
+async function copyEntry(job: CopyJob, source: GuestFile, target: string): Promise<void> {
   if (source.path.includes('\ufffd')) {
     job.skipped.push({ path: source.path, why: 'its name is not UTF-8' })
     return
@@ -69,14 +62,14 @@ async function copyEntry(job: Job, source: GuestFile, target: string): Promise<v
 }
 
 /** A listing does not say where links lead: each is asked about. */
-async function copyLink({ cli, shed }: Job, { path }: GuestFile, target: string): Promise<void> {
+async function copyLink({ cli, shed }: CopyJob, { path }: GuestFile, target: string): Promise<void> {
   const link = await cli.api.call('statGuestFile', { params: { name: shed }, query: { path } })
   await rm(target, { force: true })
   await symlink(link.target ?? '', target)
 }
 
 /** Written beside its place and moved there, so that a copy that breaks off leaves no half of a file under the name. */
-async function copyFile({ cli, shed, counted }: Job, source: GuestFile, target: string): Promise<void> {
+async function copyFile({ cli, shed, counted }: CopyJob, source: GuestFile, target: string): Promise<void> {
   const bytes = await cli.api.download('readGuestFile', { params: { name: shed }, query: { path: source.path } })
   const half = `${target}.cowshed-part`
   try {
@@ -91,7 +84,7 @@ async function copyFile({ cli, shed, counted }: Job, source: GuestFile, target: 
   }
 }
 
-async function copyDirectory(job: Job, source: GuestFile, target: string): Promise<void> {
+async function copyDirectory(job: CopyJob, source: GuestFile, target: string): Promise<void> {
   await makeDirectory(target)
   const { entries } = await job.cli.api.call('listGuestDirectory', {
     params: { name: job.shed },

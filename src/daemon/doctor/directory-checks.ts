@@ -1,8 +1,8 @@
 import { constants } from 'node:fs'
-import { access, lstat, readdir } from 'node:fs/promises'
-import { errnoCode, formatSize, problemFromSystem } from '../../base/index.ts'
-import { filesystemOf, isLocked } from '../../host/index.ts'
-import type { Check } from './run-doctor.ts'
+import { access } from 'node:fs/promises'
+import { formatSize, problemFromSystem } from '../../base/index.ts'
+import { filesystemOf, isLocked, staleStaging, sweepStaleStaging } from '../../host/index.ts'
+import type { Check } from './check.ts'
 
 export const dataDirectoryCheck: Check = {
   name: 'data directory',
@@ -44,34 +44,21 @@ export const lockCheck: Check = {
   },
 }
 
-/** What is here longer than this is no work in progress. */
-const oldMs = 24 * 3600e3
+/** What is younger may be in somebody's hands who looks at a crash. */
+const oldMs = 3600e3
 
 export const stagingCheck: Check = {
   name: 'staging',
-  async look({ layout: { staging } }) {
-    const names = await readdir(staging).catch((error: unknown) => {
-      if (errnoCode(error) === 'ENOENT') return []
-      throw problemFromSystem(error, `read ${staging}`)
-    })
-    const stats = await Promise.all(names.map((name) => lstat(`${staging}/${name}`).catch(() => undefined)))
-    const old = stats.filter((entry) => entry !== undefined && Date.now() - entry.mtimeMs > oldMs).length
-    if (old === 0)
-      return { verdict: 'ok', found: names.length === 0 ? 'nothing half made' : `${names.length} in progress` }
+  async look({ layout }) {
+    const { length } = await staleStaging(layout, oldMs)
+    if (length === 0) return { verdict: 'ok', found: 'nothing half made was left behind' }
     return {
       verdict: 'warning',
-      found: `${old} left over from more than a day ago`,
-      hint: 'a restart of the daemon removes them',
+      found: `${length} half made and left behind more than an hour ago`,
+      hint: 'remove them: cowshed doctor --fix',
     }
   },
-}
-
-export const runDirectoryCheck: Check = {
-  name: 'run directory',
-  async look({ runDirectory }) {
-    const { mode, uid } = await lstat(runDirectory)
-    const isPrivate = (mode & 0o077) === 0 && uid === process.geteuid?.()
-    if (isPrivate) return { verdict: 'ok', found: runDirectory }
-    return { verdict: 'failed', found: `${runDirectory} is open to others`, hint: `run: chmod 700 ${runDirectory}` }
+  async fix({ layout }) {
+    return `removed ${(await sweepStaleStaging(layout, oldMs)).join(', ')}`
   },
 }

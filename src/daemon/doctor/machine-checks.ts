@@ -1,6 +1,9 @@
-import { isProblem } from '../../base/index.ts'
-import { currentKernel, probeAcceleration } from '../../machines/index.ts'
-import type { Check } from './run-doctor.ts'
+import { stat } from 'node:fs/promises'
+import { errnoCode, isProblem } from '../../base/index.ts'
+import { defaultUpperBytes } from '../../contract/index.ts'
+import { ensureUpperTemplate } from '../../disks/index.ts'
+import { currentKernel, forgetAcceleration, installKernel, probeAcceleration } from '../../machines/index.ts'
+import type { Check } from './check.ts'
 
 export const driverCheck: Check = {
   name: 'hypervisor',
@@ -15,6 +18,12 @@ export const kernelCheck: Check = {
   async look({ layout }) {
     const { release, id } = await currentKernel(layout)
     return { verdict: 'ok', found: `${release} (${id})` }
+  },
+  async fix({ layout, driver, agentPath }, { onProgress }) {
+    // Before anything is downloaded: without the driver a kernel is of no use.
+    await driver.probe()
+    const { files } = await installKernel(layout, { agentPath, ...(onProgress === undefined ? {} : { onProgress }) })
+    return `installed ${files.release}`
   },
 }
 
@@ -32,7 +41,25 @@ export const accelerationCheck: Check = {
     return {
       verdict: 'warning',
       found: `emulation: ${reason}`,
-      hint: 'sheds work, several times slower; give the host a working /dev/kvm',
+      hint: 'sheds work, several times slower; give the host a working /dev/kvm, then: cowshed doctor --fix',
     }
   },
+  async fix({ layout }) {
+    await forgetAcceleration(layout, await currentKernel(layout))
+    return 'tried once more'
+  },
+}
+
+export const templateCheck: Check = {
+  name: 'upper template',
+  async look({ layout }) {
+    const path = layout.upperTemplate(defaultUpperBytes)
+    const found = await stat(path).catch((error: unknown) => {
+      if (errnoCode(error) === 'ENOENT') return undefined
+      throw error
+    })
+    if (found?.size === defaultUpperBytes) return { verdict: 'ok', found: path }
+    return { verdict: 'warning', found: 'the first create will make it', hint: 'make it now: cowshed doctor --fix' }
+  },
+  fix: async ({ layout }) => `made ${await ensureUpperTemplate(layout, defaultUpperBytes)}`,
 }

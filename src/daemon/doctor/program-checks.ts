@@ -1,7 +1,7 @@
 import { createServer } from 'node:net'
 import { problemFromSystem } from '../../base/index.ts'
 import { decompress, runTool } from '../../host/index.ts'
-import type { Check } from './run-doctor.ts'
+import type { Check } from './check.ts'
 
 /** As package.json says. */
 const oldestNode = [20, 19] as const

@@ -1,23 +1,12 @@
-import type { DataLayout } from '../../base/index.ts'
-import { isProblem } from '../../base/index.ts'
+import { isProblem, type OnProgress } from '../../base/index.ts'
 import type { DoctorCheck, DoctorReport } from '../../contract/index.ts'
-import type { Driver } from '../../machines/index.ts'
-import { dataDirectoryCheck, lockCheck, runDirectoryCheck, spaceCheck, stagingCheck } from './directory-checks.ts'
-import { accelerationCheck, driverCheck, kernelCheck } from './machine-checks.ts'
+import type { Check, Host } from './check.ts'
+import { dataDirectoryCheck, lockCheck, spaceCheck, stagingCheck } from './directory-checks.ts'
+import { accelerationCheck, driverCheck, kernelCheck, templateCheck } from './machine-checks.ts'
 import { libzstdCheck, loopbackCheck, nodeCheck, toolCheck } from './program-checks.ts'
+import { deadRunDirectoriesCheck, runDirectoryCheck } from './run-directory-checks.ts'
 
-export interface DoctorOptions {
-  readonly layout: DataLayout
-  readonly driver: Driver
-  readonly runDirectory: string
-}
-
-/** One thing that is looked at. A check that fails to look has failed; it never throws. */
-export interface Check {
-  readonly name: string
-  readonly look: (options: DoctorOptions) => Promise<Omit<DoctorCheck, 'name'>>
-}
-
+/** In the order in which they are fixed: a template needs mke2fs, acceleration a kernel. */
 const checks: readonly Check[] = [
   nodeCheck,
   dataDirectoryCheck,
@@ -25,22 +14,47 @@ const checks: readonly Check[] = [
   lockCheck,
   stagingCheck,
   runDirectoryCheck,
+  deadRunDirectoriesCheck,
   driverCheck,
   kernelCheck,
   accelerationCheck,
   toolCheck('mke2fs', 'e2fsprogs'),
+  templateCheck,
   libzstdCheck,
   loopbackCheck,
 ]
 
-/** Looks at everything that sheds need from this host; changes nothing. */
-export async function runDoctor(options: DoctorOptions): Promise<DoctorReport> {
-  return { checks: await Promise.all(checks.map((check) => run(check, options))) }
+/** Looks at everything that sheds need from this host; changes nothing. Never throws: what cannot be looked at has failed. */
+export async function runDoctor(host: Host): Promise<DoctorReport> {
+  return { checks: await Promise.all(checks.map((check) => run(check, host))) }
 }
 
-async function run({ name, look }: Check, options: DoctorOptions): Promise<DoctorCheck> {
+export interface FixHost {
+  readonly onProgress?: OnProgress | undefined
+}
+
+/** Looks at the same, does what can be done about what is not well, and tells how it is then. */
+export async function fixHost(host: Host, work: FixHost = {}): Promise<DoctorReport> {
+  const reports: DoctorCheck[] = []
+  for (const check of checks) {
+    const found = await run(check, host)
+    const fixed = found.verdict === 'ok' ? undefined : await fix(check, host, work)
+    reports.push(fixed === undefined ? found : { ...(await run(check, host)), fixed })
+  }
+  return { checks: reports }
+}
+
+async function fix(check: Check, host: Host, work: FixHost): Promise<string | undefined> {
   try {
-    return { name, ...(await look(options)) }
+    return await check.fix?.(host, work)
+  } catch (error) {
+    return `could not be fixed: ${(error as Error).message}`
+  }
+}
+
+async function run({ name, look }: Check, host: Host): Promise<DoctorCheck> {
+  try {
+    return { name, ...(await look(host)) }
   } catch (error) {
     const hint = isProblem(error) ? error.hint : undefined
     return { name, verdict: 'failed', found: (error as Error).message, ...(hint === undefined ? {} : { hint }) }

@@ -1,13 +1,16 @@
 import type { Handlers } from '../http/handlers.ts'
 import type { Rooms } from '../rooms.ts'
 
-type SystemHandlers = Pick<Handlers, 'getUsage' | 'prune' | 'runDoctor' | 'setUp'>
+type SystemHandlers = Pick<Handlers, 'getUsage' | 'prune' | 'runDoctor' | 'fixHost' | 'setUp'>
 
-export function systemRoutes({ usage, doctor, setUp }: Pick<Rooms, 'usage' | 'doctor' | 'setUp'>): SystemHandlers {
+type SystemRooms = Pick<Rooms, 'usage' | 'doctor' | 'fixHost' | 'setUp'>
+
+export function systemRoutes({ usage, doctor, fixHost, setUp }: SystemRooms): SystemHandlers {
   return {
     getUsage: () => usage.df(),
     prune: ({ query }) => usage.prune(query),
     runDoctor: () => doctor(),
+    fixHost: ({ onProgress, signal }) => fixHost({ onProgress, signal }),
     setUp: ({ body, onProgress, signal }) => setUp(body, { onProgress, signal }),
   }
 }

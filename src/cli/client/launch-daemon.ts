@@ -1,10 +1,10 @@
 import { spawn } from 'node:child_process'
 import { mkdir, open, readFile, stat } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type DataLayout, Problem, problemFromSystem } from '../base/index.ts'
-import { isListening } from './client/is-listening.ts'
+import { type DataLayout, Problem, problemFromSystem } from '../../base/index.ts'
+import { isListening } from './is-listening.ts'
 
-export interface StartDaemon {
+export interface LaunchDaemon {
   readonly layout: DataLayout
   /** Path of bin/cowshed. */
   readonly launcher: string
@@ -20,7 +20,7 @@ const pollMs = 20
  *
  * @throws Problem SERVER_UNREACHABLE with what the daemon logged last
  */
-export async function startDaemon({ layout, launcher, signal }: StartDaemon): Promise<void> {
+export async function launchDaemon({ layout, launcher, signal }: LaunchDaemon): Promise<void> {
   const logStart = await sizeOf(layout.daemonLog)
   const { exited, unref } = await spawnDaemon(layout, launcher)
   const deadline = Date.now() + deadlineMs
