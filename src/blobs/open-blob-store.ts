@@ -1,5 +1,5 @@
 import { createReadStream } from 'node:fs'
-import { mkdir, open, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import {
   type DataLayout,
@@ -11,8 +11,15 @@ import {
   problemFromSystem,
   shortDigest,
 } from '../base/index.ts'
-import { parseJsonObject } from '../formats/index.ts'
-import { allocation, installFile, openStaging, syncDirectory, writeFileAtomically } from '../host/index.ts'
+import { documentLimits, parseJsonObject } from '../formats/index.ts'
+import {
+  allocation,
+  installFile,
+  openStaging,
+  readSmallFile,
+  syncDirectory,
+  writeFileAtomically,
+} from '../host/index.ts'
 import { type BlobSummary, listBlobs } from './list-blobs.ts'
 import type { StagedBlob } from './stage-blob.ts'
 import { emptyStoreIndex, formatStoreIndex, parseStoreIndex, type StoreIndex } from './store-index.ts'
@@ -137,12 +144,9 @@ async function readVerified(path: string, digest: Digest, maxBytes: number): Pro
 
 async function readBounded(path: string, digest: Digest, maxBytes: number): Promise<Buffer> {
   try {
-    await using file = await open(path, 'r')
-    const { size } = await file.stat()
-    if (size > maxBytes) {
-      throw new Problem('LIMIT_EXCEEDED', `blob ${shortDigest(digest)} has ${size} bytes; at most ${maxBytes} are read`)
-    }
-    return await file.readFile()
+    const bytes = await readSmallFile(path, { maxBytes })
+    if (bytes.length <= maxBytes) return bytes
+    throw new Problem('LIMIT_EXCEEDED', `blob ${shortDigest(digest)} has more than the ${maxBytes} bytes that are read`)
   } catch (error) {
     throw readProblem(error, digest)
   }
@@ -178,7 +182,7 @@ async function removeBlob(path: string): Promise<number> {
 async function readStoreIndex(layout: DataLayout): Promise<StoreIndex> {
   const path = layout.imageIndex
   try {
-    return parseStoreIndex(await readFile(path), path)
+    return parseStoreIndex(await readSmallFile(path, { maxBytes: documentLimits.index }), path)
   } catch (error) {
     // An index.json that is gone is not an empty store: taking it for one would free every blob.
     throw problemFromSystem(error, `read ${path}`)

@@ -1,6 +1,5 @@
-import { rm } from 'node:fs/promises'
 import { type DataLayout, isProblem } from '../base/index.ts'
-import { type Cloned, cloneFile, syncFile } from '../host/index.ts'
+import { type Cloned, cloneFile } from '../host/index.ts'
 import { ensureUpperTemplate } from './upper-template.ts'
 
 export interface CreateUpper {
@@ -11,23 +10,12 @@ export interface CreateUpper {
 }
 
 /**
- * Makes the empty writable disk of a shed: a clone of the template of that size, which is made first when it is absent. The content is
- * durable; the name is once its directory is.
+ * Makes the empty writable disk of a shed: a clone of the template of that size, which is made first when it is absent. It is not durable yet:
+ * `to` belongs in staging, and what installs it syncs it.
  *
  * @throws Problem INVALID_REQUEST for an impossible size, FILE_EXISTS, NO_SPACE, TOOL_NOT_FOUND, IO_FAILED; there is nothing new at `to` then
  */
 export async function createUpper(layout: DataLayout, { bytes, to }: CreateUpper): Promise<Cloned> {
-  const cloned = await cloneTemplate(layout, bytes, to)
-  try {
-    await syncFile(to)
-    return cloned
-  } catch (error) {
-    await rm(to, { force: true })
-    throw error
-  }
-}
-
-async function cloneTemplate(layout: DataLayout, bytes: number, to: string): Promise<Cloned> {
   try {
     return await cloneFile(await ensureUpperTemplate(layout, bytes), to)
   } catch (error) {

@@ -20,6 +20,7 @@ export { type FileLock, isLocked, type LockOptions, lockFile } from './lock-file
 export { lockHolders } from './lock-holders.ts'
 export { openStaging, type Staging, staleStaging, sweepStaging, sweepStaleStaging } from './open-staging.ts'
 export { processStartTime } from './process-start-time.ts'
+export { readSmallFile } from './read-small-file.ts'
 export { type RunInWorker, runInWorker } from './run-in-worker.ts'
 export { type RunToolOptions, runTool, type ToolResult } from './run-tool.ts'
 export { serveWorker } from './serve-worker.ts'

@@ -1,3 +1,4 @@
+import type { Dirent } from 'node:fs'
 import { lstat, readdir, rename } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { errnoCode, Problem } from '../base/index.ts'
@@ -22,14 +23,19 @@ export async function installDirectory({ from, to }: { from: string; to: string 
   await syncDirectory(dirname(to))
 }
 
+/** What is side by side is synced at the same time: a filesystem then writes one commit of its journal for all of it. */
 async function syncTree(directory: string): Promise<void> {
-  for (const entry of await readdir(directory, { withFileTypes: true })) {
-    const path = join(directory, entry.name)
-    if (entry.isDirectory()) await syncTree(path)
-    // A symbolic link or a socket has nothing to sync but its name, which is the directory's.
-    else if (entry.isFile()) await syncFile(path)
-  }
+  const entries = await readdir(directory, { withFileTypes: true })
+  // All have ended before the first failure is thrown: nothing goes on in a directory that its owner then removes.
+  const results = await Promise.allSettled(entries.map((entry) => syncEntry(join(directory, entry.name), entry)))
+  for (const result of results) if (result.status === 'rejected') throw result.reason
   await syncDirectory(directory)
+}
+
+async function syncEntry(path: string, entry: Dirent): Promise<void> {
+  if (entry.isDirectory()) await syncTree(path)
+  // A symbolic link or a socket has nothing to sync but its name, which is the directory's.
+  else if (entry.isFile()) await syncFile(path)
 }
 
 async function renameNew(from: string, to: string): Promise<void> {

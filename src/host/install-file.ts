@@ -1,7 +1,9 @@
-import { open, rename } from 'node:fs/promises'
+import { constants } from 'node:fs'
+import { rename } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { Problem, problemFromSystem } from '../base/index.ts'
 import { syncDirectory } from './sync-directory.ts'
+import { syncPath } from './sync-path.ts'
 
 export interface InstallFile {
   /** The finished file, in staging on the filesystem of `to`. */
@@ -34,9 +36,7 @@ export async function installFile({ from, to, mode }: InstallFile): Promise<void
  */
 export async function syncFile(path: string, mode?: number): Promise<void> {
   try {
-    await using file = await open(path, 'r')
-    if (mode !== undefined) await file.chmod(mode)
-    await file.sync()
+    await syncPath(path, { flags: constants.O_RDONLY, mode })
   } catch (error) {
     throw problemFromSystem(error, `sync ${path}`)
   }

@@ -2,7 +2,7 @@
  * A program that does one thing from this room and is killed (SIGKILL) just before its nth step on the disk:
  * `killed-at-step.testkit.ts <n> <operation> <path>…`. It prints each step that it takes.
  */
-import { writeSync } from 'node:fs'
+import fs, { writeSync } from 'node:fs'
 import promises from 'node:fs/promises'
 import { syncBuiltinESMExports } from 'node:module'
 
@@ -29,6 +29,22 @@ promises.open = async (path, ...rest) => {
   }
   return file
 }
+const { openSync, fchmodSync, fsync } = fs
+const opened = new Map<number, string>()
+fs.openSync = (path, ...rest) => {
+  step(`open ${String(path)}`)
+  const fd = openSync(path, ...rest)
+  opened.set(fd, String(path))
+  return fd
+}
+fs.fchmodSync = (fd, mode) => {
+  step(`chmod ${opened.get(fd)}`)
+  fchmodSync(fd, mode)
+}
+fs.fsync = Object.assign((fd: number, done: fs.NoParamCallback) => {
+  step(`sync ${opened.get(fd)}`)
+  fsync(fd, done)
+}, fsync)
 promises.rename = (from, to) => {
   step(`rename ${String(to)}`)
   return rename(from, to)

@@ -1,6 +1,6 @@
 import { constants } from 'node:fs'
-import { open } from 'node:fs/promises'
 import { problemFromSystem } from '../base/index.ts'
+import { syncPath } from './sync-path.ts'
 
 /**
  * Makes the names in a directory durable: what was created, renamed or removed in it before this call survives a power cut after it.
@@ -10,8 +10,7 @@ import { problemFromSystem } from '../base/index.ts'
  */
 export async function syncDirectory(path: string): Promise<void> {
   try {
-    await using directory = await open(path, constants.O_RDONLY | constants.O_DIRECTORY)
-    await directory.sync()
+    await syncPath(path, { flags: constants.O_RDONLY | constants.O_DIRECTORY })
   } catch (error) {
     throw problemFromSystem(error, `sync the directory ${path}`)
   }

@@ -3,7 +3,7 @@ import { checkLayerCount } from '../formats/index.ts'
 import { findManifest } from './find-manifest.ts'
 import { readManifestAndConfig } from './image-graph.ts'
 import type { ImagesContext, LongWork } from './images-context.ts'
-import { hasLower, type Lower } from './lowers/ensure-lower.ts'
+import { findLower, type Lower } from './lowers/ensure-lower.ts'
 
 /**
  * The lower of a manifest that is in the store, built when it is not there.
@@ -13,7 +13,8 @@ import { hasLower, type Lower } from './lowers/ensure-lower.ts'
 export async function ensureImageLower(context: ImagesContext, manifest: Digest, work: LongWork): Promise<Lower> {
   const { blobs, layout } = context
   // A lower that is there needs nothing else: sheds start even when a blob of their image was lost.
-  if (await hasLower(layout, manifest)) return await context.ensureLower({ layout, manifest, layers: [], ...work })
+  const present = await findLower(layout, manifest)
+  if (present !== undefined) return present
   const read = await readManifestAndConfig(blobs, await findManifest(blobs, manifest, 'the shed needs'))
   const { config } = read
   if (config === undefined) throw new Problem('IMAGE_UNSUPPORTED', 'this is no container image: it has no image config')

@@ -86,14 +86,11 @@ function environmentOf(words: readonly string[]): Record<string, string> {
 async function installShed(context: ShedsContext, record: ShedRecord): Promise<void> {
   const { layout } = context
   await using staging = await openStaging(layout, `create-${record.name}`)
-  const dir = join(staging.path, record.name)
   const made = layout.shed(record.name)
-  const inStaging = (path: string) => join(dir, path.slice(made.dir.length + 1))
-  await mkdir(dir, { mode: 0o700 })
+  const inStaging = (path: string) => join(staging.path, path.slice(made.dir.length + 1))
   const clone = await createUpper(layout, { bytes: record.upper_bytes, to: inStaging(made.upper) })
   await writeFile(inStaging(made.record), encodeRecord(record), { mode: 0o600 })
-  await mkdir(layout.sheds, { recursive: true, mode: 0o700 })
-  await installDirectory({ from: dir, to: made.dir })
+  await installDirectory({ from: staging.path, to: made.dir })
   context.events.append({
     type: 'disk.cloned',
     subject: record.name,

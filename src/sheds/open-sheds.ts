@@ -1,3 +1,4 @@
+import { mkdir } from 'node:fs/promises'
 import { Problem, parseDigest, parseName } from '../base/index.ts'
 import type { Shed } from '../contract/index.ts'
 import type { ImageUser } from '../images/index.ts'
@@ -20,6 +21,7 @@ const transitionWaitMs = 180_000
 /** Opens the sheds of a data directory: what the last daemon left is settled first. One daemon per data directory: the caller holds its lock. */
 export async function openSheds(options: ShedsOptions): Promise<Sheds> {
   const context: ShedsContext = { ...options, live: new Map(), transitions: new Transitions(transitionWaitMs) }
+  await mkdir(options.layout.sheds, { recursive: true, mode: 0o700 })
   await recoverSheds(context)
 
   const view = (record: ShedRecord): Shed => {

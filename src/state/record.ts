@@ -1,7 +1,6 @@
-import { readFile } from 'node:fs/promises'
 import type { z } from 'zod'
 import { errnoCode, Problem, problemFromSystem } from '../base/index.ts'
-import { writeFileAtomically } from '../host/index.ts'
+import { readSmallFile, writeFileAtomically } from '../host/index.ts'
 
 /** No record is near this; a larger file is not one of ours. */
 const maxBytes = 1 << 20
@@ -13,15 +12,15 @@ const maxBytes = 1 << 20
  * @throws Problem RECORD_INVALID naming the file when it cannot be read, is not JSON or not of the schema
  */
 export async function readRecord<T extends z.ZodType>(path: string, schema: T): Promise<z.infer<T> | undefined> {
-  let text: string
+  let bytes: Buffer
   try {
-    text = await readFile(path, 'utf8')
+    bytes = await readSmallFile(path, { maxBytes })
   } catch (error) {
     if (errnoCode(error) === 'ENOENT' || errnoCode(error) === 'ENOTDIR') return undefined
     throw broken(path, problemFromSystem(error, 'read it').message, error)
   }
-  if (text.length > maxBytes) throw broken(path, `it has ${text.length} bytes`)
-  const parsed = schema.safeParse(parseJson(path, text))
+  if (bytes.length > maxBytes) throw broken(path, `it has more than ${maxBytes} bytes`)
+  const parsed = schema.safeParse(parseJson(path, bytes.toString('utf8')))
   if (parsed.success) return parsed.data
   const [issue] = parsed.error.issues
   throw broken(path, `${issue?.path.join('.') || 'it'}: ${issue?.message ?? 'not of the schema'}`)

@@ -1,13 +1,13 @@
 import { randomBytes } from 'node:crypto'
-import { mkdir, open, readdir, rm, stat, statfs, truncate } from 'node:fs/promises'
+import { open, readdir, rm, stat, statfs } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { afterAll, beforeAll, beforeEach, describe } from 'vitest'
 import { parseSize } from '../../src/base/index.ts'
 import { runTool } from '../../src/host/index.ts'
+import { type FilesystemType, type Mounted, mountFresh } from './mount-filesystem.ts'
 import { needs } from './needs.ts'
-import { type TemporaryDirectory, temporaryDirectory } from './temporary-directory.ts'
 
-export type FilesystemType = 'btrfs' | 'xfs' | 'ext4'
+export type { FilesystemType } from './mount-filesystem.ts'
 
 /** A real filesystem on a loop device, empty at the start of each test. Sizes and offsets are texts such as `512MiB`. */
 export interface TestFilesystem {
@@ -74,47 +74,6 @@ export async function withSmallFilesystem<T>(
 /** The programs that a filesystem needs, for `needs`. */
 export function toolsFor(type: FilesystemType): string[] {
   return [`mkfs.${type}`, 'mount', 'umount']
-}
-
-interface Mounted {
-  readonly directory: string
-  [Symbol.asyncDispose](): Promise<void>
-}
-
-const mkfsOptions: Record<FilesystemType, readonly string[]> = {
-  btrfs: ['-q', '-f'],
-  xfs: ['-q', '-f', '-m', 'reflink=1'],
-  // No share for root: a full disk is full for the tests too.
-  ext4: ['-q', '-F', '-m', '0'],
-}
-
-async function mountFresh(type: FilesystemType, sizeBytes: number): Promise<Mounted> {
-  const temporary = await temporaryDirectory()
-  const [backing, directory] = [join(temporary.path, 'disk'), join(temporary.path, 'mnt')]
-  try {
-    await (await open(backing, 'wx')).close()
-    await truncate(backing, sizeBytes)
-    await runTool(`mkfs.${type}`, [...mkfsOptions[type], backing])
-    await mkdir(directory)
-    // mount frees the loop device at umount by itself.
-    await runTool('mount', ['-o', 'loop', '-t', type, backing, directory])
-  } catch (error) {
-    await temporary[Symbol.asyncDispose]()
-    throw error
-  }
-  return { directory, [Symbol.asyncDispose]: () => unmount(directory, temporary) }
-}
-
-async function unmount(directory: string, temporary: TemporaryDirectory): Promise<void> {
-  try {
-    await runTool('umount', [directory])
-  } catch (error) {
-    // Lazily, so that no mount is left behind by a test that forgot to close a file; it is told of all the same.
-    await runTool('umount', ['-l', directory])
-    throw error
-  } finally {
-    await temporary[Symbol.asyncDispose]()
-  }
 }
 
 async function makeEmpty(directory: string): Promise<void> {

@@ -1,4 +1,4 @@
-import { open } from 'node:fs/promises'
+import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
 import { errnoCode, isProblem, problemFromSystem } from '../../base/index.ts'
 import { blockSize, ErofsReader } from '../../formats/index.ts'
 
@@ -10,8 +10,8 @@ import { blockSize, ErofsReader } from '../../formats/index.ts'
  * @returns its size in bytes, or what is wrong with it
  * @throws Problem IO_FAILED, PERMISSION_DENIED
  */
-export async function checkLower(path: string, uuid: Buffer): Promise<CheckedLower> {
-  const file = await readHead(path)
+export function checkLower(path: string, uuid: Buffer): CheckedLower {
+  const file = readHead(path)
   if (file === undefined) return { complaint: 'it is not there' }
   const complaint = complaintAbout(file, uuid)
   return complaint === undefined ? { bytes: file.size } : { complaint }
@@ -38,12 +38,17 @@ function complaintAbout({ head, size }: Head, uuid: Buffer): string | undefined 
   }
 }
 
-async function readHead(path: string): Promise<Head | undefined> {
+/** In the open: one block, which every start of a shed reads, is in the page cache. */
+function readHead(path: string): Head | undefined {
   try {
-    await using file = await open(path, 'r')
-    const head = Buffer.alloc(blockSize)
-    await file.read(head, 0, blockSize, 0)
-    return { head, size: (await file.stat()).size }
+    const fd = openSync(path, 'r')
+    try {
+      const head = Buffer.alloc(blockSize)
+      readSync(fd, head, 0, blockSize, 0)
+      return { head, size: fstatSync(fd).size }
+    } finally {
+      closeSync(fd)
+    }
   } catch (error) {
     if (errnoCode(error) === 'ENOENT') return undefined
     throw problemFromSystem(error, `look at the lower ${path}`)

@@ -60,7 +60,7 @@ export async function findLower(
   profile: LowerProfile = 'plain',
 ): Promise<Lower | undefined> {
   const path = layout.lower(profile, manifest)
-  const checked = await checkLower(path, lowerUuid(profile, manifest))
+  const checked = checkLower(path, lowerUuid(profile, manifest))
   if (checked.complaint !== undefined) return undefined
   return { path, bytes: checked.bytes, outcome: 'present', warnings: [] }
 }
@@ -139,7 +139,7 @@ async function assemble(
   report(0)
   const parts = [{ path: head, bytes }, ...blobs].map((part) => ({ path: part.path, offset: 0, length: part.bytes }))
   await assembleFile(staged, parts)
-  const { complaint } = await checkLower(staged, uuid)
+  const { complaint } = checkLower(staged, uuid)
   if (complaint !== undefined) throw new Problem('INTERNAL', `the lower that was built is not usable: ${complaint}`)
   if (signal.aborted) throw new Problem('CANCELLED', 'it was stopped on request')
   report(totalBytes)

@@ -1,0 +1,48 @@
+import { mkdir, open, truncate } from 'node:fs/promises'
+import { join } from 'node:path'
+import { runTool } from '../../src/host/index.ts'
+import { type TemporaryDirectory, temporaryDirectory } from './temporary-directory.ts'
+
+export type FilesystemType = 'btrfs' | 'xfs' | 'ext4'
+
+export interface Mounted {
+  readonly directory: string
+  [Symbol.asyncDispose](): Promise<void>
+}
+
+const mkfsOptions: Record<FilesystemType, readonly string[]> = {
+  btrfs: ['-q', '-f'],
+  xfs: ['-q', '-f', '-m', 'reflink=1'],
+  // No share for root: a full disk is full for the tests too.
+  ext4: ['-q', '-F', '-m', '0'],
+}
+
+/** A fresh filesystem on a loop device, mounted until it is disposed of. Needs root. Sparse: it takes what is written to it. */
+export async function mountFresh(type: FilesystemType, sizeBytes: number): Promise<Mounted> {
+  const temporary = await temporaryDirectory()
+  const [backing, directory] = [join(temporary.path, 'disk'), join(temporary.path, 'mnt')]
+  try {
+    await (await open(backing, 'wx')).close()
+    await truncate(backing, sizeBytes)
+    await runTool(`mkfs.${type}`, [...mkfsOptions[type], backing])
+    await mkdir(directory)
+    // mount frees the loop device at umount by itself.
+    await runTool('mount', ['-o', 'loop', '-t', type, backing, directory])
+  } catch (error) {
+    await temporary[Symbol.asyncDispose]()
+    throw error
+  }
+  return { directory, [Symbol.asyncDispose]: () => unmount(directory, temporary) }
+}
+
+async function unmount(directory: string, temporary: TemporaryDirectory): Promise<void> {
+  try {
+    await runTool('umount', [directory])
+  } catch (error) {
+    // Lazily, so that no mount is left behind by a test that forgot to close a file; it is told of all the same.
+    await runTool('umount', ['-l', directory])
+    throw error
+  } finally {
+    await temporary[Symbol.asyncDispose]()
+  }
+}
