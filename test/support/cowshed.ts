@@ -141,6 +141,8 @@ export class Cowshed implements AsyncDisposable {
     await this.killDaemon()
     for (const pid of await this.vmms()) process.kill(pid, 'SIGKILL')
     await until(async () => (await this.vmms()).length === 0, 'every VMM is dead')
+    // A daemon that is killed cannot take it along.
+    await rm(this.runDirectory, { recursive: true, force: true })
     await rm(this.layout.root, { recursive: true, force: true, maxRetries: 3 })
     await rm(this.#parent, { recursive: true, force: true, maxRetries: 3 })
   }
