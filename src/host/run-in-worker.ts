@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { Worker } from 'node:worker_threads'
 import { Problem } from '../base/index.ts'
-import { problemFromWire, type WorkerReport } from './worker-report.ts'
+import { endOfJob, problemFromWire, type WorkerReport } from './worker-report.ts'
 
 export interface RunInWorker {
   /** What the thread is called, and its file in the bundle: `dist/<name>.js`. */
@@ -13,9 +13,12 @@ export interface RunInWorker {
   readonly input: unknown
   /** What the worker posts on its way, in order. */
   readonly onMessage?: (message: unknown) => void
-  /** Ends the thread wherever it is. It cannot tidy up then: what it was making must be in staging that the caller owns. */
+  /** Ends the thread. It cannot tidy up then: what it was making must be in staging that the caller owns. */
   readonly signal?: AbortSignal
 }
+
+/** How long a thread may take to end by itself, in milliseconds. */
+const graceMs = 1_000
 
 /**
  * Runs a job on a thread of its own, and gives back its result (copied).
@@ -25,11 +28,27 @@ export interface RunInWorker {
 export async function runInWorker<T>(options: RunInWorker): Promise<T> {
   if (options.signal?.aborted) throw cancelled(options)
   const worker = startWorker(options)
+  const exited = new Promise<void>((resolve) => worker.once('exit', () => resolve()))
   try {
     return await report<T>(worker, options)
   } finally {
-    await worker.terminate()
+    await end(worker, exited)
   }
+}
+
+/**
+ * Tells a thread to end, which it does between two turns of its event loop. terminate() ends it anywhere, also while it binds a native
+ * function, and then koffi, whose exception cannot be thrown any more, aborts the whole process: it is for threads that never come to a turn.
+ */
+async function end(worker: Worker, exited: Promise<void>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, graceMs)
+  })
+  worker.postMessage(endOfJob)
+  await Promise.race([exited, late])
+  clearTimeout(timer)
+  await worker.terminate()
 }
 
 function report<T>(worker: Worker, options: RunInWorker): Promise<T> {

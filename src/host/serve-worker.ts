@@ -1,6 +1,6 @@
 import { parentPort, workerData } from 'node:worker_threads'
 import { Problem } from '../base/index.ts'
-import { problemToWire, type WorkerReport } from './worker-report.ts'
+import { endOfJob, problemToWire, type WorkerReport } from './worker-report.ts'
 
 /**
  * The other end of runInWorker: a worker module's one statement.
@@ -12,6 +12,10 @@ export function serveWorker<I, T>(job: (input: I, post: (message: unknown) => vo
   const port = parentPort
   if (port === null) throw new Problem('INTERNAL', 'serveWorker was called outside of a worker')
   const send = (report: WorkerReport) => port.postMessage(report)
+  // Whatever the job is at. Nothing native is running in JavaScript's turn; what runs on the thread pool is waited for.
+  port.on('message', (message: unknown) => {
+    if (message === endOfJob) process.exit()
+  })
   const post = (value: unknown) => send({ kind: 'posted', value })
   Promise.resolve(workerData as I)
     .then((input) => job(input, post))
