@@ -8,6 +8,8 @@ export interface TerminalOutput extends Writable {
 
 export interface TerminalInput extends Readable {
   readonly isTTY?: boolean
+  /** Of a real one. */
+  readonly fd?: number
   setRawMode?(raw: boolean): unknown
 }
 
