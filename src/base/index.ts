@@ -19,7 +19,7 @@ export {
   shortDigest,
 } from './digest.ts'
 export { formatDuration, parseDuration } from './duration.ts'
-export { newId, parseName } from './names.ts'
+export { isName, newId, parseName } from './names.ts'
 export { printable, printableBytes } from './printable.ts'
 export { errnoCode, isProblem, Problem, type ProblemDetails, problemFromSystem } from './problem.ts'
 export { type ProblemCode, problemCodes } from './problem-codes.ts'

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { rm, stat } from 'node:fs/promises'
+import { stat } from 'node:fs/promises'
 import { errnoCode, isProblem, Problem, parseDigest } from '../base/index.ts'
 import {
   currentKernel,
@@ -11,11 +11,15 @@ import {
 import { type AgentConnection, connectAgent } from '../wires/index.ts'
 import { bootFailureSince } from './boot-failure.ts'
 import { recordMachine, type ShedsContext } from './context.ts'
+import { forgetVm } from './end-vm.ts'
 import { applyForwards } from './forwards.ts'
 import { LiveShed } from './live-shed.ts'
 import type { ShedRecord } from './shed-record.ts'
 import type { LongWork } from './sheds.ts'
 import { watchMachine } from './watch-machine.ts'
+
+/** How long a guest that is ready may take to set its clock, in milliseconds. */
+const clockMs = 10_000
 
 /**
  * Boots the VM of a shed whose directory is there, up to an agent that is ready and a set clock. The shed's record is not touched.
@@ -26,21 +30,22 @@ import { watchMachine } from './watch-machine.ts'
 export async function bootShed(context: ShedsContext, record: ShedRecord, work: LongWork): Promise<LiveShed> {
   const spec = await machineSpec(context, record, work)
   const consoleStart = await sizeOf(spec.consolePath)
-  const machine = await context.driver.start(spec, (found) => recordMachine(context, record.name, found))
-  let agent: AgentConnection | undefined
+  throwIfCancelled(work.signal)
+  work.onProgress?.({ phase: 'boot', item: record.name, done: 0 })
+  let [machine, agent]: [Machine?, AgentConnection?] = []
   try {
-    work.onProgress?.({ phase: 'boot', item: record.name, done: 0 })
+    machine = await context.driver.start(spec, (found) => recordMachine(context, record.name, found))
     agent = await readyAgent(context, machine, work.signal)
-    await agent.setClock(BigInt(Date.now()) * 1_000_000n)
+    await agent.setClock(BigInt(Date.now()) * 1_000_000n, { timeoutMs: clockMs })
     await applyForwards(context, record, machine)
   } catch (error) {
     agent?.close()
-    await machine.kill()
-    await rm(context.layout.shed(record.name).machine, { force: true })
+    await machine?.kill()
+    await forgetVm(context, record.name)
     throw await bootFailureSince(error, { name: record.name, consolePath: spec.consolePath, from: consoleStart })
   }
-  const live = new LiveShed(machine, agent)
-  watchMachine(context, record.name, live)
+  const live = new LiveShed(record.name, machine, agent)
+  watchMachine(context, live)
   return live
 }
 
@@ -93,7 +98,7 @@ async function readyAgent(
     giveUp.abort()
     // Whatever comes of the connection now has no owner.
     void ready.then((agent) => agent.close()).catch(() => undefined)
-    if (caller?.aborted) throw new Problem('CANCELLED', 'the start was cancelled')
+    throwIfCancelled(caller)
     if (deadline.aborted)
       throw new Problem('BOOT_FAILED', `the guest was not ready in ${context.bootTimeoutMs / 1000} s`)
     throw error
@@ -103,17 +108,23 @@ async function readyAgent(
 async function connectReady(machine: Machine, signal: AbortSignal): Promise<AgentConnection> {
   const { agentSocket, agentKey } = machine.record
   const agent = await connectAgent({ socketPath: agentSocket, key: agentKey, signal })
-  const aborted = new Promise<never>((_, reject) => {
-    if (signal.aborted) reject(signal.reason)
-    signal.addEventListener('abort', () => reject(signal.reason), { once: true })
-  })
+  // Whoever waits for `ready` is told when the connection goes.
+  const giveUp = () => agent.close()
+  signal.addEventListener('abort', giveUp, { once: true })
+  if (signal.aborted) giveUp()
   try {
-    await Promise.race([agent.ready, aborted])
+    await agent.ready
     return agent
   } catch (error) {
     agent.close()
     throw error
+  } finally {
+    signal.removeEventListener('abort', giveUp)
   }
+}
+
+function throwIfCancelled(caller: AbortSignal | undefined): void {
+  if (caller?.aborted === true) throw new Problem('CANCELLED', 'the start was cancelled', { cause: caller.reason })
 }
 
 function diedWhileBooting(exit: MachineExit): never {

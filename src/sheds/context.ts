@@ -1,10 +1,9 @@
-import { readdir } from 'node:fs/promises'
-import { type DataLayout, errnoCode, isProblem, type Problem } from '../base/index.ts'
+import { type DataLayout, isProblem } from '../base/index.ts'
 import type { Images } from '../images/index.ts'
 import type { Driver, MachineRecord } from '../machines/index.ts'
-import { type EventLog, readRecord, writeRecord } from '../state/index.ts'
+import { type EventLog, writeRecord } from '../state/index.ts'
 import type { LiveShed } from './live-shed.ts'
-import { type RecordedStatus, ShedRecord, shedNotFound } from './shed-record.ts'
+import type { RecordedStatus, ShedRecord } from './shed-record.ts'
 import type { Transitions } from './transitions.ts'
 
 export interface ShedsOptions {
@@ -20,72 +19,64 @@ export interface ShedsOptions {
 
 /** What every verb of this room works on. */
 export interface ShedsContext extends ShedsOptions {
+  /** The VMs that this daemon holds on to; one that has died stays until its shed's record says so. */
   readonly live: Map<string, LiveShed>
   readonly transitions: Transitions
+  /** Told when a VM has ended that nobody told to. */
+  readonly noteExit: (name: string) => void
 }
 
-/** @throws Problem SHED_NOT_FOUND, RECORD_INVALID */
-export async function loadShed(context: ShedsContext, name: string): Promise<ShedRecord> {
-  const record = await readRecord(context.layout.shed(name).record, ShedRecord)
-  if (record === undefined) throw shedNotFound(name)
-  return record
+export interface StatusChange {
+  readonly status: RecordedStatus
+  readonly reason?: string | undefined
 }
 
-/** Records a new status durably, and tells it. @returns the record as it is now */
+/** Records a new status durably, and tells it. @returns the record as it is now @throws Problem NO_SPACE, IO_FAILED: it is then as it was */
 export async function changeStatus(
   context: ShedsContext,
   record: ShedRecord,
-  change: { readonly status: RecordedStatus; readonly reason?: string | undefined },
+  change: StatusChange,
 ): Promise<ShedRecord> {
-  const { status_reason: _old, ...rest } = record
-  const now = new Date().toISOString()
-  const changed: ShedRecord = {
-    ...rest,
-    status: change.status,
-    changed_at: now,
-    ...(change.status === 'running' ? { started_at: now } : {}),
-    ...(change.reason === undefined ? {} : { status_reason: change.reason }),
-  }
+  const changed = withStatus(record, change)
   await writeRecord(context.layout.shed(record.name).record, changed)
-  context.events.append({
-    type: `shed.${change.status}`,
-    subject: record.name,
-    message: change.reason ?? `shed ${record.name} is ${change.status}`,
-  })
+  tellStatus(context, record.name, change)
   return changed
 }
 
-/** Names of the directories below sheds/, sorted. */
-export async function shedNames(layout: DataLayout): Promise<string[]> {
+/**
+ * Records what has happened to a VM already. A full disk is no reason to fail then: what a record says of a VM counts only as long as there is
+ * one (see observed-record.ts), and stopping and deleting sheds is what gets space back.
+ *
+ * @returns the record as it should be, and whether it is
+ */
+export async function noteStatus(
+  context: ShedsContext,
+  record: ShedRecord,
+  change: StatusChange,
+): Promise<{ readonly record: ShedRecord; readonly written: boolean }> {
   try {
-    const entries = await readdir(layout.sheds, { withFileTypes: true })
-    return entries
-      .filter((entry) => entry.isDirectory())
-      .map((entry) => entry.name)
-      .sort()
+    return { record: await changeStatus(context, record, change), written: true }
   } catch (error) {
-    if (errnoCode(error) === 'ENOENT') return []
-    throw error
+    if (!isProblem(error, 'NO_SPACE')) throw error
+    tellStatus(context, record.name, change)
+    return { record: withStatus(record, change), written: false }
   }
 }
 
-/** Reads every record: what can be read, and the problem of each that cannot. */
-export async function loadAllSheds(
-  context: Pick<ShedsContext, 'layout'>,
-): Promise<{ name: string; record?: ShedRecord; problem?: Problem }[]> {
-  const names = await shedNames(context.layout)
-  const loaded = await Promise.all(
-    names.map(async (name) => {
-      try {
-        const record = await readRecord(context.layout.shed(name).record, ShedRecord)
-        return record === undefined ? { name, problem: shedNotFound(name) } : { name, record }
-      } catch (error) {
-        if (isProblem(error)) return { name, problem: error }
-        throw error
-      }
-    }),
-  )
-  return loaded
+export function withStatus(record: ShedRecord, { status, reason }: StatusChange): ShedRecord {
+  const { status_reason: _old, ...rest } = record
+  const now = new Date().toISOString()
+  return {
+    ...rest,
+    status,
+    changed_at: now,
+    ...(status === 'running' ? { started_at: now } : {}),
+    ...(reason === undefined ? {} : { status_reason: reason }),
+  }
+}
+
+function tellStatus({ events }: ShedsContext, name: string, { status, reason }: StatusChange): void {
+  events.append({ type: `shed.${status}`, subject: name, message: reason ?? `shed ${name} is ${status}` })
 }
 
 /** Written as soon as a VMM has a pid, so that a daemon that comes after us can find it. */

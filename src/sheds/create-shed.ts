@@ -7,22 +7,33 @@ import type { CreateShedRequest } from '../contract/index.ts'
 import { createUpper } from '../disks/index.ts'
 import { installDirectory, openStaging } from '../host/index.ts'
 import type { ResolvedImage } from '../images/index.ts'
-import { encodeRecord, readRecord } from '../state/index.ts'
-import { bootShed } from './boot-shed.ts'
-import { changeStatus, type ShedsContext } from './context.ts'
+import { currentKernel } from '../machines/index.ts'
+import { encodeRecord } from '../state/index.ts'
+import type { ShedsContext } from './context.ts'
+import { endVm } from './end-vm.ts'
 import { deleteShed } from './remove-shed.ts'
-import { ShedRecord } from './shed-record.ts'
+import { runShed } from './run-shed.ts'
+import type { ShedRecord } from './shed-record.ts'
 import type { LongWork } from './sheds.ts'
 
-/** Makes a shed, inside its transition. @see Sheds.create */
+export interface CreateShed {
+  readonly request: CreateShedRequest
+  readonly existing: ShedRecord | undefined
+  readonly work: LongWork
+}
+
+/**
+ * Makes a shed, inside its transition. @see Sheds.create
+ *
+ * @param existing the settled shed of that name, if there is one
+ */
 export async function createShed(
   context: ShedsContext,
-  request: CreateShedRequest,
-  work: LongWork,
+  { request, existing, work }: CreateShed,
 ): Promise<{ record: ShedRecord; outcome: 'created' | 'unchanged' }> {
-  const existing = await readRecord(context.layout.shed(request.name).record, ShedRecord)
   if (existing !== undefined) return { record: matching(existing, request), outcome: 'unchanged' }
-
+  // Without a kernel it could not boot, after minutes of building its lower.
+  if (request.start) await currentKernel(context.layout)
   const image = await context.images.resolve(request.image)
   // From here to the record that pins it, nothing may take the image away.
   using _hold = context.images.hold(image.manifestDigest)
@@ -100,11 +111,12 @@ async function installShed(context: ShedsContext, record: ShedRecord): Promise<v
 
 async function firstBoot(context: ShedsContext, record: ShedRecord, work: LongWork): Promise<ShedRecord> {
   try {
-    await bootShed(context, record, work)
-    return await changeStatus(context, record, { status: 'running' })
+    return await runShed(context, record, work)
   } catch (error) {
-    const kept = await keepConsole(context, record)
-    await deleteShed(context, record)
+    // Of a create that was cancelled, or had no space, nobody asks what its guest said.
+    const kept = isProblem(error, 'BOOT_FAILED') ? await keepConsole(context, record) : undefined
+    await endVm(context, record.name)
+    await deleteShed(context, record.name)
     throw isProblem(error) && kept !== undefined ? withConsole(error, kept) : error
   }
 }

@@ -1,8 +1,9 @@
 import { Problem } from '../base/index.ts'
 import type { ExecRequest } from '../contract/index.ts'
 import type { AgentExec } from '../wires/index.ts'
-import { loadShed, type ShedsContext } from './context.ts'
-import { shedNotRunning } from './forwards.ts'
+import type { ShedsContext } from './context.ts'
+import { loadShed } from './load-shed.ts'
+import { shedNotRunning } from './shed-record.ts'
 
 const defaultPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
 

@@ -1,24 +1,40 @@
-import type { Machine } from '../machines/index.ts'
+import type { Machine, MachineExit } from '../machines/index.ts'
 import { type AgentConnection, connectAgent } from '../wires/index.ts'
+import { shedNotRunning } from './shed-record.ts'
 
 /** How long a running guest may take to answer a new connection, in milliseconds. One that is hung must not hang its callers. */
 const connectMs = 10_000
 
 /** A VM that this daemon holds on to, and the connection to its agent, which is made again when it was lost. */
 export class LiveShed {
+  readonly name: string
   readonly machine: Machine
   /** Somebody is ending it on purpose: its exit is not news. */
   ending = false
+  #exit: MachineExit | undefined
   #agent: AgentConnection | undefined
   #connecting: Promise<AgentConnection> | undefined
+  /** Aborted when nobody may talk to the agent any more. */
+  readonly #closed = new AbortController()
 
-  constructor(machine: Machine, agent?: AgentConnection) {
+  constructor(name: string, machine: Machine, agent?: AgentConnection) {
+    this.name = name
     this.machine = machine
     if (agent !== undefined) this.#keep(agent)
+    void machine.exited.then((exit) => {
+      this.#exit = exit
+      this.closeAgent()
+    })
   }
 
-  /** @throws Problem AGENT_UNREACHABLE, AGENT_PROTOCOL */
+  /** How its VM ended; undefined while it runs. */
+  get exit(): MachineExit | undefined {
+    return this.#exit
+  }
+
+  /** @throws Problem SHED_NOT_RUNNING, AGENT_UNREACHABLE, AGENT_PROTOCOL */
   async agent(): Promise<AgentConnection> {
+    if (this.#closed.signal.aborted) throw shedNotRunning(this.name)
     if (this.#agent !== undefined) return this.#agent
     this.#connecting ??= this.#connect().finally(() => {
       this.#connecting = undefined
@@ -32,15 +48,20 @@ export class LiveShed {
     this.machine.release()
   }
 
+  /** For good: a connection that is being made is given up. */
   closeAgent(): void {
+    this.#closed.abort()
     this.#agent?.close()
     this.#agent = undefined
   }
 
   async #connect(): Promise<AgentConnection> {
     const { agentSocket, agentKey } = this.machine.record
-    const signal = AbortSignal.timeout(connectMs)
-    return this.#keep(await connectAgent({ socketPath: agentSocket, key: agentKey, signal }))
+    const { signal } = this.#closed
+    const agent = await connectAgent({ socketPath: agentSocket, key: agentKey, timeoutMs: connectMs, signal })
+    if (!signal.aborted) return this.#keep(agent)
+    agent.close()
+    throw shedNotRunning(this.name)
   }
 
   #keep(agent: AgentConnection): AgentConnection {

@@ -1,39 +1,57 @@
-import { rename, rm } from 'node:fs/promises'
+import { mkdir, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { errnoCode, Problem, problemFromSystem } from '../base/index.ts'
-import { openStaging, syncDirectory } from '../host/index.ts'
-import { changeStatus, type ShedsContext } from './context.ts'
+import { errnoCode, newId, Problem, problemFromSystem } from '../base/index.ts'
+import { isLocked, syncDirectory } from '../host/index.ts'
+import { noteStatus, type ShedsContext } from './context.ts'
+import { endVm } from './end-vm.ts'
 import type { ShedRecord } from './shed-record.ts'
-import { endMachine } from './stop-shed.ts'
 
-/** Removes a shed, inside its transition. @see Sheds.remove */
-export async function removeShed(
-  context: ShedsContext,
-  record: ShedRecord,
-  { force }: { readonly force: boolean },
-): Promise<void> {
-  if (context.live.has(record.name) && !force) {
-    throw new Problem('SHED_NOT_STOPPED', `the shed ${record.name} is running`, {
-      hint: `stop it first: cowshed stop ${record.name}; or remove it as it runs: cowshed delete --force ${record.name}`,
-    })
-  }
-  const deleting = await changeStatus(context, record, { status: 'deleting' })
-  const live = context.live.get(record.name)
-  // Nobody will read this disk again, so the guest is not asked to shut down.
-  if (live !== undefined) await endMachine(context, { name: record.name, live, timeoutMs: 0 })
-  await deleteShed(context, deleting)
+export interface RemoveShed {
+  readonly name: string
+  /** Settled; undefined for a shed whose record cannot be used. */
+  readonly record: ShedRecord | undefined
+  /** Also when it runs. */
+  readonly force: boolean
 }
 
-/** Removes the directory of a shed without a VM: one rename makes it vanish, then its bytes are freed. */
-export async function deleteShed(context: ShedsContext, record: Pick<ShedRecord, 'name'>): Promise<void> {
-  const { layout } = context
-  await using staging = await openStaging(layout, `delete-${record.name}`)
+/** Removes a shed, inside its transition. Needs no space on the disk. @see Sheds.remove */
+export async function removeShed(context: ShedsContext, { name, record, force }: RemoveShed): Promise<void> {
+  if (await hasVm(context, name)) {
+    if (!force) throw isRunning(name)
+    // A daemon that finds it without its VM must not take it for one that crashed.
+    if (record !== undefined) await noteStatus(context, record, { status: 'deleting' })
+  }
+  // Nobody will read this disk again, so the guest is not asked to shut down.
+  await endVm(context, name)
+  await deleteShed(context, name)
+}
+
+async function hasVm({ live, layout }: ShedsContext, name: string): Promise<boolean> {
+  const held = live.get(name)
+  return held === undefined ? await isLocked(layout.shed(name).vmmLock) : held.exit === undefined
+}
+
+/** Removes the directory of a shed whose VM is dead: one rename makes it vanish, then its bytes are freed. */
+export async function deleteShed({ layout, events }: ShedsContext, name: string): Promise<void> {
+  // Right into staging, not into a directory of its own there: on a full disk one more directory could not be made.
+  const leaving = join(layout.staging, `delete-${name}-${newId()}`)
   try {
-    await rename(layout.shed(record.name).dir, join(staging.path, record.name))
+    await mkdir(layout.staging, { recursive: true, mode: 0o700 })
+    await rename(layout.shed(name).dir, leaving)
     await syncDirectory(layout.sheds)
   } catch (error) {
-    if (errnoCode(error) !== 'ENOENT') throw problemFromSystem(error, `remove the shed ${record.name}`)
+    if (errnoCode(error) !== 'ENOENT') throw problemFromSystem(error, `remove the shed ${name}`)
   }
-  await rm(join(staging.path, record.name), { recursive: true, force: true })
-  context.events.append({ type: 'shed.deleted', subject: record.name, message: `shed ${record.name} is deleted` })
+  events.append({ type: 'shed.deleted', subject: name, message: `shed ${name} is deleted` })
+  try {
+    await rm(leaving, { recursive: true, force: true })
+  } catch (error) {
+    throw problemFromSystem(error, `free the disk of ${name}, which is gone but for ${leaving}`)
+  }
+}
+
+function isRunning(name: string): Problem {
+  return new Problem('SHED_NOT_STOPPED', `the shed ${name} is running`, {
+    hint: `stop it first: cowshed stop ${name}; or remove it as it runs: cowshed delete --force ${name}`,
+  })
 }

@@ -78,3 +78,7 @@ export function brokenShed(name: string, problem: Problem, backend: string): She
 export function shedNotFound(name: string): Problem {
   return new Problem('SHED_NOT_FOUND', `there is no shed ${name}`, { hint: 'list them: cowshed ls' })
 }
+
+export function shedNotRunning(name: string): Problem {
+  return new Problem('SHED_NOT_RUNNING', `the shed ${name} is not running`, { hint: `start it: cowshed start ${name}` })
+}

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { Problem } from '../base/index.ts'
 
 /**
@@ -7,17 +8,32 @@ import { Problem } from '../base/index.ts'
 export class Transitions {
   readonly #tails = new Map<string, Promise<void>>()
   readonly #waitMs: number
+  readonly #closing = new AbortController()
 
   /** @param waitMs how long a caller waits for earlier transitions of the same name */
   constructor(waitMs: number) {
     this.#waitMs = waitMs
   }
 
+  /** Aborted, with a Problem CANCELLED, when the daemon is going: what waits for a guest stops waiting. */
+  get closing(): AbortSignal {
+    return this.#closing.signal
+  }
+
   isBusy(name: string): boolean {
     return this.#tails.has(name)
   }
 
-  /** @throws Problem SHED_BUSY when an earlier transition does not end in time */
+  /** Begins no more transitions, and tells those under way. Resolves when there is none any more, at the latest after `patienceMs`. */
+  async close(patienceMs: number): Promise<void> {
+    this.#closing.abort(new Problem('CANCELLED', 'the daemon is stopping'))
+    const patience = new AbortController()
+    const late = sleep(patienceMs, undefined, { signal: patience.signal }).catch(() => undefined)
+    await Promise.race([Promise.all(this.#tails.values()), late])
+    patience.abort()
+  }
+
+  /** @throws Problem SHED_BUSY when an earlier transition does not end in time, CANCELLED when the daemon is going */
   async run<T>(name: string, transition: () => Promise<T>): Promise<T> {
     const before = this.#tails.get(name) ?? Promise.resolve()
     const mine = withResolvers()
@@ -26,6 +42,7 @@ export class Transitions {
     this.#tails.set(name, tail)
     try {
       await this.#waitFor(before, name)
+      this.closing.throwIfAborted()
       return await transition()
     } finally {
       mine.resolve()

@@ -1,0 +1,16 @@
+import { bootShed } from './boot-shed.ts'
+import { changeStatus, type ShedsContext } from './context.ts'
+import { endVm } from './end-vm.ts'
+import type { ShedRecord } from './shed-record.ts'
+import type { LongWork } from './sheds.ts'
+
+/** Boots a shed and records that it runs. When either fails no VM is left: one that the record does not tell of would be nobody's. */
+export async function runShed(context: ShedsContext, record: ShedRecord, work: LongWork): Promise<ShedRecord> {
+  await bootShed(context, record, work)
+  try {
+    return await changeStatus(context, record, { status: 'running' })
+  } catch (error) {
+    await endVm(context, record.name)
+    throw error
+  }
+}
