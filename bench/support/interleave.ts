@@ -21,7 +21,7 @@ export async function interleave<Name extends string>({
       execFileSync('sync')
       const value = await contestants[name]()
       values[name].push(value)
-      say(`run ${run}/${runs} ${name}: ${Math.round(value)}`)
+      say(`run ${run}/${runs} ${name}: ${value < 100 ? value.toFixed(2) : Math.round(value)}`)
     }
   }
   return values

@@ -19,12 +19,17 @@ function figures(row: BenchReport['rows'][number]): string {
     case 'absent':
       return row.why
     case 'measured':
-      return `${fixed(row.median, 0)} ${row.unit} (${fixed(row.min, 0)} to ${fixed(row.max, 0)}, ${row.values.length} runs)`
+      return `${amount(row.median)} ${row.unit} (${amount(row.min)} to ${amount(row.max)}, ${row.values.length} runs)`
     case 'ratio': {
       const verdict = row.median <= row.goal ? 'met' : 'MISSED'
       return `${fixed(row.median, 2)}× (${fixed(row.min, 2)} to ${fixed(row.max, 2)}), goal ≤ ${row.goal}×: ${verdict}`
     }
   }
+}
+
+/** Three digits or more. */
+function amount(value: number): string {
+  return fixed(value, value < 10 ? 2 : value < 100 ? 1 : 0)
 }
 
 function fixed(value: number, digits: number): string {

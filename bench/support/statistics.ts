@@ -17,3 +17,9 @@ export function summarize(values: readonly number[]): Summary {
 export function ratios(values: readonly number[], peers: readonly number[]): Summary {
   return summarize(values.map((value, run) => value / (peers[run] ?? Number.NaN)))
 }
+
+/** The value that so many of a hundred are not above. */
+export function percentile(values: readonly number[], percent: number): number {
+  const sorted = [...values].sort((a, b) => a - b)
+  return sorted[Math.max(0, Math.ceil((sorted.length * percent) / 100) - 1)] ?? Number.NaN
+}

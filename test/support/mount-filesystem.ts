@@ -17,8 +17,16 @@ const mkfsOptions: Record<FilesystemType, readonly string[]> = {
   ext4: ['-q', '-F', '-m', '0'],
 }
 
-/** A fresh filesystem on a loop device, mounted until it is disposed of. Needs root. Sparse: it takes what is written to it. */
-export async function mountFresh(type: FilesystemType, sizeBytes: number): Promise<Mounted> {
+/**
+ * A fresh filesystem on a loop device, mounted until it is disposed of. Needs root. Sparse: it takes what is written to it.
+ *
+ * @param options of mount, besides loop
+ */
+export async function mountFresh(
+  type: FilesystemType,
+  sizeBytes: number,
+  options: readonly string[] = [],
+): Promise<Mounted> {
   const temporary = await temporaryDirectory()
   const [backing, directory] = [join(temporary.path, 'disk'), join(temporary.path, 'mnt')]
   try {
@@ -27,7 +35,7 @@ export async function mountFresh(type: FilesystemType, sizeBytes: number): Promi
     await runTool(`mkfs.${type}`, [...mkfsOptions[type], backing])
     await mkdir(directory)
     // mount frees the loop device at umount by itself.
-    await runTool('mount', ['-o', 'loop', '-t', type, backing, directory])
+    await runTool('mount', ['-o', ['loop', ...options].join(','), '-t', type, backing, directory])
   } catch (error) {
     await temporary[Symbol.asyncDispose]()
     throw error
