@@ -11,7 +11,8 @@ import { type LoadRequest, loadImages } from './load/load-images.ts'
 import { ensureLower, type Lower } from './lowers/ensure-lower.ts'
 import { unpackLayer } from './lowers/unpack-layer.ts'
 import { type PlanRemovals, planRemovals, type RemovalPlan } from './plan-removal.ts'
-import { removeImage } from './remove-image.ts'
+import { type RemoveImage, removeImage } from './remove-image.ts'
+import { removeUnneeded, type UnneededFile } from './remove-unneeded.ts'
 import { type ResolvedImage, resolveImage } from './resolve-image.ts'
 import { archiveImages, saveImages } from './save-images.ts'
 import { tagImage } from './tag-image.ts'
@@ -42,7 +43,9 @@ export interface Images {
   /** Gives an image another tag; whoever had it loses it. @throws Problem IMAGE_NOT_FOUND, INVALID_REQUEST */
   tag(ref: string, tag: string): Promise<void>
   /** Takes a tag away, and with the last one the image. @throws Problem IMAGE_NOT_FOUND, IMAGE_IN_USE, RECORD_INVALID @see removeImage */
-  remove(ref: string, options: { readonly force: boolean }): Promise<RemoveImageReply>
+  remove(ref: string, options: RemoveImage): Promise<RemoveImageReply>
+  /** Removes files of the store that nothing needs. @returns the paths that went @throws Problem RECORD_INVALID @see removeUnneeded */
+  removeUnneeded(files: readonly UnneededFile[]): Promise<ReadonlySet<string>>
   /** What removing images would free, one after another. @throws Problem RECORD_INVALID @see planRemovals */
   planRemovals(request: PlanRemovals): Promise<RemovalPlan[]>
   /** What index.json lists, with what each has on disk. Fails for a damaged image unless told to show it. */
@@ -73,6 +76,7 @@ export function openImages(options: ImagesOptions): Images {
     inspect: (ref) => inspectImage(context, ref),
     tag: (ref, tag) => tagImage(context, ref, tag),
     remove: (ref, how) => removeImage(context, ref, how),
+    removeUnneeded: (files) => removeUnneeded(context, files),
     planRemovals: (request) => planRemovals(context, request),
     catalog: (how = { onDamage: 'throw' }) => catalogImages(context, how),
     resolve: (ref) => resolveImage(context, ref),

@@ -1,4 +1,5 @@
 import { rm } from 'node:fs/promises'
+import { isDeepStrictEqual } from 'node:util'
 import { type Digest, Problem, problemFromSystem, shortDigest } from '../base/index.ts'
 import type { RemoveImageReply } from '../contract/index.ts'
 import { type FoundImage, findImage, storedImages } from './find-image.ts'
@@ -6,20 +7,27 @@ import type { ImagesContext } from './images-context.ts'
 import { planRemovals, type RemovalFile, type RemovalPlan } from './plan-removal.ts'
 import { withoutTags } from './tag-image.ts'
 
+export interface RemoveImage {
+  readonly force: boolean
+  /** The tags that the caller decided on, in the order of the catalog: an image that has others by now is not removed. */
+  readonly ifTagged?: readonly string[]
+}
+
 /**
  * Takes a tag from an image, and with its last tag, or when it was named by digest, the image and every file that nothing else needs.
  *
  * With `force` an image that sheds use loses its tags and stays in the store without, until the last of those sheds is gone.
- * @throws Problem IMAGE_NOT_FOUND; IMAGE_IN_USE naming the sheds; RECORD_INVALID when anything that might need the files cannot be read:
+ * @throws Problem IMAGE_NOT_FOUND; IMAGE_IN_USE naming the sheds; PLAN_CHANGED; RECORD_INVALID when anything that might need the files cannot be read:
  *   then nothing has been removed
  */
 export function removeImage(
   context: ImagesContext,
   ref: string,
-  { force }: { force: boolean },
+  { force, ifTagged }: RemoveImage,
 ): Promise<RemoveImageReply> {
   return context.leases.removal(async () => {
     const image = await findImage(context.blobs, ref)
+    if (ifTagged !== undefined && !isDeepStrictEqual(ifTagged, image.tags)) throw tagsHaveChanged(ref)
     const inIndex = storedImages((await context.blobs.readIndex()).entries)
     if (!inIndex.some(({ descriptor }) => descriptor.digest === image.descriptor.digest)) throw insideAnIndex(ref)
     const tags = image.tag === undefined ? image.tags : [image.tag]
@@ -72,11 +80,11 @@ async function untag(context: ImagesContext, tags: readonly string[]): Promise<R
 }
 
 /** Removes files, except what a load has come to need meanwhile. @returns those that went */
-export async function removeFiles(
+export async function removeFiles<T extends Pick<RemovalFile, 'digest' | 'path'>>(
   { leases }: Pick<ImagesContext, 'leases'>,
-  files: readonly RemovalFile[],
-): Promise<RemovalFile[]> {
-  const removed: RemovalFile[] = []
+  files: readonly T[],
+): Promise<T[]> {
+  const removed: T[] = []
   for (const file of files) {
     if (leases.isLeased(file.digest)) continue
     try {
@@ -96,6 +104,10 @@ function inUse({ tags, descriptor }: FoundImage, sheds: readonly string[]): Prob
     hint: `delete what uses it first${untag}`,
     data: { sheds: [...sheds] },
   })
+}
+
+function tagsHaveChanged(ref: string): Problem {
+  return new Problem('PLAN_CHANGED', `the tags of image ${ref} have changed since the plan was made`)
 }
 
 function insideAnIndex(ref: string): Problem {

@@ -83,7 +83,8 @@ export async function openSheds(options: ShedsOptions): Promise<Sheds> {
     async remove(name, { force }, condition) {
       checkName(name)
       await context.transitions.run(name, async () => {
-        const record = await loadSettled(context, name).catch(force ? unlessBroken : rethrow)
+        // What goes by force need not be at rest, nor even readable.
+        const record = force ? await loadShed(context, name).catch(unlessBroken) : await loadSettled(context, name)
         if (condition !== undefined && record?.changed_at !== condition.ifUnchangedSince) throw shedHasChanged(name)
         await removeShed(context, { name, record, force })
       })
@@ -128,10 +129,6 @@ function unlessNotFound(error: unknown): undefined {
 
 function unlessBroken(error: unknown): undefined {
   if (!isProblem(error, 'SHED_BROKEN')) throw error
-}
-
-function rethrow(error: unknown): never {
-  throw error
 }
 
 /** Aborts with either of two; once it is disposed of, neither knows of it any more: one of them lives as long as the daemon. */

@@ -1,7 +1,7 @@
 import { rm } from 'node:fs/promises'
-import { type DataLayout, isProblem, Problem, parseDigest, problemFromSystem } from '../base/index.ts'
+import { type DataLayout, isProblem, Problem, problemFromSystem } from '../base/index.ts'
 import type { PruneItem, PruneSkip } from '../contract/index.ts'
-import { filesystemOf } from '../host/index.ts'
+import { filesystemOf, runTool } from '../host/index.ts'
 import type { Images } from '../images/index.ts'
 import type { Sheds } from '../sheds/index.ts'
 import type { Inventory, Orphan } from './inventory.ts'
@@ -27,23 +27,24 @@ export interface PruneOutcome {
 export async function executePrune(plan: PrunePlan, hands: PruneHands): Promise<PruneOutcome> {
   const done: PruneItem[] = []
   const skipped: PruneSkip[] = [...plan.skipped]
-  const before = await filesystemOf(hands.layout.root)
-  // Taken when the first orphan's turn comes: sheds and images are gone by then.
-  let inventory: Inventory | undefined
+  const before = await freeBytes(hands.layout)
+  let orphans: OrphanRemoval | undefined
   for (const step of plan.steps) {
     try {
       if (step.kind === 'orphan') {
-        inventory ??= await hands.takeInventory()
-        await removeOrphan(step.file, inventory)
+        // When the first one's turn comes: sheds and images are gone by then.
+        orphans ??= await removeOrphans(plan.steps.flatMap(orphanOf), hands)
+        orphans.check(step.file)
       } else await executeStep(step, hands)
       done.push(step.item)
     } catch (error) {
       if (!isProblem(error)) throw error
-      skipped.push({ kind: step.kind, name: step.item.name, path: step.item.path, reason: error.message } as PruneSkip)
+      const { kind, name, path } = step.item
+      skipped.push({ kind, ...(name && { name }), ...(path && { path }), reason: error.message })
     }
   }
-  const after = await filesystemOf(hands.layout.root)
-  return { done, skipped, reclaimedBytes: Math.max(0, after.freeBytes - before.freeBytes) }
+  const after = done.length === 0 ? before : await freeBytes(hands.layout)
+  return { done, skipped, reclaimedBytes: Math.max(0, after - before) }
 }
 
 async function executeStep(step: Exclude<PruneStep, { kind: 'orphan' }>, hands: PruneHands): Promise<void> {
@@ -51,19 +52,57 @@ async function executeStep(step: Exclude<PruneStep, { kind: 'orphan' }>, hands: 
     case 'instance':
       return await hands.sheds.remove(step.shed.name, { force: false }, { ifUnchangedSince: step.shed.changed_at })
     case 'image':
-      await hands.images.remove(parseDigest(step.digest), { force: false })
+      await hands.images.remove(step.digest, { force: false, ifTagged: step.tags })
       return
     case 'log':
       return await truncateLog(step.path, step.keepBytes)
   }
 }
 
-async function removeOrphan({ path, modifiedAt }: Orphan, now: Inventory): Promise<void> {
-  const still = now.orphans.some((file) => file.path === path && file.modifiedAt === modifiedAt)
-  if (!still) throw new Problem('PLAN_CHANGED', 'it is no orphan any more')
-  try {
-    await rm(path, { force: true })
-  } catch (error) {
-    throw problemFromSystem(error, `remove ${path}`)
+function orphanOf(step: PruneStep): Orphan[] {
+  return step.kind === 'orphan' ? [step.file] : []
+}
+
+/** What became of each of some orphans. */
+interface OrphanRemoval {
+  /** @throws Problem that says why it was not removed */
+  check(file: Orphan): void
+}
+
+/** Removes those that are orphans still. What an image or a shed could refer to goes only when `images` finds that nothing does. */
+async function removeOrphans(files: readonly Orphan[], { images, takeInventory }: PruneHands): Promise<OrphanRemoval> {
+  const now = new Map((await takeInventory()).orphans.map((file) => [file.path, file.modifiedAt]))
+  const still = files.filter(({ path, modifiedAt }) => now.get(path) === modifiedAt)
+  const problems = new Map<string, Problem>()
+  const contents = still.flatMap(({ path, holds }) => (holds === undefined ? [] : [{ path, ...holds }]))
+  const removed = await images.removeUnneeded(contents).catch((error: unknown) => {
+    if (!isProblem(error)) throw error
+    for (const { path } of contents) problems.set(path, error)
+    return new Set<string>()
+  })
+  const gone = new Set(removed)
+  for (const { path, holds } of still) {
+    if (holds !== undefined) continue
+    try {
+      await rm(path, { force: true })
+      gone.add(path)
+    } catch (error) {
+      problems.set(path, problemFromSystem(error, `remove ${path}`))
+    }
   }
+  return {
+    check({ path }) {
+      if (!gone.has(path)) throw problems.get(path) ?? new Problem('PLAN_CHANGED', 'it is no orphan any more')
+    },
+  }
+}
+
+/**
+ * What can be written. Filesystems free late: btrfs with its next transaction, xfs in the background.
+ *
+ * @see sync(1): --file-system is syncfs(2)
+ */
+async function freeBytes({ root }: DataLayout): Promise<number> {
+  await runTool('sync', ['--file-system', root], { timeoutMs: 60_000 })
+  return (await filesystemOf(root)).freeBytes
 }

@@ -1,7 +1,7 @@
 import { lstat, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { errnoCode, problemFromSystem } from '../base/index.ts'
-import type { DiskFile } from './inventory.ts'
+import type { DiskFile } from './disk-file.ts'
 
 /**
  * Every regular file below a directory, by path. Symbolic links are not followed; what vanishes while we look was not there.
@@ -25,7 +25,8 @@ async function walk(directory: string, found: Map<string, DiskFile>): Promise<vo
       if (stats === undefined) return
       // st_blocks counts 512 bytes whatever st_blksize says: inode(7).
       const size = { logical_bytes: stats.size, physical_bytes: stats.blocks * 512 }
-      found.set(path, { path, size, modifiedAt: stats.mtimeMs })
+      const inode = `${stats.dev}:${stats.ino}`
+      found.set(path, { path, size, modifiedAt: stats.mtimeMs, inode, links: stats.nlink })
     }),
   )
 }

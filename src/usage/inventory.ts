@@ -1,15 +1,9 @@
-import type { DataLayout, Digest } from '../base/index.ts'
-import type { Shed, Size } from '../contract/index.ts'
-import type { CatalogEntry } from '../images/index.ts'
+import { basename, dirname } from 'node:path'
+import { type DataLayout, type Digest, isDigest } from '../base/index.ts'
+import type { Shed } from '../contract/index.ts'
+import type { CatalogEntry, UnneededFile } from '../images/index.ts'
+import { type DiskFile, unique } from './disk-file.ts'
 import { findFiles } from './find-files.ts'
-
-/** One file of the data directory, as it was when the inventory was taken. */
-export interface DiskFile {
-  readonly path: string
-  readonly size: Size
-  /** Milliseconds since the epoch. */
-  readonly modifiedAt: number
-}
 
 export interface ImageHolding {
   readonly entry: CatalogEntry
@@ -26,8 +20,8 @@ export interface ShedHolding {
 
 export interface Orphan extends DiskFile {
   readonly why: string
-  /** An image or a shed could refer to it: it is an orphan only if all of them could be read. */
-  readonly mayBeReferredTo: boolean
+  /** What it holds that an image or a shed could refer to: it is an orphan only if all of them could be read. */
+  readonly holds?: Pick<UnneededFile, 'kind' | 'digest'>
 }
 
 /** Everything that is in a data directory, and whose it is. A value: reports and plans are worked out from it. */
@@ -35,6 +29,7 @@ export interface Inventory {
   readonly takenAt: Date
   readonly images: readonly ImageHolding[]
   readonly sheds: readonly ShedHolding[]
+  /** Derived files of layers, and lowers that only sheds need. */
   readonly layers: readonly DiskFile[]
   readonly kernels: readonly DiskFile[]
   readonly templates: readonly DiskFile[]
@@ -57,6 +52,7 @@ export interface InventorySources {
 /** Takes stock of a data directory: one walk over it, held against what the rooms say is theirs. @throws Problem PERMISSION_DENIED, IO_FAILED */
 export async function takeInventory({ layout, images, sheds }: InventorySources): Promise<Inventory> {
   const files = await findFiles(layout.root)
+  const rooms = byRoom(layout, files.keys())
   const taken = new Set<string>()
   const take = (paths: Iterable<string>): DiskFile[] => {
     const found: DiskFile[] = []
@@ -69,9 +65,8 @@ export async function takeInventory({ layout, images, sheds }: InventorySources)
     }
     return found
   }
-  const below = (directory: string, isOurs: (path: string) => boolean = () => true) =>
-    take([...files.keys()].filter((path) => path.startsWith(`${directory}/`) && isOurs(path)))
-
+  const isWhole = (path: string) => !isTemporary(path)
+  const below = (directory: string) => take([...(rooms.get(directory) ?? [])].filter(isWhole))
   const imageHoldings = images.map((entry) => ({
     entry,
     files: take([
@@ -80,13 +75,14 @@ export async function takeInventory({ layout, images, sheds }: InventorySources)
     ]),
     layers: take(layerPaths(layout, entry)),
   }))
-  const shedHoldings = sheds.map((shed) => ({ shed, files: below(layout.shed(shed.name).dir, isNotTemporary) }))
+  const shedHoldings = sheds.map((shed) => ({ shed, files: below(layout.shed(shed.name).dir) }))
   // A shed that is pinned to an image whose tag went still boots from its lower.
   const pinned = sheds.map((shed) => shed.image.manifest_digest as Digest).filter((digest) => digest !== '')
-  take(pinned.map((digest) => layout.lower('plain', digest)))
+  const tagless = pinned.map((digest) => layout.lower('plain', digest)).filter((path) => !taken.has(path))
+  const pinnedLowers = take(new Set(tagless))
 
-  const kernels = below(layout.kernels, isNotTemporary)
-  const templates = below(layout.templates, isNotTemporary)
+  const kernels = below(layout.kernels)
+  const templates = below(layout.templates)
   const own = take([
     layout.lock,
     layout.daemonLog,
@@ -105,7 +101,7 @@ export async function takeInventory({ layout, images, sheds }: InventorySources)
     takenAt: new Date(),
     images: imageHoldings,
     sheds: shedHoldings,
-    layers: unique(imageHoldings.flatMap((holding) => holding.layers)),
+    layers: unique([...imageHoldings.flatMap((holding) => holding.layers), ...pinnedLowers]),
     kernels,
     templates,
     own,
@@ -118,6 +114,20 @@ export async function takeInventory({ layout, images, sheds }: InventorySources)
   }
 }
 
+/** Paths by the shed's directory they are in, or else by the directory right below the root: one pass, whatever number of sheds there is. */
+function byRoom(layout: DataLayout, paths: Iterable<string>): Map<string, string[]> {
+  const rooms = new Map<string, string[]>()
+  for (const path of paths) {
+    const [first = '', second = ''] = path.slice(layout.root.length + 1).split('/')
+    const top = `${layout.root}/${first}`
+    const room = top === layout.sheds ? `${top}/${second}` : top
+    const known = rooms.get(room)
+    if (known === undefined) rooms.set(room, [path])
+    else known.push(path)
+  }
+  return rooms
+}
+
 function layerPaths(layout: DataLayout, entry: CatalogEntry): string[] {
   const diffIds = new Set(entry.manifests.flatMap((manifest) => manifest.diffIds))
   return [...diffIds].flatMap((diffId) => [layout.layerData(diffId), layout.layerIndex(diffId)])
@@ -128,32 +138,39 @@ function indexFiles(layout: DataLayout): string[] {
 }
 
 /** Why a file that nobody refers to is waste; undefined when it is not of cowshed's making. */
-function whyOrphan(layout: DataLayout, path: string): Pick<Orphan, 'why' | 'mayBeReferredTo'> | undefined {
+function whyOrphan(layout: DataLayout, path: string): Pick<Orphan, 'why' | 'holds'> | undefined {
   const isBelow = (directory: string) => path.startsWith(`${directory}/`)
-  const left = (why: string) => ({ why, mayBeReferredTo: false })
-  const unreferred = (why: string) => ({ why, mayBeReferredTo: true })
-  if (isBelow(layout.staging)) return left('left in staging')
-  if (isBelow(layout.failures)) return left('console of a create that failed')
-  if (isBelow(layout.blobs)) return unreferred('no image has this blob')
-  if (isBelow(layout.layers)) return unreferred('no image has this layer')
-  if (isBelow(layout.lowers('plain'))) return unreferred('no image and no shed has this manifest')
-  if (isBelow(layout.cache)) return left('written by another version of cowshed')
-  return isNotTemporary(path) ? undefined : left('left by a write that was cut off')
+  if (isBelow(layout.staging)) return { why: 'left in staging' }
+  if (isBelow(layout.failures)) return { why: 'console of a create that failed' }
+  const holds = contentOf(layout, path)
+  if (holds !== undefined) return { why: unneeded[holds.kind], holds }
+  if (isBelow(layout.blobs)) return { why: 'no blob has such a name' }
+  if (isBelow(layout.cache)) return { why: 'written by another version of cowshed' }
+  return isTemporary(path) ? { why: 'left by a write that was cut off' } : undefined
+}
+
+const unneeded: Readonly<Record<UnneededFile['kind'], string>> = {
+  blob: 'no image has this blob',
+  layer: 'no image has this layer',
+  lower: 'no image and no shed has this manifest',
+}
+
+/** What a file holds, by its name, if it is one that images and sheds refer to. */
+function contentOf(layout: DataLayout, path: string): Orphan['holds'] {
+  const [hex = ''] = basename(path).split('.')
+  const candidates = [
+    { kind: 'blob', digest: `${basename(dirname(path))}:${hex}`, pathOf: layout.blob },
+    { kind: 'layer', digest: `sha256:${hex}`, pathOf: layout.layerData },
+    { kind: 'layer', digest: `sha256:${hex}`, pathOf: layout.layerIndex },
+    { kind: 'lower', digest: `sha256:${hex}`, pathOf: (digest: Digest) => layout.lower('plain', digest) },
+  ] as const
+  for (const { kind, digest, pathOf } of candidates) {
+    if (isDigest(digest) && pathOf(digest) === path) return { kind, digest }
+  }
+  return undefined
 }
 
 /** Atomic writes go through a name like this, beside their target. */
-function isNotTemporary(path: string): boolean {
-  return !path.endsWith('.tmp')
-}
-
-/** Each file once, in the order of first sight. */
-export function unique(files: readonly DiskFile[]): DiskFile[] {
-  return [...new Map(files.map((file) => [file.path, file])).values()]
-}
-
-export function sumSizes(files: readonly DiskFile[]): Size {
-  return {
-    logical_bytes: files.reduce((sum, file) => sum + file.size.logical_bytes, 0),
-    physical_bytes: files.reduce((sum, file) => sum + file.size.physical_bytes, 0),
-  }
+function isTemporary(path: string): boolean {
+  return path.endsWith('.tmp')
 }

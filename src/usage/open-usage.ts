@@ -5,7 +5,7 @@ import type { Sheds } from '../sheds/index.ts'
 import type { EventLog } from '../state/index.ts'
 import { executePrune } from './execute-prune.ts'
 import { type Inventory, takeInventory } from './inventory.ts'
-import { goingSheds, type PrunePlan, planPrune } from './plan-prune.ts'
+import { goingSheds, type PrunePlan, planPrune, prunesImages } from './plan-prune.ts'
 import { reportUsage, type ServerIdentity } from './report-usage.ts'
 import type { Usage } from './usage.ts'
 
@@ -48,6 +48,7 @@ async function currentInventory({ layout, images, sheds }: UsageOptions): Promis
 
 async function makePlan(inventory: Inventory, query: PruneQuery, { images, layout }: UsageOptions): Promise<PrunePlan> {
   const withoutUsers = goingSheds({ inventory, query })
+  if (!prunesImages(query)) return planPrune({ inventory, query, layout, removals: [] })
   const removals = await images
     .planRemovals({ images: inventory.images.map(({ entry }) => entry.digest), withoutUsers })
     .catch((error: unknown) => {

@@ -2,7 +2,8 @@ import { describe, expect, test } from 'vitest'
 import { dataLayout, digestOf, Problem } from '../base/index.ts'
 import type { PruneQuery, Shed } from '../contract/index.ts'
 import type { RemovalPlan } from '../images/index.ts'
-import type { DiskFile, Inventory } from './inventory.ts'
+import type { DiskFile } from './disk-file.ts'
+import type { Inventory } from './inventory.ts'
 import { goingSheds, type PlanPrune, planPrune } from './plan-prune.ts'
 
 const layout = dataLayout('/d')
@@ -91,13 +92,12 @@ test('an orphan that may be in the making is kept', () => {
       ...file('/d/blobs/sha256/x', 7),
       modifiedAt: now.getTime() - 3 * 3600e3,
       why: 'no image has this blob',
-      mayBeReferredTo: true,
+      holds,
     },
     {
       ...file('/d/staging/load-1/y', 8),
       modifiedAt: now.getTime() - 60e3,
       why: 'left in staging',
-      mayBeReferredTo: false,
     },
   ]
   const { steps, skipped } = plan({ orphans })
@@ -110,8 +110,8 @@ test('an orphan that may be in the making is kept', () => {
 test('while anything cannot be read, nothing that it may refer to is an orphan', () => {
   const old = now.getTime() - 100 * 3600e3
   const orphans = [
-    { ...file('/d/blobs/sha256/x', 7), modifiedAt: old, why: 'no image has this blob', mayBeReferredTo: true },
-    { ...file('/d/staging/load-1/y', 8), modifiedAt: old, why: 'left in staging', mayBeReferredTo: false },
+    { ...file('/d/blobs/sha256/x', 7), modifiedAt: old, why: 'no image has this blob', holds },
+    { ...file('/d/staging/load-1/y', 8), modifiedAt: old, why: 'left in staging' },
   ]
   const { steps, skipped } = plan({ orphans, unreadable: ['the record of odd is empty'] })
   expect(steps.map(({ item }) => item.path)).toEqual(['/d/staging/load-1/y'])
@@ -134,6 +134,8 @@ test('the id of a plan names what would be done', () => {
   expect(plan({ sheds }).id).toBe(plan({ sheds }).id)
   expect(plan({ sheds }).id).not.toBe(plan({ sheds: [shed('other', { changed_at: hours(80) })] }).id)
 })
+
+const holds = { kind: 'blob', digest: digestOf('x') } as const
 
 const nothing = {
   images: [],
@@ -174,5 +176,11 @@ function shed(name: string, rest: Partial<Shed>, files: DiskFile[] = [file(layou
 }
 
 function file(path: string, bytes: number): DiskFile {
-  return { path, size: { logical_bytes: bytes, physical_bytes: bytes }, modifiedAt: now.getTime() }
+  return {
+    path,
+    size: { logical_bytes: bytes, physical_bytes: bytes },
+    modifiedAt: now.getTime(),
+    inode: path,
+    links: 1,
+  }
 }

@@ -1,14 +1,14 @@
 import { createHash } from 'node:crypto'
-import { basename } from 'node:path'
-import { type DataLayout, formatDuration, Problem, shortDigest } from '../base/index.ts'
+import { type DataLayout, type Digest, formatDuration, isProblem, type Problem, shortDigest } from '../base/index.ts'
 import type { PruneItem, PruneQuery, PruneScope, PruneSkip, Shed } from '../contract/index.ts'
 import type { RemovalPlan } from '../images/index.ts'
-import { type Inventory, type Orphan, sumSizes } from './inventory.ts'
+import { freedSize } from './disk-file.ts'
+import type { Inventory, Orphan } from './inventory.ts'
 
 /** One thing to do, and what must still be true when it is done. */
 export type PruneStep =
   | { readonly kind: 'instance'; readonly item: PruneItem; readonly shed: Shed }
-  | { readonly kind: 'image'; readonly item: PruneItem; readonly digest: string }
+  | { readonly kind: 'image'; readonly item: PruneItem; readonly digest: Digest; readonly tags: readonly string[] }
   | { readonly kind: 'orphan'; readonly item: PruneItem; readonly file: Orphan }
   | {
       readonly kind: 'log'
@@ -59,6 +59,11 @@ export function goingSheds({ inventory, query }: Pick<PlanPrune, 'inventory' | '
   return new Set(going.map(({ shed }) => shed.name))
 }
 
+/** Whether a prune looks at images at all. */
+export function prunesImages(query: PruneQuery): boolean {
+  return scopeOf(query).includes('images')
+}
+
 function scopeOf({ scope }: PruneQuery): readonly PruneScope[] {
   return scope === undefined || scope.length === 0 ? defaultScope : [...new Set(scope)]
 }
@@ -73,7 +78,7 @@ function planInstances({ inventory, query, steps, skipped }: Planning): void {
     const reason = whyKept(shed, inventory, query)
     if (reason !== undefined) skipped.push({ kind: 'instance', name: shed.name, reason })
     else {
-      const item = { kind: 'instance' as const, name: shed.name, action: 'remove' as const, freed: sumSizes(files) }
+      const item = { kind: 'instance' as const, name: shed.name, action: 'remove' as const, freed: freedSize(files) }
       steps.push({ kind: 'instance', item, shed })
     }
   }
@@ -88,7 +93,7 @@ function whyKept(shed: Shed, { takenAt }: Inventory, { until_ms: untilMs }: Prun
 }
 
 function planImages({ removals, steps, skipped }: Planning): void {
-  if (removals instanceof Problem) {
+  if (isProblem(removals)) {
     skipped.push({ kind: 'image', reason: `nothing is removed: ${removals.message}` })
     return
   }
@@ -104,15 +109,16 @@ function planImages({ removals, steps, skipped }: Planning): void {
       physical_bytes: files.reduce((sum, file) => sum + file.physicalBytes, 0),
     }
     const path = first === undefined ? {} : { path: first.path }
-    steps.push({ kind: 'image', item: { kind: 'image', name, ...path, action: 'remove', freed }, digest })
+    steps.push({ kind: 'image', item: { kind: 'image', name, ...path, action: 'remove', freed }, digest, tags })
   }
 }
 
-function planOrphans({ inventory, steps, skipped }: Planning): void {
+function planOrphans({ inventory, layout, steps, skipped }: Planning): void {
+  const lastTouched = lastTouchedIn(inventory.orphans, layout)
   for (const file of inventory.orphans) {
-    const age = inventory.takenAt.getTime() - file.modifiedAt
+    const age = inventory.takenAt.getTime() - lastTouched(file)
     const [unreadable] = inventory.unreadable
-    if (unreadable !== undefined && file.mayBeReferredTo) {
+    if (unreadable !== undefined && file.holds !== undefined) {
       skipped.push({ kind: 'orphan', path: file.path, reason: `what needs it cannot be known: ${unreadable}` })
     } else if (age < youngMs) {
       const reason = `too recent (${formatDuration(age)} < ${formatDuration(youngMs)}): it may be in the making`
@@ -122,12 +128,22 @@ function planOrphans({ inventory, steps, skipped }: Planning): void {
         kind: 'orphan' as const,
         path: file.path,
         action: 'remove' as const,
-        freed: file.size,
+        freed: freedSize([file]),
         reason: file.why,
       }
       steps.push({ kind: 'orphan', item, file })
     }
   }
+}
+
+/** When a file was last written to; for one in staging, when anything of the same work was: a long load has files that it finished long ago. */
+function lastTouchedIn(orphans: readonly Orphan[], { staging }: DataLayout): (file: Orphan) => number {
+  const workOf = (path: string) => path.slice(0, path.indexOf('/', staging.length + 1))
+  const newest = new Map<string, number>()
+  for (const { path, modifiedAt } of orphans) {
+    if (path.startsWith(`${staging}/`)) newest.set(workOf(path), Math.max(modifiedAt, newest.get(workOf(path)) ?? 0))
+  }
+  return ({ path, modifiedAt }) => (path.startsWith(`${staging}/`) && newest.get(workOf(path))) || modifiedAt
 }
 
 function planLogs({ inventory, query, layout, steps }: Planning): void {
@@ -149,13 +165,22 @@ function roundUp(value: number, unit: number): number {
   return Math.ceil(value / unit) * unit
 }
 
+/** What must still be so when a step is carried out. */
+function conditionsOf(step: PruneStep): readonly (string | number)[] {
+  switch (step.kind) {
+    case 'instance':
+      return [step.shed.id, step.shed.changed_at]
+    case 'image':
+      return [step.digest]
+    case 'orphan':
+      return [step.file.modifiedAt]
+    case 'log':
+      return [step.keepBytes]
+  }
+}
+
 /** Names what would be done, not what it would free: a log that grew is still the same plan. */
 function planId(steps: readonly PruneStep[]): string {
-  const what = steps.map(({ kind, item }) => [
-    kind,
-    item.action,
-    item.name ?? basename(item.path ?? ''),
-    item.path ?? '',
-  ])
+  const what = steps.map((step) => [step.kind, step.item.action, step.item.name, step.item.path, ...conditionsOf(step)])
   return createHash('sha256').update(JSON.stringify(what)).digest('hex').slice(0, 16)
 }

@@ -1,7 +1,8 @@
 import { basename } from 'node:path'
 import { type DataLayout, shortDigest } from '../base/index.ts'
 import type { UsageFile, UsageReport } from '../contract/index.ts'
-import { type DiskFile, type ImageHolding, type Inventory, type ShedHolding, sumSizes, unique } from './inventory.ts'
+import { type DiskFile, distinct, sumSizes, unique } from './disk-file.ts'
+import type { ImageHolding, Inventory, ShedHolding } from './inventory.ts'
 
 export interface ServerIdentity {
   readonly serverName: string
@@ -25,6 +26,7 @@ export function reportUsage(inventory: Inventory, server: ServerIdentity, layout
     caches: [
       ...inventory.layers.map((file) => usageFile(file, 'layer')),
       ...inventory.templates.map((file) => usageFile(file, 'template')),
+      ...otherKernelFiles(inventory.kernels).map((file) => usageFile(file, 'kernel')),
       ...inventory.own.map((file) => usageFile(file, 'daemon')),
     ],
     orphans: inventory.orphans.map((file) => usageFile(file, file.why)),
@@ -66,15 +68,25 @@ function shedRow({ shed, files }: ShedHolding, layout: DataLayout): UsageReport[
   }
 }
 
-/** The newest kernel: the one that the next shed boots. */
 function kernelFiles(files: readonly DiskFile[]): Pick<UsageReport, 'kernel' | 'initrd'> {
-  const newest = (name: string) =>
-    files.filter((file) => basename(file.path) === name).sort((a, b) => b.modifiedAt - a.modifiedAt)[0]
-  const [kernel, initrd] = [newest('vmlinuz'), newest('initrd')]
+  const [kernel, initrd] = newestKernel(files)
   return {
     ...(kernel === undefined ? {} : { kernel: usageFile(kernel, 'kernel') }),
     ...(initrd === undefined ? {} : { initrd: usageFile(initrd, 'initrd') }),
   }
+}
+
+/** The newest kernel and its initrd: what the next shed boots. */
+function newestKernel(files: readonly DiskFile[]): (DiskFile | undefined)[] {
+  return ['vmlinuz', 'initrd'].map(
+    (name) => files.filter((file) => basename(file.path) === name).sort((a, b) => b.modifiedAt - a.modifiedAt)[0],
+  )
+}
+
+/** Older kernels, and what is kept beside each. */
+function otherKernelFiles(files: readonly DiskFile[]): DiskFile[] {
+  const newest = newestKernel(files)
+  return files.filter((file) => !newest.includes(file))
 }
 
 function usageFile({ path, size }: DiskFile, kind: string): UsageFile {
@@ -82,7 +94,7 @@ function usageFile({ path, size }: DiskFile, kind: string): UsageFile {
 }
 
 function categoryTotal(files: readonly DiskFile[]) {
-  return { files: files.length, ...sumSizes(files) }
+  return { files: distinct(files).length, ...sumSizes(files) }
 }
 
 function notes({ foreign }: Inventory): string[] {
