@@ -1,3 +1,4 @@
+import { Problem } from '../base/index.ts'
 import type { Machine, MachineExit } from '../machines/index.ts'
 import { type AgentConnection, connectAgent } from '../wires/index.ts'
 import { shedNotRunning } from './shed-record.ts'
@@ -12,6 +13,7 @@ export class LiveShed {
   /** Somebody is ending it on purpose: its exit is not news. */
   ending = false
   #exit: MachineExit | undefined
+  #agentIsGone = false
   #agent: AgentConnection | undefined
   #connecting: Promise<AgentConnection> | undefined
   /** Aborted when nobody may talk to the agent any more. */
@@ -25,6 +27,10 @@ export class LiveShed {
       this.#exit = exit
       this.closeAgent()
     })
+    void machine.agentGone.then(() => {
+      this.#agentIsGone = true
+      this.#agent?.close(this.#agentGone())
+    })
   }
 
   /** How its VM ended; undefined while it runs. */
@@ -35,6 +41,7 @@ export class LiveShed {
   /** @throws Problem SHED_NOT_RUNNING, AGENT_UNREACHABLE, AGENT_PROTOCOL */
   async agent(): Promise<AgentConnection> {
     if (this.#closed.signal.aborted) throw shedNotRunning(this.name)
+    if (this.#agentIsGone) throw this.#agentGone()
     if (this.#agent !== undefined) return this.#agent
     this.#connecting ??= this.#connect().finally(() => {
       this.#connecting = undefined
@@ -70,5 +77,11 @@ export class LiveShed {
       if (this.#agent === agent) this.#agent = undefined
     })
     return agent
+  }
+
+  #agentGone(): Problem {
+    return new Problem('AGENT_UNREACHABLE', `the agent in the guest of ${this.name} has died`, {
+      hint: `the guest itself may still run; stop it, which kills its VM then, and start it again: cowshed stop ${this.name}`,
+    })
   }
 }

@@ -62,3 +62,31 @@ test('who waits too long is told, and does not break the queue for those behind'
   await Promise.all([held, behind])
   expect(ran).toBe(true)
 })
+
+test('an end lets what is under way end, tells it to hurry, and begins nothing more', async () => {
+  const transitions = new Transitions(1000)
+  const told: unknown[] = []
+  const running = transitions.run('a', async () => {
+    told.push('began')
+    await new Promise<void>((resolve) => transitions.closing.addEventListener('abort', () => resolve()))
+    told.push((transitions.closing.reason as { code: string }).code)
+  })
+  const waiting = transitions.run('a', async () => told.push('began too'))
+  await sleep(5)
+  const closed = transitions.close(10_000).then(() => told.push('closed'))
+  await expect(waiting).rejects.toMatchObject({ code: 'CANCELLED' })
+  await running
+  await closed
+  expect(told).toEqual(['began', 'CANCELLED', 'closed'])
+  await expect(transitions.run('b', async () => {})).rejects.toMatchObject({ code: 'CANCELLED' })
+})
+
+test('an end does not wait for ever', async () => {
+  const transitions = new Transitions(1000)
+  let finish = () => {}
+  const running = transitions.run('a', () => new Promise<void>((resolve) => (finish = resolve)))
+  await sleep(5)
+  await transitions.close(1)
+  finish()
+  await running
+})
