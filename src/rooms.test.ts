@@ -22,7 +22,10 @@ const guarded: Record<string, readonly string[]> = {
 /** formats and base see bytes only. */
 const noFiles = ['base', 'contract', 'formats']
 /** The CLI starts a daemon, which is a process; it talks to it over HTTP and nothing else. */
-const exceptions = new Set(['cli/client/launch-daemon.ts node:child_process'])
+const exceptions = new Set([
+  'cli/client/launch-daemon.ts node:child_process',
+  'cli/terminal/raw-mode.ts node:child_process',
+])
 
 describe('every import keeps to the rooms', () => {
   test('every folder of src is a room', () => {

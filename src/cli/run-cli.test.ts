@@ -60,22 +60,33 @@ describe('the command line', () => {
   })
 
   test.each([
-    [['frobnicate'], /unknown command/],
+    [['frobnicate'], /unknown command.*\nhint: see: cowshed --help/s],
     [['sl'], /Did you mean ls/],
-    [['ls', '--frobnicate'], /unknown option/],
+    [['ls', '--frobnicate'], /unknown option.*\nhint: see: cowshed ls --help/s],
+    [['image', 'tag', 'x'], /missing.*\nhint: see: cowshed image tag --help/s],
     [['create', 'web'], /--image/],
     [['inspect'], /missing required argument/],
     [['create', 'Web', '--image', 'x'], /not a valid shed name/],
     [['create', 'web', '--image', 'x', '--memory', 'much'], /not a size/],
+    [['create', 'web', '--image', 'x', '--memory', '1KiB'], /too small\nhint: at least 64MiB/],
     [['create', 'web', '--image', 'x', '--cpus', '0'], /whole number from 1 to 64/],
     [['create', 'web', '--image', 'x', '--env', 'novalue'], /K=V/],
     [['system', 'prune', '--until', '3 fortnights'], /not a duration/],
-    [['forward', 'web', '80:x'], /a port/],
+    [['forward', 'web', '80:x'], /the port "x"/],
   ])('%j is a usage error', async (words, message) => {
     const { code, stdout, stderr } = await cli.run(words)
     expect(code, stderr).toBe(2)
     expect(stdout).toBe('')
     expect(stderr).toMatch(message)
+  })
+
+  test('the version is told without a daemon', async () => {
+    expect((await cli.run(['--version'])).stdout).toMatch(/^cowshed \S+\n$/)
+  })
+
+  test('a data directory where nothing can be made is refused at once', async () => {
+    const { code, stderr } = await cli.run(['ls', '--data', '/proc/cowshed'])
+    expect([code, stderr]).toEqual([3, expect.stringContaining('cannot start a daemon for /proc/cowshed')])
   })
 
   test('common options stand before or after the command', async () => {
@@ -502,6 +513,36 @@ describe('cp', () => {
     expect(seen).toContainEqual({ type: 'directory', path: '/root/in', mode: 0o755 })
     expect(seen).toContainEqual({ path: '/root/in/f', mode: 0o751, mtime_ms: 1_577_836_800_000, text: 'hello' })
     expect(seen).toContainEqual({ type: 'symlink', path: '/root/in/l', target: 'f' })
+  })
+
+  test('stdin goes in', async () => {
+    const seen: string[] = []
+    cli.handlers.writeGuestFile = async ({ query: { path }, upload }) => {
+      for await (const chunk of upload ?? []) seen.push(path, chunk.toString())
+    }
+    expect((await cli.run(['cp', '-', 'web:/tmp/x'], { input: 'hello' })).code).toBe(0)
+    expect(seen).toEqual(['/tmp/x', 'hello'])
+  })
+
+  test('a directory that is not there is told of, not made', async () => {
+    cli.handlers.statGuestFile = async ({ query: { path } }) => {
+      if (path === '/f') return stat(path)
+      throw new Problem('GUEST_FILE_NOT_FOUND', 'not there')
+    }
+    writeFileSync(join(cli.directory, 'f'), '')
+    const missing = join(cli.directory, 'missing')
+    for (const to of [`${missing}/`, `${missing}/f`]) {
+      const { code, stderr } = await cli.run(['cp', 'web:/f', to])
+      expect([code, stderr]).toEqual([
+        3,
+        `error: there is no directory ${missing}\nhint: make it: mkdir -p ${missing}\n`,
+      ])
+    }
+    const { code, stderr } = await cli.run(['cp', join(cli.directory, 'f'), 'web:/no/such/f'])
+    expect([code, stderr]).toEqual([
+      3,
+      'error: there is no directory web:/no/such\nhint: make it: cowshed exec web -- mkdir -p /no/such\n',
+    ])
   })
 
   test.each([

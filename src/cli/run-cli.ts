@@ -1,5 +1,5 @@
 import { Command, CommanderError } from 'commander'
-import { isProblem, Problem } from '../base/index.ts'
+import { isProblem, Problem, version } from '../base/index.ts'
 import { type CommonOptions, openCli, type Surroundings } from './cli.ts'
 import { commandTable, groups } from './command-table.ts'
 import { addCommonOptions } from './common-options.ts'
@@ -47,7 +47,9 @@ const interrupted = 130
 /** commander has told people already; help that was asked for is no error. */
 function reportUsage(to: ReportTo, { exitCode, message }: CommanderError): number {
   if (exitCode === 0) return 0
-  if (to.json) reportError(to, new Problem('INVALID_REQUEST', message.replace(/^error: /, ''), { hint: usageHint }))
+  // A group or nothing at all: commander's answer is help.
+  const what = message === '(outputHelp)' ? 'no command was given' : message.replace(/^error: /, '')
+  if (to.json) reportError(to, new Problem('INVALID_REQUEST', what, { hint: usageHint }))
   return 2
 }
 
@@ -76,12 +78,14 @@ async function buildProgram({ words, run, terminal: { stdout, stderr }, json }: 
   const program = new Command('cowshed')
     .description('MicroVM sandboxes whose disks are copy-on-write over OCI images')
     .exitOverride()
+    .showHelpAfterError(`hint: ${usageHint}`)
     .enablePositionalOptions()
     .configureOutput({
       writeOut: (text) => stdout.write(text),
       writeErr: (text) => (json ? undefined : stderr.write(text)),
     })
     .helpCommand(false)
+    .version(`cowshed ${version}`, '-V, --version', 'print the version')
   addCommonOptions(program)
   const chosen = chosenEntry(words)
   for (const entry of chosen === undefined ? commandTable : [chosen]) {
@@ -119,10 +123,22 @@ function declare(program: Command, { name, summary, hidden }: CommandEntry): Com
   const [first = '', second] = name.split(' ')
   if (second === undefined) return subcommand(program, first, summary, hidden === true)
   const existing = program.commands.find((command) => command.name() === first)
-  const group = existing ?? subcommand(program, first, groups[first] ?? '', false).enablePositionalOptions()
+  const group =
+    existing ??
+    subcommand(program, first, groups[first] ?? '', false)
+      .enablePositionalOptions()
+      .helpCommand(false)
   return subcommand(group, second, summary, hidden === true)
 }
 
 function subcommand(parent: Command, name: string, summary: string, hidden: boolean): Command {
-  return parent.command(name, { hidden }).description(summary).copyInheritedSettings(parent)
+  return parent
+    .command(name, { hidden })
+    .description(summary)
+    .copyInheritedSettings(parent)
+    .showHelpAfterError(`hint: see: ${[...namesAbove(parent), name].join(' ')} --help`)
+}
+
+function namesAbove(command: Command): string[] {
+  return command.parent === null ? [command.name()] : [...namesAbove(command.parent), command.name()]
 }

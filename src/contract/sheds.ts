@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { defaultMemoryBytes, defaultUpperBytes, smallestMemoryBytes, smallestUpperBytes } from './limits.ts'
 
 /**
  * `creating`, `starting`, `stopping` and `deleting` are transitions that a live daemon is in the middle of; `crashed` is a shed whose VM died
@@ -22,21 +23,12 @@ export type Network = z.infer<typeof Network>
 export const Labels = z.record(z.string().min(1).max(128), z.string().max(1024))
 export const Environment = z.record(z.string().regex(/^[^=\0]+$/), z.string().regex(/^[^\0]*$/))
 
-/** How much a shed can write to its disk when nobody says. */
-export const defaultUpperBytes = 5 * 2 ** 30
-
 export const CreateShedRequest = z.strictObject({
   name: z.string(),
   image: z.string(),
   cpus: z.int().min(1).max(64).default(1),
-  memory_bytes: z
-    .int()
-    .min(64 * 2 ** 20)
-    .default(512 * 2 ** 20),
-  upper_bytes: z
-    .int()
-    .min(16 * 2 ** 20)
-    .default(defaultUpperBytes),
+  memory_bytes: z.int().min(smallestMemoryBytes).default(defaultMemoryBytes),
+  upper_bytes: z.int().min(smallestUpperBytes).default(defaultUpperBytes),
   network: Network.default('user'),
   env: Environment.default({}),
   labels: Labels.default({}),

@@ -1,7 +1,8 @@
 import { spawn } from 'node:child_process'
 import { mkdir, open, readFile, stat } from 'node:fs/promises'
+import { dirname } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type DataLayout, Problem, problemFromSystem } from '../../base/index.ts'
+import { type DataLayout, errnoCode, Problem, problemFromSystem } from '../../base/index.ts'
 import { isListening } from './is-listening.ts'
 
 export interface LaunchDaemon {
@@ -42,7 +43,7 @@ const dataDirectoryInUse = 4
 
 async function spawnDaemon({ root, daemonLog }: DataLayout, launcher: string) {
   try {
-    await mkdir(root, { recursive: true, mode: 0o700 })
+    await makeDirectory(root)
     await using log = await open(daemonLog, 'a', 0o600)
     const child = spawn(process.execPath, [launcher, 'serve', '--data', root], {
       detached: true,
@@ -57,6 +58,25 @@ async function spawnDaemon({ root, daemonLog }: DataLayout, launcher: string) {
     return { exited, unref: () => child.unref() }
   } catch (error) {
     throw problemFromSystem(error, `start a daemon for ${root}`)
+  }
+}
+
+/** Parents first. Not Node's own way, which never ends where nothing can be made: below /proc. */
+async function makeDirectory(path: string): Promise<void> {
+  try {
+    await makeIfAbsent(path)
+  } catch (error) {
+    if (errnoCode(error) !== 'ENOENT') throw error
+    await makeDirectory(dirname(path))
+    await makeIfAbsent(path)
+  }
+}
+
+async function makeIfAbsent(path: string): Promise<void> {
+  try {
+    await mkdir(path, { mode: 0o700 })
+  } catch (error) {
+    if (errnoCode(error) !== 'EEXIST') throw error
   }
 }
 

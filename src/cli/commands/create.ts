@@ -1,8 +1,9 @@
 import { Option } from 'commander'
-import { parseName, parseSize } from '../../base/index.ts'
-import type { CreateShedReply } from '../../contract/index.ts'
+import { parseName } from '../../base/index.ts'
+import { type CreateShedReply, smallestMemoryBytes, smallestUpperBytes } from '../../contract/index.ts'
 import type { DefineCommand } from '../define-command.ts'
 import { collectPairs } from '../options/collect-pairs.ts'
+import { sizeAtLeast } from '../options/size-at-least.ts'
 import { wholeNumber } from '../options/whole-number.ts'
 
 interface Options {
@@ -21,11 +22,11 @@ export const create: DefineCommand = (command, run) => {
     .argument('<name>', 'its name: 1 to 63 of a-z, 0-9 and -', (text) => parseName(text, 'shed name'))
     .requiredOption('--image <ref>', 'the image that it is made from')
     .option('--cpus <n>', 'virtual CPUs (1)', wholeNumber('--cpus', { min: 1, max: 64 }))
-    .option('--memory <size>', 'memory (512MiB)', parseSize)
+    .option('--memory <size>', 'memory (512MiB)', sizeAtLeast('--memory', smallestMemoryBytes))
     .option(
       '--upper-size <size>',
       'how much it can write to its disk; what is not written takes no space (5GiB)',
-      parseSize,
+      sizeAtLeast('--upper-size', smallestUpperBytes),
     )
     .addOption(new Option('--net <mode>', 'outbound network, or none (user)').choices(['user', 'none']))
     .option('--env <K=V>', 'environment of what runs in it; may be repeated', collectPairs('--env'))

@@ -8,7 +8,7 @@ interface Options {
   readonly rm?: number
 }
 
-const port = wholeNumber('a port', { min: 0, max: 65535 })
+const port = wholeNumber('the port', { min: 0, max: 65535 })
 
 export const forward: DefineCommand = (command, run) => {
   command

@@ -5,6 +5,7 @@ import { isProblem, problemFromSystem } from '../../base/index.ts'
 import type { GuestFile, ProgressEvent } from '../../contract/index.ts'
 import type { Cli } from '../cli.ts'
 import { type CopyJob, openCopyJob, type Skipped } from './copy-job.ts'
+import { noDirectory, placeCopy } from './place-copy.ts'
 
 export interface CopyIn {
   readonly cli: Cli
@@ -25,15 +26,29 @@ export interface CopyIn {
 export async function copyIn({ cli, shed, from, to, onProgress }: CopyIn): Promise<Skipped[]> {
   const job = openCopyJob({ cli, shed, onProgress })
   const source = resolve(cli.cwd, from)
-  await copyEntry(job, source, await targetOf(job, from, to))
+  const found = await local(`read ${source}`, () => lstat(source))
+  await copyEntry(job, source, await targetOf(job, { from, to, isDirectory: found.isDirectory() }))
   return job.skipped
 }
 
-async function targetOf(job: CopyJob, from: string, to: string): Promise<string> {
-  const existing = await statFollowing(job, to)
+interface Ends {
+  readonly from: string
+  readonly to: string
+  readonly isDirectory: boolean
+}
+
+async function targetOf(job: CopyJob, { from, to, isDirectory }: Ends): Promise<string> {
+  const existing = kindOf(await statFollowing(job, to))
   const name = basename(resolve(job.cli.cwd, from))
-  const inside = existing?.type === 'directory' && !/(^|\/)\.$/.test(from) && name !== ''
-  return inside ? posix.join(to, name) : to
+  const target = placeCopy({ from, to, isDirectory, existing, name })
+  const parent = posix.dirname(target)
+  if (existing === undefined && kindOf(await statFollowing(job, parent)) !== 'directory')
+    throw noDirectory(`${job.shed}:${parent}`, `cowshed exec ${job.shed} -- mkdir -p ${parent}`)
+  return target
+}
+
+function kindOf(file: GuestFile | undefined): 'directory' | 'other' | undefined {
+  return file === undefined ? undefined : file.type === 'directory' ? 'directory' : 'other'
 }
 
 async function copyEntry(job: CopyJob, source: string, target: string): Promise<void> {

@@ -1,11 +1,12 @@
 import { createWriteStream } from 'node:fs'
-import { chmod, lstat, mkdir, realpath, rename, rm, symlink, utimes } from 'node:fs/promises'
-import { posix, resolve } from 'node:path'
+import { chmod, lstat, mkdir, realpath, rename, rm, stat, symlink, utimes } from 'node:fs/promises'
+import { dirname, posix, resolve } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { errnoCode, Problem, problemFromSystem } from '../../base/index.ts'
 import type { GuestFile, ProgressEvent } from '../../contract/index.ts'
 import type { Cli } from '../cli.ts'
 import { type CopyJob, openCopyJob, type Skipped } from './copy-job.ts'
+import { noDirectory, placeCopy } from './place-copy.ts'
 
 export interface CopyOut {
   readonly cli: Cli
@@ -26,7 +27,7 @@ export interface CopyOut {
 export async function copyOut({ cli, shed, from, to, onProgress }: CopyOut): Promise<Skipped[]> {
   const job = openCopyJob({ cli, shed, onProgress })
   const source = await cli.api.call('statGuestFile', { params: { name: shed }, query: { path: from } })
-  const target = await targetOf(cli, from, to)
+  const target = await targetOf(cli, { from, to, isDirectory: source.type === 'directory' })
   try {
     await copyEntry(job, source, target)
   } catch (error) {
@@ -35,13 +36,27 @@ export async function copyOut({ cli, shed, from, to, onProgress }: CopyOut): Pro
   return job.skipped
 }
 
-async function targetOf({ cwd }: Cli, from: string, to: string): Promise<string> {
+interface Ends {
+  readonly from: string
+  readonly to: string
+  readonly isDirectory: boolean
+}
+
+async function targetOf({ cwd }: Cli, { from, to, isDirectory }: Ends): Promise<string> {
   const path = resolve(cwd, to)
-  const existing = await realpath(path).catch(() => undefined)
-  if (existing === undefined) return path
-  if (!(await lstat(existing)).isDirectory() || from.endsWith('/.')) return existing
-  const name = posix.basename(from)
-  return name === '' ? existing : `${existing}/${name}`
+  const real = await realpath(path).catch(() => undefined)
+  const existing = real === undefined ? undefined : (await lstat(real)).isDirectory() ? 'directory' : 'other'
+  const slash = to.endsWith('/') ? '/' : ''
+  const target = placeCopy({ from, isDirectory, to: (real ?? path) + slash, existing, name: posix.basename(from) })
+  if (existing === undefined && !(await isDirectoryHere(dirname(target)))) throw noDirectory(dirname(target))
+  return target
+}
+
+async function isDirectoryHere(path: string): Promise<boolean> {
+  return stat(path).then(
+    (found) => found.isDirectory(),
+    () => false,
+  )
 }
 
 async function copyEntry(job: CopyJob, source: GuestFile, target: string): Promise<void> {

@@ -26,7 +26,7 @@ export async function runRemotely(cli: Cli, { route, name, request }: RunRemotel
   const unfollow = request.tty === undefined ? () => {} : followSize(cli, socket)
   try {
     socket.send(JSON.stringify(request))
-    if (request.stdin === true) void pumpStdin(cli.terminal.stdin, socket)
+    if (request.stdin === true) void pumpStdin(cli.terminal.stdin, { socket, onTerminal: request.tty !== undefined })
     return await Promise.race([finished(cli, socket), signals.gaveUp])
   } catch (error) {
     // Asked for once more as an ordinary call, which knows how to guess what name was meant.
