@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { DatabaseSync } from '@photostructure/sqlite'
 import { afterAll, expect, test } from 'vitest'
 import { openEventLog } from './event-log.ts'
 
@@ -53,4 +54,43 @@ test('an index that is garbage is begun anew', () => {
   log.append(started('a'))
   expect(log.read({ limit: 5 })).toHaveLength(1)
   log.close()
+})
+
+test('an index of another shape is begun anew', () => {
+  const path = join(dir, 'shape.db')
+  const other = new DatabaseSync(path)
+  other.exec('CREATE TABLE events (number INTEGER)')
+  other.close()
+  const log = openEventLog(path)
+  log.append(started('a'))
+  expect(log.read({ limit: 5 })).toHaveLength(1)
+  log.close()
+})
+
+test('an index that cannot be opened is left as it is, and events are kept in memory', () => {
+  const path = join(dir, 'absent', 'index.db')
+  const log = openEventLog(path)
+  log.append(started('a'))
+  expect(log.read({ limit: 5 }).map(({ type }) => type)).toEqual(['events.unsaved', 'shed.started'])
+  log.close()
+})
+
+test('what fails in telling of an event does not fail what the event is about', () => {
+  const path = join(dir, 'failing.db')
+  const first = openEventLog(path)
+  first.append(started('a'))
+  first.close()
+  const log = openEventLog(path)
+  const heard: number[] = []
+  log.subscribe((event) => heard.push(event.seq))
+  const other = new DatabaseSync(path)
+  other.exec('ALTER TABLE events RENAME TO away')
+  log.append(started('b'))
+  other.exec('ALTER TABLE away RENAME TO events')
+  other.close()
+  log.append(started('c'))
+  expect(heard).toEqual([2, 3])
+  expect(log.read({ limit: 5 }).map(({ subject }) => subject)).toEqual(['a', 'c'])
+  log.close()
+  expect(() => log.append(started('d'))).not.toThrow()
 })
