@@ -107,7 +107,8 @@ describe.runIf(needs({ tools: [qemu, 'dumpe2fs', ...kernelTools, ...miniImageToo
       expect(await readFile(polite.spec.consolePath, 'utf8')).toContain('init says goodbye')
 
       const sysv = await start('sysvinit')
-      const agentPid = (await run(sysv.agent, 'sh', '-c', 'echo $PPID')).stdout.trim()
+      const listening = 'until [ -e /run/listening ]; do sleep 0.1; done; echo $PPID'
+      const agentPid = (await run(sysv.agent, 'sh', '-c', listening)).stdout.trim()
       await sysv.agent.poweroff()
       expect((await sysv.machine.exited).kind).toBe('powerdown')
       expect(await readFile(sysv.spec.consolePath, 'utf8')).toContain(`runlevel 0, sparing ${agentPid}`)
@@ -159,7 +160,9 @@ const deafInit = '#!/bin/sh\ntrap "" USR2 TERM\nwhile :; do sleep 1; done\n'
 /** Listens as sysvinit does, and takes what a shutdown of Debian's goes by: the runlevel, and whom it must not kill. */
 const sysvInit = `#!/bin/sh
 mkfifo /run/initctl
-level=$(head -c 384 /run/initctl | tail -c +9 | head -c 1)
+exec 3<>/run/initctl
+touch /run/listening
+level=$(head -c 384 <&3 | tail -c +9 | head -c 1)
 echo "runlevel $level, sparing $(cat /run/sendsigs.omit.d/*)" > /dev/console
 poweroff -f
 `
