@@ -51,6 +51,7 @@ export async function openTestCli() {
     directory,
     handlers,
     run: (words: readonly string[], options: RunOptions = {}) => run(directory, words, options),
+    cutConnections: () => app.server.closeAllConnections(),
     async close() {
       stopping.abort()
       app.server.closeAllConnections()

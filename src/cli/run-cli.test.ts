@@ -230,6 +230,15 @@ describe('create', () => {
     expect(stderr).toBe('{"phase":"lower","done":1,"total":2}\n')
   })
 
+  test('a daemon that dies meanwhile is told of', async () => {
+    cli.handlers.createShed = () =>
+      new Promise(() => {
+        setTimeout(() => cli.cutConnections(), 50)
+      })
+    const { code, stderr } = await cli.run(['create', 'web', '--image', 'x'])
+    expect([code, stderr]).toEqual([7, expect.stringContaining('the daemon went away before the work was done')])
+  })
+
   test('an interrupt aborts the work on the server and exits with 130', async () => {
     const interrupt = new AbortController()
     let reason: unknown
@@ -486,7 +495,8 @@ describe('cp', () => {
       })(),
     })
     const to = join(cli.directory, 'broken')
-    expect((await cli.run(['cp', 'web:/f', to])).code).toBe(1)
+    const { code, stderr } = await cli.run(['cp', 'web:/f', to])
+    expect([code, stderr]).toEqual([1, expect.stringContaining('broke off')])
     expect(() => lstatSync(to)).toThrow('ENOENT')
     expect(() => lstatSync(`${to}.cowshed-part`)).toThrow('ENOENT')
   })
@@ -513,6 +523,25 @@ describe('cp', () => {
     expect(seen).toContainEqual({ type: 'directory', path: '/root/in', mode: 0o755 })
     expect(seen).toContainEqual({ path: '/root/in/f', mode: 0o751, mtime_ms: 1_577_836_800_000, text: 'hello' })
     expect(seen).toContainEqual({ type: 'symlink', path: '/root/in/l', target: 'f' })
+  })
+
+  test('a link takes the place of one that is there', async () => {
+    const link = join(cli.directory, 'link')
+    symlinkSync('target', link)
+    let there = true
+    cli.handlers.statGuestFile = async ({ query: { path, follow } }) => {
+      if (path === '/root' || (there && !follow))
+        return stat(path, { type: path === '/root' ? 'directory' : 'symlink' })
+      throw new Problem('GUEST_FILE_NOT_FOUND', 'not there')
+    }
+    cli.handlers.makeGuestFile = async () => {
+      if (there) throw new Problem('GUEST_FAILED', 'File exists')
+    }
+    cli.handlers.removeGuestFile = async ({ query: { path } }) => {
+      expect(path).toBe('/root/link')
+      there = false
+    }
+    expect(await cli.run(['cp', link, 'web:/root'])).toMatchObject({ code: 0, stderr: '' })
   })
 
   test('stdin goes in', async () => {

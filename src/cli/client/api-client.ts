@@ -29,8 +29,8 @@ export type CallOptions<N extends RouteName> = CommonOptions<N> &
 /** The daemon's API as functions, typed by the table of routes. Every method throws what the daemon answered with as the Problem that it was. */
 export interface ApiClient {
   call<N extends RouteName>(route: N, options: CallOptions<N>): Promise<ReplyOf<N>>
-  /** The answer of a route that sends bytes. A connection that breaks off makes reading throw. */
-  download<N extends RouteName>(route: N, options: CallOptions<N>): Promise<IncomingMessage>
+  /** The answer of a route that sends bytes. An answer that breaks off makes reading throw SERVER_FAILED. */
+  download<N extends RouteName>(route: N, options: CallOptions<N>): Promise<AsyncIterable<Buffer>>
   /** The data of each server-sent event of a route, as it comes. */
   events<N extends RouteName>(route: N, options: CallOptions<N>): AsyncIterable<unknown>
 }
@@ -40,13 +40,15 @@ export function apiClient(transport: Transport): ApiClient {
     async call(route, options) {
       const streams = options.onProgress !== undefined
       const response = await send(transport, route, options, streams ? 'text/event-stream' : 'application/json')
-      if (isEventStream(response)) return (await completion(response, options.onProgress)) as never
+      if (isEventStream(response)) return (await completion(response, options)) as never
       return (response.statusCode === 204 ? drain(response) : readJson(response)) as never
     },
-    download: (route, options) => send(transport, route, options, '*/*'),
+    download: async (route, options) =>
+      whole(await send(transport, route, options, '*/*'), { otherwise: brokenOff, signal: options.signal }),
     async *events(route, options) {
       const response = await send(transport, route, options, 'text/event-stream')
-      for await (const { data } of readServerEvents(response)) yield JSON.parse(data)
+      const source = whole(response, { otherwise: lost, signal: options.signal })
+      for await (const { data } of readServerEvents(source)) yield JSON.parse(data)
     },
   }
 }
@@ -88,17 +90,40 @@ function contentType(body: unknown, mediaType: string | undefined): Record<strin
 
 async function completion(
   response: IncomingMessage,
-  onProgress: CommonOptions<RouteName>['onProgress'],
+  { onProgress, signal }: Pick<CommonOptions<RouteName>, 'onProgress' | 'signal'>,
 ): Promise<unknown> {
-  for await (const { event, data } of readServerEvents(response)) {
+  for await (const { event, data } of readServerEvents(whole(response, { otherwise: lost, signal }))) {
     const value: unknown = JSON.parse(data)
     if (event === 'complete') return value
     if (event === 'error') throw problemOfValue(value, 'an error')
     if (event === 'progress') onProgress?.(value as ProgressEvent)
   }
-  throw new Problem('SERVER_UNREACHABLE', 'the daemon went away before the work was done', {
-    hint: 'see how things are: cowshed ls; then try again',
-  })
+  throw lost()
+}
+
+interface Whole {
+  /** What it is when the connection breaks. */
+  readonly otherwise: (cause: unknown) => Problem
+  readonly signal: AbortSignal | undefined
+}
+
+async function* whole(response: IncomingMessage, { otherwise, signal }: Whole): AsyncGenerator<Buffer> {
+  try {
+    yield* response as AsyncIterable<Buffer>
+  } catch (error) {
+    throw signal?.aborted === true ? error : otherwise(error)
+  }
+}
+
+const howThingsAre = { hint: 'see how things are: cowshed ls; then try again' }
+
+function lost(cause?: unknown): Problem {
+  return new Problem('SERVER_UNREACHABLE', 'the daemon went away before the work was done', { ...howThingsAre, cause })
+}
+
+/** The daemon may be well: an error while bytes flow can only be told by cutting them off. */
+function brokenOff(cause: unknown): Problem {
+  return new Problem('SERVER_FAILED', 'the answer broke off before its end', { ...howThingsAre, cause })
 }
 
 function isEventStream({ headers }: IncomingMessage): boolean {

@@ -24,9 +24,9 @@ export interface CopyIn {
  * @returns what was not copied
  */
 export async function copyIn({ cli, shed, from, to, onProgress }: CopyIn): Promise<Skipped[]> {
-  const job = openCopyJob({ cli, shed, onProgress })
   const source = resolve(cli.cwd, from)
   const found = await local(`read ${source}`, () => lstat(source))
+  const job = openCopyJob({ cli, shed, onProgress, ...(found.isFile() ? { total: found.size } : {}) })
   await copyEntry(job, source, await targetOf(job, { from, to, isDirectory: found.isDirectory() }))
   return job.skipped
 }
@@ -52,15 +52,10 @@ function kindOf(file: GuestFile | undefined): 'directory' | 'other' | undefined 
 }
 
 async function copyEntry(job: CopyJob, source: string, target: string): Promise<void> {
-  const params = { name: job.shed }
   const found = await local(`read ${source}`, () => lstat(source))
   const mode = found.mode & 0o7777
   if (found.isFile()) return copyFile(job, { source, target, found })
-  if (found.isSymbolicLink()) {
-    const link = await local(`read ${source}`, () => readlink(source))
-    await job.cli.api.call('makeGuestFile', { params, body: { type: 'symlink', path: target, target: link } })
-    return
-  }
+  if (found.isSymbolicLink()) return copyLink(job, { source, target })
   if (!found.isDirectory()) {
     job.skipped.push({ path: source, why: 'it is neither file, directory nor symbolic link' })
     return
@@ -71,9 +66,26 @@ async function copyEntry(job: CopyJob, source: string, target: string): Promise<
   }
 }
 
-interface FileToCopy {
+interface LinkToCopy {
   readonly source: string
   readonly target: string
+}
+
+/** In the place of a file or a link that is there, as a file would come. */
+async function copyLink({ cli, shed }: CopyJob, { source, target }: LinkToCopy): Promise<void> {
+  const params = { name: shed }
+  const body = { type: 'symlink', path: target, target: await local(`read ${source}`, () => readlink(source)) } as const
+  try {
+    await cli.api.call('makeGuestFile', { params, body })
+  } catch (error) {
+    const there = await cli.api.call('statGuestFile', { params, query: { path: target } }).catch(() => undefined)
+    if (there === undefined || there.type === 'directory') throw error
+    await cli.api.call('removeGuestFile', { params, query: { path: target } })
+    await cli.api.call('makeGuestFile', { params, body })
+  }
+}
+
+interface FileToCopy extends LinkToCopy {
   readonly found: Stats
 }
 

@@ -18,19 +18,21 @@ export interface CopyJob {
 
 export interface OpenCopyJob extends Pick<CopyJob, 'cli' | 'shed'> {
   readonly onProgress: (progress: ProgressEvent) => void
+  /** Bytes in all, of a single file: of a directory they are not known before the last one in it has been read. */
+  readonly total?: number
 }
 
-export function openCopyJob({ cli, shed, onProgress }: OpenCopyJob): CopyJob {
-  return { cli, shed, counted: countedBytes(onProgress), skipped: [] }
+export function openCopyJob({ cli, shed, ...progress }: OpenCopyJob): CopyJob {
+  return { cli, shed, counted: countedBytes(progress), skipped: [] }
 }
 
-/** Reports bytes as they pass: what there is in all is not known before the last directory has been read. */
-function countedBytes(onProgress: OpenCopyJob['onProgress']): CopyJob['counted'] {
+/** Reports bytes as they pass. */
+function countedBytes({ onProgress, total }: Pick<OpenCopyJob, 'onProgress' | 'total'>): CopyJob['counted'] {
   let done = 0
   return async function* counted(source) {
     for await (const chunk of source) {
       done += chunk.length
-      onProgress({ phase: 'copy', done })
+      onProgress({ phase: 'copy', done, ...(total === undefined ? {} : { total }) })
       yield Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength)
     }
   }

@@ -25,8 +25,10 @@ export interface CopyOut {
  * @returns what was not copied
  */
 export async function copyOut({ cli, shed, from, to, onProgress }: CopyOut): Promise<Skipped[]> {
-  const job = openCopyJob({ cli, shed, onProgress })
   const source = await cli.api.call('statGuestFile', { params: { name: shed }, query: { path: from } })
+  const total = source.type === 'file' ? source.size_bytes : 0
+  // Files of /proc say that they are empty.
+  const job = openCopyJob({ cli, shed, onProgress, ...(total > 0 ? { total } : {}) })
   const target = await targetOf(cli, { from, to, isDirectory: source.type === 'directory' })
   try {
     await copyEntry(job, source, target)
