@@ -1,0 +1,47 @@
+import { mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { type DataLayout, dataLayout } from '../../src/base/index.ts'
+import { openRooms } from '../../src/daemon/main.ts'
+import type { Rooms } from '../../src/daemon/rooms.ts'
+import { busyboxArchive } from './busybox-image.ts'
+
+export interface OpenedRooms extends Rooms, AsyncDisposable {
+  readonly layout: DataLayout
+  /** Makes a shed of the image `mini:1` that is not started. */
+  create(name: string): Promise<void>
+  loadMini(ref?: string): Promise<void>
+}
+
+/** All rooms of a daemon, wired up as it does, on a data directory in this process and without its HTTP. */
+export async function openRoomsOn(directory: string): Promise<OpenedRooms> {
+  const layout = dataLayout(join(directory, 'data'))
+  const runDirectory = join(directory, 'run')
+  await mkdir(runDirectory, { recursive: true, mode: 0o700 })
+  const { rooms, close } = await openRooms({ layout, runDirectory, agentPath: '/nonexistent' })
+  return {
+    ...rooms,
+    layout,
+    async create(name) {
+      await rooms.sheds.create({ ...settings, name })
+    },
+    async loadMini(ref = 'mini:1') {
+      await rooms.images.load({ source: { stream: once(busyboxArchive(ref)) } })
+    },
+    [Symbol.asyncDispose]: close,
+  }
+}
+
+const settings = {
+  image: 'mini:1',
+  cpus: 1,
+  memory_bytes: 256 * 2 ** 20,
+  upper_bytes: 64 * 2 ** 20,
+  network: 'none' as const,
+  env: {},
+  labels: {},
+  start: false,
+}
+
+async function* once(bytes: Buffer): AsyncIterable<Buffer> {
+  yield bytes
+}

@@ -1,0 +1,173 @@
+import { execFileSync } from 'node:child_process'
+import { link, mkdir, rm, stat, utimes, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { describe, expect, test } from 'vitest'
+import type { PruneQuery } from '../../src/contract/index.ts'
+import { busyboxImageTools } from '../support/busybox-image.ts'
+import { onEachFilesystem } from '../support/filesystems.ts'
+import { needs } from '../support/needs.ts'
+import { openRoomsOn } from '../support/open-rooms.ts'
+import { temporaryDirectory } from '../support/temporary-directory.ts'
+
+const able = needs({ tools: ['mke2fs', 'find', ...busyboxImageTools] })
+const query: PruneQuery = { dry_run: true, until_ms: 0, log_tail_bytes: 0 }
+const longAgo = new Date(Date.now() - 1000 * 3600e3)
+
+describe.runIf(able)('df and prune on a data directory with everything in it', () => {
+  test('df adds up to what find says, to the byte: every file once, whatever number of names it has', async () => {
+    await using dir = await temporaryDirectory()
+    await using rooms = await openRoomsOn(dir.path)
+    const { layout } = rooms
+    await rooms.loadMini()
+    await rooms.loadMini('mini:2')
+    for (const name of ['a', 'b', 'c']) await rooms.create(name)
+    await writeFile(layout.shed('a').console, 'x'.repeat(10_000))
+    await link(layout.shed('a').console, layout.shed('b').console)
+    await writeFile(layout.shed('c').record, 'torn')
+    await orphan(join(layout.staging, 'load-1', 'file'), 5000)
+    await orphan(layout.failureConsole('x', '0123456789ab'), 5000)
+    await orphan(`${layout.blobs}/sha256/${'0'.repeat(64)}`, 9000)
+
+    const report = await rooms.usage.df()
+    const { images, sheds, caches, orphans, all } = report.totals
+    expect(report.notes.join()).not.toContain("not cowshed's")
+    expect(all).toMatchObject(sizesByFind(layout.root))
+    expect(images.physical_bytes + sheds.physical_bytes + caches.physical_bytes + orphans.physical_bytes).toBe(
+      all.physical_bytes,
+    )
+    expect(orphans.files).toBe(3)
+    const rows = [
+      ...report.caches,
+      ...(report.kernel ? [report.kernel] : []),
+      ...(report.initrd ? [report.initrd] : []),
+    ]
+    expect(rows.reduce((sum, { size }) => sum + size.physical_bytes, 0)).toBe(caches.physical_bytes)
+
+    await writeFile(join(layout.root, 'notes.txt'), 'mine')
+    const after = await rooms.usage.df()
+    expect(after.totals).toEqual(report.totals)
+    expect(after.notes.join()).toContain(join(layout.root, 'notes.txt'))
+  })
+
+  test('a shed that has changed since the plan stays, with its image; what has got another tag stays', async () => {
+    await using dir = await temporaryDirectory()
+    await using rooms = await openRoomsOn(dir.path)
+    await rooms.loadMini()
+    await rooms.create('a')
+    await rooms.create('b')
+    const plan = await rooms.usage.prune(query)
+    expect(plan.items.map(({ name }) => name)).toEqual(['a', 'b', 'mini:1'])
+    await rooms.sheds.reset('a')
+    const done = await rooms.usage.prune({ ...query, dry_run: false, plan_id: plan.plan_id })
+    expect(done.items.map(({ name }) => name)).toEqual(['b'])
+    expect(done.skipped.map(({ name, reason }) => [name, reason])).toEqual([
+      ['a', expect.stringContaining('has changed since the plan')],
+      ['mini:1', expect.stringContaining('used by a')],
+    ])
+    expect((await rooms.sheds.list()).map(({ name }) => name)).toEqual(['a'])
+
+    await rooms.sheds.remove('a', { force: false })
+    const second = await rooms.usage.prune(query)
+    expect(second.items.map(({ name }) => name)).toEqual(['mini:1'])
+    await rooms.images.tag('mini:1', 'kept:1')
+    const refused = await rooms.usage.prune({ ...query, dry_run: false, plan_id: second.plan_id })
+    expect([refused.items, refused.skipped]).toEqual([
+      [],
+      [expect.objectContaining({ reason: expect.stringContaining('tags') })],
+    ])
+    expect((await rooms.images.list()).flatMap(({ tags }) => tags).sort()).toEqual(['kept:1', 'mini:1'])
+    await expect(rooms.usage.prune({ ...query, plan_id: 'another' })).rejects.toMatchObject({ code: 'PLAN_CHANGED' })
+  })
+
+  test('an orphan that an image has come to need, or may need, is kept; one that was written to as well', async () => {
+    await using dir = await temporaryDirectory()
+    await using rooms = await openRoomsOn(dir.path)
+    const { layout } = rooms
+    await rooms.loadMini()
+    const index = layout.imageIndex
+    const whole = execFileSync('cat', [index])
+    await writeFile(index, JSON.stringify({ schemaVersion: 2, manifests: [] }))
+    execFileSync('find', [
+      layout.blobs,
+      layout.cache,
+      '-type',
+      'f',
+      '-exec',
+      'touch',
+      '-d',
+      longAgo.toISOString(),
+      '{}',
+      '+',
+    ])
+    const touched = await orphan(join(layout.staging, 'load-1', 'old'), 10)
+    const plan = await rooms.usage.prune({ ...query, scope: ['orphans'] })
+    expect(plan.items.length).toBeGreaterThan(5)
+
+    await writeFile(index, whole)
+    await writeFile(touched, 'more')
+    const done = await rooms.usage.prune({ ...query, dry_run: false, plan_id: plan.plan_id })
+    expect(done.items).toEqual([])
+    expect(new Set(done.skipped.map(({ reason }) => reason))).toEqual(new Set(['it is no orphan any more']))
+    await rooms.create('works')
+
+    await writeFile(index, JSON.stringify({ schemaVersion: 2, manifests: [] }))
+    await rm(touched)
+    // Its image is in no index any more; the shed needs it all the same.
+    const pinned = await rooms.usage.prune({ ...query, scope: ['orphans'] })
+    const kept = await rooms.usage.prune({ ...query, dry_run: false, plan_id: pinned.plan_id })
+    expect(kept.items).toEqual([])
+    // Nothing can be sure of what a shed with a torn record needs: neither the plan, nor its execution when the record is torn between.
+    await writeFile(layout.shed('works').record, 'torn')
+    const torn = await rooms.usage.prune({ ...query, dry_run: false, plan_id: pinned.plan_id })
+    expect(torn.items).toEqual([])
+    expect(torn.skipped.map(({ reason }) => reason).join()).toContain('the shed works is broken')
+    expect((await rooms.usage.prune({ ...query, scope: ['orphans'] })).items).toEqual([])
+    await rm(index)
+    await expect(rooms.usage.prune(query)).rejects.toMatchObject({ code: 'FILE_NOT_FOUND' })
+  })
+
+  test('what a long load finished long ago is not an orphan while the load goes on', async () => {
+    await using dir = await temporaryDirectory()
+    await using rooms = await openRoomsOn(dir.path)
+    await orphan(join(rooms.layout.staging, 'load-1', 'blob'), 10)
+    await orphan(join(rooms.layout.staging, 'load-2', 'blob'), 10)
+    await writeFile(join(rooms.layout.staging, 'load-1', 'other'), 'new')
+    const { items } = await rooms.usage.prune({ ...query, scope: ['orphans'] })
+    expect(items.map(({ path }) => path)).toEqual([join(rooms.layout.staging, 'load-2', 'blob')])
+  })
+})
+
+if (able) {
+  onEachFilesystem(['ext4', 'xfs', 'btrfs'], (fs) => {
+    test('what a prune reclaimed is what the filesystem has got back', async () => {
+      await using rooms = await openRoomsOn(fs.path('cowshed'))
+      const { layout } = rooms
+      await mkdir(join(layout.staging, 'old'), { recursive: true })
+      const { path, allocated } = await fs.file({ size: '32MiB', name: 'cowshed/data/staging/old/file' })
+      await utimes(path, longAgo, longAgo)
+      const report = await rooms.usage.prune({ ...query, dry_run: false, scope: ['orphans'] })
+      expect(report.totals.predicted_bytes).toBe(allocated)
+      const reclaimed = report.totals.reclaimed_bytes ?? 0
+      expect(Math.abs(reclaimed - allocated)).toBeLessThan(2 << 20)
+    })
+  })
+}
+
+async function orphan(path: string, bytes: number): Promise<string> {
+  await mkdir(join(path, '..'), { recursive: true })
+  await writeFile(path, 'x'.repeat(bytes))
+  await utimes(path, longAgo, longAgo)
+  expect((await stat(path)).size).toBe(bytes)
+  return path
+}
+
+/** Sums of find(1): each inode once. */
+function sizesByFind(root: string) {
+  const lines = execFileSync('find', [root, '-type', 'f', '-printf', '%D:%i %s %b\\n'], { encoding: 'utf8' })
+  const files = [...new Set(lines.trim().split('\n'))].map((line) => line.split(' ').map(Number))
+  return {
+    files: files.length,
+    logical_bytes: files.reduce((sum, [, size = 0]) => sum + size, 0),
+    physical_bytes: files.reduce((sum, [, , blocks = 0]) => sum + blocks * 512, 0),
+  }
+}
