@@ -35,11 +35,15 @@ async function demo(): Promise<void> {
 
   title('What all this costs: one image, two small uppers')
   await cowshed('system', 'df', '-v')
+
+  title('What could be removed: a shed that is stopped, were it not so recent; nothing is removed here')
+  await cowshed('stop', sheds[1])
   await cowshed('system', 'prune', '--dry-run')
+  await cowshed('system', 'prune', '--dry-run', '--until', '0s')
 
   title(`Done in ${Math.round((Date.now() - began) / 1000)} s. Go on with`)
   process.stdout.write(
-    ['shell demo-a', 'forward demo-a 8000', 'stop demo-b', 'image load IMAGE.tar', 'doctor', '--help']
+    ['shell demo-a', 'forward demo-a 8000', 'start demo-b', 'image load IMAGE.tar', 'doctor', '--help']
       .map((line) => `  bin/cowshed ${line}\n`)
       .join(''),
   )
@@ -47,19 +51,27 @@ async function demo(): Promise<void> {
 }
 
 async function clean(): Promise<void> {
-  await cowshed('delete', '--force', ...sheds)
-  await cowshed('image', 'rm', image)
+  // What is not there any more has been removed by hand.
+  for (const name of sheds) await run('delete', '--force', name)
+  await run('image', 'rm', image)
 }
 
 function title(text: string): void {
   process.stdout.write(`\n\u001b[1m==> ${text}\u001b[0m\n`)
 }
 
+/** A command that must succeed for the rest to make sense. */
 async function cowshed(...args: string[]): Promise<void> {
+  const code = await run(...args)
+  if (code !== 0) process.exit(code)
+}
+
+/** @returns the exit code */
+async function run(...args: string[]): Promise<number> {
   process.stdout.write(`\u001b[2m$ cowshed ${args.map(quoted).join(' ')}\u001b[0m\n`)
   const child = spawn(process.execPath, [launcher, ...args], { stdio: 'inherit' })
   const [code] = (await once(child, 'exit')) as [number | null]
-  if (code !== 0) process.exit(code ?? 1)
+  return code ?? 1
 }
 
 function quoted(word: string): string {

@@ -7,7 +7,13 @@ import { arch } from 'node:os'
 import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { createGzip, gzipSync } from 'node:zlib'
-import { buildTar, type TarPiece } from '../test/support/tar-builder.ts'
+import { tarEnd, tarHeader, tarPadding } from '../src/formats/index.ts'
+
+interface SmallFile {
+  readonly path: string
+  readonly mode?: number
+  readonly content: string
+}
 
 interface Layer {
   readonly about: string
@@ -35,7 +41,7 @@ export async function makeDemoImage(directory: string, ref: string): Promise<voi
   await rename(half, directory)
 }
 
-const greeting: TarPiece[] = [
+const greeting: SmallFile[] = [
   {
     path: 'usr/local/bin/hello',
     mode: 0o755,
@@ -46,7 +52,7 @@ const greeting: TarPiece[] = [
 ]
 
 /** A whiteout is an empty file named `.wh.` and what it deletes. */
-const deletions: TarPiece[] = [
+const deletions: SmallFile[] = [
   'usr/share/.wh.doc',
   'usr/share/.wh.man',
   'usr/share/.wh.locale',
@@ -57,9 +63,11 @@ const deletions: TarPiece[] = [
 async function debianLayer(layout: string): Promise<Layer> {
   const tar = join(layout, 'rootfs.tar')
   const release = /^VERSION_CODENAME=(.*)$/m.exec(await readFile('/etc/os-release', 'utf8'))?.[1] ?? 'bookworm'
+  say(`mmdebstrap ${release}: a minimal Debian from its mirror; this takes half a minute or so`)
   const child = spawn('mmdebstrap', ['--quiet', '--variant=minbase', release, tar], { stdio: ['ignore', 2, 2] })
   const [code] = (await once(child, 'exit')) as [number | null]
   if (code !== 0) throw new Error(`mmdebstrap ended with ${code}`)
+  say('compressing it, as a registry would have it')
   const diff = createHash('sha256')
   const zipped = createHash('sha256')
   const path = join(layout, 'blobs/sha256/half')
@@ -77,11 +85,20 @@ async function debianLayer(layout: string): Promise<Layer> {
   return layerOf({ about: `mmdebstrap ${release}`, hex, size, diffId: `sha256:${diff.digest('hex')}` })
 }
 
-async function smallLayer(layout: string, about: string, pieces: readonly TarPiece[]): Promise<Layer> {
-  const tar = buildTar(pieces)
+async function smallLayer(layout: string, about: string, files: readonly SmallFile[]): Promise<Layer> {
+  const tar = Buffer.concat([...files.flatMap(tarMember), tarEnd()])
   const blob = gzipSync(tar)
   const hex = await putBlob(layout, blob)
   return layerOf({ about, hex, size: blob.length, diffId: `sha256:${sha256(tar)}` })
+}
+
+function tarMember({ path, mode = 0o644, content }: SmallFile): Buffer[] {
+  const bytes = Buffer.from(content)
+  return [
+    tarHeader({ path: Buffer.from(path), type: 'file', mode, size: bytes.length }),
+    bytes,
+    tarPadding(bytes.length),
+  ]
 }
 
 function layerOf({ about, hex, size, diffId }: { about: string; hex: string; size: number; diffId: string }): Layer {
@@ -133,6 +150,10 @@ function tee(see: (chunk: Buffer) => void) {
       yield chunk
     }
   }
+}
+
+function say(text: string): void {
+  process.stdout.write(`${text}\n`)
 }
 
 async function exists(path: string): Promise<boolean> {
