@@ -28,7 +28,7 @@ const maxPayload = 4 * 2 ** 20
  */
 export function upgradeSockets({ server, handlers, stopping, onError }: UpgradeSockets): () => Promise<void> {
   const sockets = new WebSocketServer({ noServer: true, maxPayload, perMessageDeflate: false })
-  const routes = allRoutes().filter((route) => route.kind === 'socket')
+  const routes = socketRoutes()
   const conversations = new Set<Promise<void>>()
 
   server.on('upgrade', (request: IncomingMessage, stream: Duplex, head: Buffer) => {
@@ -52,12 +52,25 @@ export function upgradeSockets({ server, handlers, stopping, onError }: UpgradeS
   return async () => void (await Promise.all(conversations))
 }
 
-function matchRoute(routes: readonly Route[], request: IncomingMessage): { route: Route; params: unknown } {
+/** What is needed to match a path, made once: making it took longer than all else that is done with an upgrade. */
+function socketRoutes() {
+  return allRoutes()
+    .filter((route) => route.kind === 'socket')
+    .map((route) => ({
+      route,
+      pattern: new RegExp(`^${route.path.replace(/:(\w+)/g, '(?<$1>[^/]+)')}$`),
+      schema: pathSchema(route),
+    }))
+}
+
+function matchRoute(
+  routes: ReturnType<typeof socketRoutes>,
+  request: IncomingMessage,
+): { route: Route; params: unknown } {
   const path = (request.url ?? '').split('?')[0] ?? ''
-  for (const route of routes) {
-    const pattern = new RegExp(`^${route.path.replace(/:(\w+)/g, '(?<$1>[^/]+)')}$`)
+  for (const { route, pattern, schema } of routes) {
     const match = pattern.exec(path)
-    if (match !== null) return { route, params: parsePart(pathSchema(route), match.groups, 'path') }
+    if (match !== null) return { route, params: parsePart(schema, match.groups, 'path') }
   }
   throw new Problem('ROUTE_NOT_FOUND', `there is no WebSocket at ${path}`)
 }
