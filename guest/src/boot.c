@@ -1,6 +1,7 @@
 #include "boot.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -39,6 +40,25 @@ static _Noreturn void become_init(void)
 	boot_fail(FAILURE_INIT_EXEC, errno);
 }
 
+/* The image's init becomes PID 1. Returns in the agent's process once that is sure: no host may hear of a guest that is ready before. */
+static void hand_over_to_init(void)
+{
+	int running[2];
+	char byte;
+
+	if (pipe2(running, O_CLOEXEC) != 0)
+		boot_fail(FAILURE_INIT_EXEC, errno);
+	if (fork() != 0)
+		become_init();
+	/* The other process closes its end when it becomes init. */
+	close(running[1]);
+	while (read(running[0], &byte, 1) < 0 && errno == EINTR)
+		continue;
+	close(running[0]);
+	/* A session of its own, or the terminal of the image's init would be its terminal too. */
+	setsid();
+}
+
 static bool has_init(void)
 {
 	struct stat status;
@@ -63,10 +83,6 @@ void boot(struct cmdline *cmdline)
 	enter_root();
 	settle_in(cmdline, root.fresh);
 	machine_own(root.upper);
-	if (cmdline->no_init || !has_init())
-		return;
-	if (fork() != 0)
-		become_init();
-	/* A session of its own, or the terminal of the image's init would be its terminal too. */
-	setsid();
+	if (!cmdline->no_init && has_init())
+		hand_over_to_init();
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "error-text.h"
 #include "power.h"
 
 void console_open(void)
@@ -51,7 +52,7 @@ _Noreturn void boot_fail(enum boot_failure failure, int error)
 	const char *text = failure_text(failure);
 
 	if (error != 0)
-		console_say("boot failure %d: %s: %s", (int)failure, text, strerror(error));
+		console_say("boot failure %d: %s: %s", (int)failure, text, error_text(error));
 	else
 		console_say("boot failure %d: %s", (int)failure, text);
 	power_off_now();

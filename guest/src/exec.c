@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "error-text.h"
 #include "protocol.h"
 #include "users.h"
 
@@ -185,7 +186,7 @@ static _Noreturn void run_program(const char *name, const struct program *progra
 	} else if (name[0]) {
 		error = run_along_path(name, program);
 	}
-	dprintf(2, "cowshed: cannot run %s: %s\n", name[0] ? name : "''", strerror(error));
+	dprintf(2, "cowshed: cannot run %s: %s\n", name[0] ? name : "''", error_text(error));
 	_exit(error == ENOENT || error == ENOTDIR ? 127 : 126);
 }
 

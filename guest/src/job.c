@@ -11,6 +11,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "error-text.h"
 #include "kernel.h"
 #include "machine.h"
 #include "protocol.h"
@@ -209,6 +210,6 @@ _Noreturn void job_fail(struct job *job, int error, const char *what)
 {
 	char text[768];
 
-	snprintf(text, sizeof text, "%.512s: %s", what, strerror(error));
+	snprintf(text, sizeof text, "%.512s: %s", what, error_text(error));
 	job_refuse(job, error, text);
 }
