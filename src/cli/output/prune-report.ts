@@ -43,9 +43,10 @@ function itemSection(title: string, items: readonly PruneItem[]): string {
   if (items.length === 0) return ''
   const logical = items.reduce((sum, { freed }) => sum + freed.logical_bytes, 0)
   const named = items.some(({ name }) => name !== undefined)
+  const placed = items.some(({ path }) => path !== undefined)
   const columns: Column<PruneItem>[] = [
     ...(named ? [{ title: 'NAME', cell: ({ name }: PruneItem) => printable(name ?? '-') }] : []),
-    { title: 'PATH', cell: ({ path }) => printable(path ?? '-') },
+    ...(placed ? [{ title: 'PATH', cell: ({ path }: PruneItem) => printable(path ?? '-') }] : []),
     { title: 'LOGICAL', align: 'right', cell: ({ freed }) => formatSize(freed.logical_bytes) },
     { title: 'PHYSICAL', align: 'right', cell: ({ freed }) => formatSize(freed.physical_bytes) },
   ]

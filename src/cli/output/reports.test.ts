@@ -111,6 +111,13 @@ TOTAL TO FREE: 40.0 GB logical / 5.1 GB physical (3 items)
 `)
 })
 
+test('a column with nothing in it is left out', () => {
+  const item = { kind: 'instance', name: 'web', action: 'remove', freed: size(4096, 4096) } as const
+  expect(prunePlan({ ...plan, items: [item] })).toContain(
+    'INSTANCES (1, 4.1 kB)\nNAME  LOGICAL  PHYSICAL\nweb    4.1 kB',
+  )
+})
+
 test('after it, what was freed, and what was measured', () => {
   const done = { ...plan, dry_run: false, skipped: [], totals: { ...plan.totals, reclaimed_bytes: 4.9e9 } }
   expect(pruneOutcome(done)).toBe(

@@ -1,4 +1,6 @@
-import { stat } from 'node:fs/promises'
+import { constants } from 'node:fs'
+import { access, stat } from 'node:fs/promises'
+import { userInfo } from 'node:os'
 import { errnoCode, isProblem } from '../../base/index.ts'
 import { defaultUpperBytes } from '../../contract/index.ts'
 import { ensureUpperTemplate } from '../../disks/index.ts'
@@ -41,13 +43,23 @@ export const accelerationCheck: Check = {
     return {
       verdict: 'warning',
       found: `emulation: ${reason}`,
-      hint: 'sheds work, several times slower; give the host a working /dev/kvm, then: cowshed doctor --fix',
+      hint: `sheds work, several times slower; ${await remedy()}`,
     }
   },
   async fix({ layout }) {
     await forgetAcceleration(layout, await currentKernel(layout))
     return 'tried once more'
   },
+}
+
+async function remedy(): Promise<string> {
+  try {
+    await access('/dev/kvm', constants.R_OK | constants.W_OK)
+  } catch (error) {
+    if (errnoCode(error) === 'EACCES')
+      return `let this user open it: sudo usermod -aG kvm ${userInfo().username}; then log in anew and restart the daemon`
+  }
+  return 'give the host a working /dev/kvm, then: cowshed doctor --fix'
 }
 
 export const templateCheck: Check = {
