@@ -140,6 +140,17 @@ static void heed_signals(void)
 		power_begin(POWER_RESET, OWN_GRACE_MS);
 }
 
+/* Without an init it is the agent who ends everybody; power_begin() has sent SIGTERM. */
+static void hang_up_once(void)
+{
+	static bool done;
+
+	if (done || !power_pending() || getpid() != 1)
+		return;
+	done = true;
+	channels_hang_up();
+}
+
 static int shorter(int a, int b)
 {
 	return a < 0 || (b >= 0 && b < a) ? b : a;
@@ -162,6 +173,7 @@ _Noreturn void agent_run(void)
 		/* Before the link: a new host may drop the channels that were polled. After it: frames may have given them something to do. */
 		channels_turn(polls + 2);
 		link_receive();
+		hang_up_once();
 		channels_turn(NULL);
 		link_flush();
 		power_continue();

@@ -169,6 +169,13 @@ bool channel_frame(uint8_t type, uint32_t id, const uint8_t *payload, size_t len
 	}
 }
 
+void channels_hang_up(void)
+{
+	for (size_t i = 0; i < MAX_CHANNELS; i++)
+		if (channels[i].id != 0 && channels[i].outputs[0].is_terminal)
+			let_go(&channels[i]);
+}
+
 void channels_drop(void)
 {
 	for (size_t i = 0; i < MAX_CHANNELS; i++) {

@@ -26,6 +26,9 @@ bool channel_frame(uint8_t type, uint32_t id, const uint8_t *payload, size_t len
 /* Drops all channels: their processes get SIGHUP, their streams are closed. A new host counts from one again. */
 void channels_drop(void);
 
+/* SIGHUP for every program on a terminal, as if that had been closed: an interactive shell heeds nothing less. */
+void channels_hang_up(void);
+
 /* Fills `polls` with what channels wait for. Returns how many; lowers `timeout` (milliseconds, -1: none) as needed. */
 size_t channels_poll(struct pollfd *polls, int *timeout);
 

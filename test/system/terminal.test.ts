@@ -92,14 +92,17 @@ describe.runIf(able)('on a terminal', () => {
     expect(terminal.screen).toContain('[exit 0]')
   })
 
-  test('a shed that is stopped meanwhile gives the terminal back as it was', async () => {
-    await using terminal = await onTerminal('shell', 'box')
-    await terminal.shows(prompt)
+  test('a shed that is stopped meanwhile hangs up, and the terminal is as it was', async () => {
+    // As a shell does: SIGTERM is nothing to it.
+    const program = 'trap "" TERM; trap "echo hung up > /root/end; exit 5" HUP; echo ready; while :; do sleep 0.1; done'
+    await using terminal = await onTerminal('exec', '-t', 'box', '--', 'sh', '-c', program)
+    await terminal.shows('ready')
     await cowshed.ok('stop', 'box')
     await terminal.ended
-    expect(terminal.screen).toMatch(/\[exit \d+\]/)
-    expect(terminal.screen).not.toContain('[exit 0]')
+    expect(terminal.screen).toMatch(/\[exit (5|125)\]/)
     await expectRestored()
+    await cowshed.ok('start', 'box')
+    expect(await cowshed.ok('exec', 'box', '--', 'cat', '/root/end')).toBe('hung up\n')
   })
 })
 
