@@ -28,5 +28,14 @@ const columns: readonly Column<Row>[] = [
     cell: ({ lower_bytes }) => (lower_bytes === undefined ? '-' : formatSize(lower_bytes)),
   },
   { title: 'CREATED', cell: ({ created_at }) => (created_at === undefined ? '-' : relativeTime(created_at)) },
-  { title: 'USED BY', cell: ({ used_by }) => used_by.map(printable).join(' ') },
+  { title: 'USED BY', cell: ({ used_by }) => firstOf(used_by) },
 ]
+
+const shownUsers = 3
+
+/** A popular image would make a row of pages; `image inspect` names them all. */
+function firstOf(names: readonly string[]): string {
+  const more = names.length - shownUsers
+  const shown = names.slice(0, shownUsers).map(printable).join(' ')
+  return more > 0 ? `${shown} and ${more} more` : shown
+}

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import type { PruneReport, UsageReport } from '../../contract/index.ts'
+import { imageTable } from './image-table.ts'
 import { pruneOutcome, prunePlan } from './prune-report.ts'
 import { usageDetails, usageRollup } from './usage-report.ts'
 
@@ -123,6 +124,12 @@ test('after it, what was freed, and what was measured', () => {
   expect(pruneOutcome(done)).toBe(
     'FREED: 40.0 GB logical / 5.1 GB physical (3 items); 4.9 GB reclaimed on the filesystem\n',
   )
+})
+
+test('an image that many sheds use stays a row', () => {
+  const image = { tags: ['a:1'], digest: `sha256:${'0'.repeat(64)}`, media_type: 'm', layers: 1, size_bytes: 1 }
+  expect(imageTable([{ ...image, used_by: ['a', 'b', 'c'] }])).toMatch(/ a b c\n$/)
+  expect(imageTable([{ ...image, used_by: ['a', 'b', 'c', 'd', 'e'] }])).toMatch(/ a b c and 2 more\n$/)
 })
 
 test('names that a guest or an image made up cannot play with the terminal', () => {

@@ -1,4 +1,5 @@
 import { chmod, lstat, rm } from 'node:fs/promises'
+import { dirname } from 'node:path'
 import type { Check } from './check.ts'
 import { deadRunDirectories } from './dead-run-directories.ts'
 
@@ -23,7 +24,7 @@ export const deadRunDirectoriesCheck: Check = {
     if (dead.length === 0) return { verdict: 'ok', found: 'none was left behind' }
     return {
       verdict: 'warning',
-      found: `left behind by daemons and VMs that are gone: ${dead.join(', ')}`,
+      found: `${dead.length} below ${dirname(runDirectory)}, left behind by daemons and VMs that are gone`,
       hint: 'remove them: cowshed doctor --fix',
     }
   },
