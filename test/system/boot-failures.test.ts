@@ -90,7 +90,7 @@ describe.runIf(able)('a boot that fails', () => {
 
   test('would be on a lower that is garbage, so it is made anew', async () => {
     const { manifest_digest } = await cowshed.json<ImageDetail>('image', 'inspect', 'mini:1')
-    const lower = cowshed.layout.lower('plain', parseDigest(manifest_digest))
+    const lower = cowshed.layout.lower('plain', parseDigest(manifest_digest ?? ''))
     const { size } = await stat(lower)
     await overwrite(lower, { from: 0, bytes: size })
     await cowshed.ok('create', 'lower', '--image', 'mini:1')
