@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import { homedir } from 'node:os'
 import type { Surroundings } from './cli.ts'
 import { runCli } from './run-cli.ts'
@@ -40,6 +41,8 @@ function endQuietlyOnBrokenPipe(): void {
 /** The first signal asks the command to end, which aborts what the daemon does for it; the second ends it. */
 function listenForSignals(): Pick<Surroundings, 'signal' | 'takeSignals'> {
   const controller = new AbortController()
+  // Every request under way listens: one for each shed of `delete a b c …`.
+  setMaxListeners(0, controller.signal)
   let taker: ((signal: 'SIGINT' | 'SIGTERM') => void) | undefined
   const hear = (signal: 'SIGINT' | 'SIGTERM') => {
     if (taker !== undefined) taker(signal)
