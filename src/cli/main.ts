@@ -24,8 +24,18 @@ export async function main({ launcher, serve }: MainOptions): Promise<void> {
     signal,
     takeSignals,
   })
-  // Not merely exitCode: a stdin that nobody writes to would keep the process. Writes to pipes and terminals are synchronous on Linux.
+  // What a slow reader has not taken yet would be lost with the process.
+  await Promise.all([process.stdout, process.stderr].map(taken))
+  // Not merely exitCode: a stdin that nobody writes to would keep the process.
   process.exit(code)
+}
+
+/** Resolves when the reader, or the kernel for it, has all that was written, or will never have it. */
+function taken(output: NodeJS.WriteStream): Promise<void> {
+  return new Promise((resolve) => {
+    if (output.writableLength === 0 || output.destroyed) resolve()
+    else output.write('', () => resolve())
+  })
 }
 
 /** `cowshed ls | head` ends as every other program does there. */

@@ -1,4 +1,5 @@
 import { parseName } from '../../base/index.ts'
+import type { Cli } from '../cli.ts'
 import type { DefineCommand } from '../define-command.ts'
 import { runRemotely, terminalSize } from '../exec/run-remotely.ts'
 import { collectPairs } from '../options/collect-pairs.ts'
@@ -18,15 +19,24 @@ export const shell: DefineCommand = (command, run) => {
     .option('-u, --user <user>', 'as whom')
     .action(
       run((cli, name: string, { env, cwd, user }: Options) => {
-        const { stdout, env: surroundings } = cli.terminal
-        const request = {
+        const given = {
           stdin: true,
-          tty: terminalSize(stdout),
-          env: { TERM: surroundings.TERM ?? 'xterm-256color', ...env },
           ...(cwd === undefined ? {} : { cwd }),
           ...(user === undefined ? {} : { user }),
         }
-        return ours(cli, () => runRemotely(cli, { route: 'shellInShed', name, request }))
+        const { route, request } = cli.terminal.stdin.isTTY === true ? onTerminal(cli, env) : fromPipe(env)
+        return ours(cli, () => runRemotely(cli, { route, name, request: { ...given, ...request } }))
       }),
     )
+}
+
+function onTerminal({ terminal: { stdout, env: surroundings } }: Cli, env: Options['env']) {
+  const request = { tty: terminalSize(stdout), env: { TERM: surroundings.TERM ?? 'xterm-256color', ...env } }
+  return { route: 'shellInShed', request } as const
+}
+
+/** `cowshed shell web < commands`: a terminal in the shed would have no way to tell where the commands end. */
+function fromPipe(env: Options['env']) {
+  const request = { argv: ['/bin/sh', '-l'], ...(env === undefined ? {} : { env }) }
+  return { route: 'execInShed', request } as const
 }
