@@ -18,7 +18,14 @@ export { type InstallFile, installFile, syncFile } from './install-file.ts'
 export { killProcess, type ProcessIdentity } from './kill-process.ts'
 export { type FileLock, isLocked, type LockOptions, lockFile } from './lock-file.ts'
 export { lockHolders } from './lock-holders.ts'
-export { openStaging, type Staging, staleStaging, sweepStaging, sweepStaleStaging } from './open-staging.ts'
+export {
+  isBeingMade,
+  openStaging,
+  type Staging,
+  staleStaging,
+  sweepStaging,
+  sweepStaleStaging,
+} from './open-staging.ts'
 export { processStartTime } from './process-start-time.ts'
 export { readSmallFile } from './read-small-file.ts'
 export { type RunInWorker, runInWorker } from './run-in-worker.ts'

@@ -29,6 +29,11 @@ export async function openStaging(layout: DataLayout, label: string): Promise<St
   }
 }
 
+/** Whether a path is below a directory of staging that this process works in at the moment. */
+export function isBeingMade(path: string): boolean {
+  return [...inUse].some((directory) => path.startsWith(`${directory}/`))
+}
+
 /**
  * Removes what a crash left in staging. Only for the holder of the data directory's lock, before it starts any work: whatever is there
  * then has no owner.

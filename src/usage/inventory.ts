@@ -1,6 +1,7 @@
 import { basename, dirname } from 'node:path'
 import { type DataLayout, type Digest, isDigest } from '../base/index.ts'
 import type { Shed } from '../contract/index.ts'
+import { isBeingMade } from '../host/index.ts'
 import type { CatalogEntry, UnneededFile } from '../images/index.ts'
 import { type DiskFile, unique } from './disk-file.ts'
 import { findFiles } from './find-files.ts'
@@ -33,7 +34,7 @@ export interface Inventory {
   readonly layers: readonly DiskFile[]
   readonly kernels: readonly DiskFile[]
   readonly templates: readonly DiskFile[]
-  /** The daemon's own: index, log, locks. */
+  /** The daemon's own: index, log, locks, and what it is making at the moment. */
   readonly own: readonly DiskFile[]
   readonly orphans: readonly Orphan[]
   /** Files that are not cowshed's: counted nowhere, touched by nobody. */
@@ -90,6 +91,8 @@ export async function takeInventory({ layout, images, sheds }: InventorySources)
     layout.ociLayout,
     layout.imageIndex,
     ...indexFiles(layout),
+    // A load that runs for hours is still no orphan.
+    ...(rooms.get(layout.staging) ?? []).filter(isBeingMade),
   ])
   const left = [...files.values()].filter((file) => !taken.has(file.path))
   const orphans = left.flatMap((file) => {

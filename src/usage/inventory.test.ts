@@ -1,0 +1,24 @@
+import { mkdir, utimes, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+import { temporaryDirectory } from '../../test/support/temporary-directory.ts'
+import { dataLayout } from '../base/index.ts'
+import { openStaging } from '../host/index.ts'
+import { takeInventory } from './inventory.ts'
+
+test('what is being made is the daemon’s own, however long it takes; what a crash left is an orphan', async () => {
+  await using directory = await temporaryDirectory()
+  const layout = dataLayout(directory.path)
+  const longAgo = new Date('2020-01-01')
+  const left = join(layout.staging, 'load-before')
+  await mkdir(left, { recursive: true })
+  await using working = await openStaging(layout, 'load')
+  const [making, forgotten] = [join(working.path, 'blob'), join(left, 'blob')]
+  for (const path of [making, forgotten]) {
+    await writeFile(path, 'half of it')
+    await utimes(path, longAgo, longAgo)
+  }
+  const inventory = await takeInventory({ layout, images: [], sheds: [] })
+  expect(inventory.own.map(({ path }) => path)).toEqual([making])
+  expect(inventory.orphans.map(({ path, why }) => [path, why])).toEqual([[forgotten, 'left in staging']])
+})
