@@ -9,7 +9,8 @@ import { runDirectoryPath } from '../../src/daemon/run-directory.ts'
 import { ensureBuilt } from './build.ts'
 import { testKernel } from './kernel.ts'
 
-const launcher = join(import.meta.dirname, '../../bin/cowshed')
+/** bin/cowshed, for node. */
+export const launcher = join(import.meta.dirname, '../../bin/cowshed')
 
 export interface CommandResult {
   readonly code: number

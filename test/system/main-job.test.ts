@@ -1,9 +1,11 @@
+import { spawn } from 'node:child_process'
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { ImageDetail, PruneReport, Shed, UsageReport } from '../../src/contract/index.ts'
 import { busyboxArchive, busyboxImageTools } from '../support/busybox-image.ts'
-import { type Cowshed, openCowshed, until } from '../support/cowshed.ts'
+import { type Cowshed, launcher, openCowshed, until } from '../support/cowshed.ts'
 import { kernelTools } from '../support/kernel.ts'
 import { needs } from '../support/needs.ts'
 
@@ -76,6 +78,14 @@ describe.runIf(able)('the main job', () => {
     const { code, stdout } = await cowshed.runWith({ input }, 'exec', 'a', '--', 'cat')
     expect(code).toBe(0)
     expect(Buffer.from(stdout, 'latin1').equals(input)).toBe(true)
+  })
+
+  test('a reader that takes its time gets everything', async () => {
+    // A pipe takes 64 KiB at once; what comes then is less than cowshed waits for before it asks for more.
+    const said = 'head -c 65536 /dev/zero; sleep 0.3; head -c 3000 /dev/zero'
+    const program = [process.execPath, launcher, '--data', cowshed.layout.root, 'exec', 'a', '--', 'sh', '-c', said]
+    const child = spawn('sh', ['-c', '"$@" | { sleep 3; wc -c; }', 'sh', ...program])
+    expect(await text(child.stdout)).toBe('68536\n')
   })
 
   test('whiteouts were applied, and what one shed writes the other does not see', async () => {
