@@ -133,13 +133,24 @@ export class Cowshed implements AsyncDisposable {
     return found.flat()
   }
 
+  async #daemons(): Promise<number[]> {
+    const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name)).map(Number)
+    const lines = await Promise.all(pids.map(commandLine))
+    return pids.filter((_, at) => lines[at]?.includes(`serve --data ${this.layout.root} `))
+  }
+
   /** What is half made. */
   async staging(): Promise<string[]> {
     return await readdir(this.layout.staging).catch(() => [])
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.killDaemon()
+    // Also one that lost a race for the lock and has not noticed yet: it would make the directory again.
+    await until(async () => {
+      const daemons = await this.#daemons()
+      for (const pid of daemons) killIfAlive(pid)
+      return daemons.length === 0
+    }, 'every daemon is dead')
     for (const pid of await this.vmms()) process.kill(pid, 'SIGKILL')
     await until(async () => (await this.vmms()).length === 0, 'every VMM is dead')
     // A daemon that is killed cannot take it along.
@@ -155,6 +166,15 @@ export async function until(holds: () => Promise<boolean>, what: string, timeout
   while (!(await holds())) {
     if (Date.now() > deadline) throw new Error(`waited in vain for: ${what}`)
     await new Promise((resolve) => setTimeout(resolve, 10))
+  }
+}
+
+/** It may have ended since it was seen. */
+function killIfAlive(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL')
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
   }
 }
 
