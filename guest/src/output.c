@@ -15,6 +15,8 @@
 #define END_ROOM 64
 /* How long a terminal may take to say that it is done after its program has ended. */
 #define TERMINAL_GRACE_MS 1000
+/* How long a terminal that no program has open is left alone before it is looked at again. */
+#define TERMINAL_REST_MS 50
 
 void output_open(struct output *output, uint8_t stream, int fd, bool is_terminal)
 {
@@ -52,6 +54,7 @@ void output_expect_last(struct output *output)
 	output->is_last = true;
 	output->last_bytes = (size_t)left;
 	output->last_moment = ticks_ms() + TERMINAL_GRACE_MS;
+	output->rest_until = 0;
 }
 
 /* Whether there will be nothing more, although the stream itself may never say so. */
@@ -64,14 +67,14 @@ static bool is_over(const struct output *output)
 
 bool output_is_wanted(const struct output *output)
 {
-	return !output->ended && output->credit > 0 && link_room() >= ENOUGH_ROOM;
+	return !output->ended && output->credit > 0 && link_room() >= ENOUGH_ROOM && ticks_ms() >= output->rest_until;
 }
 
 int output_timeout(const struct output *output)
 {
-	if (!output->is_terminal || !output->is_last || output->ended)
+	if (!output->is_terminal || output->ended)
 		return -1;
-	int64_t left = output->last_moment - ticks_ms();
+	int64_t left = (output->is_last ? output->last_moment : output->rest_until) - ticks_ms();
 	return left < 0 ? -1 : (int)left;
 }
 
@@ -79,6 +82,18 @@ static void end(struct output *output, uint32_t channel)
 {
 	output_close(output);
 	link_send(FRAME_OUTPUT_END, channel, &output->stream, 1);
+}
+
+/*
+ * A terminal that no program has open says EIO. That is its end only when its program has ended too: until then the program may open
+ * /dev/tty again, and one that closes its descriptors just before it exits would be ended by SIGHUP if the terminal went away under it.
+ */
+static void stop_reading(struct output *output, uint32_t channel)
+{
+	if (output->is_terminal && !output->is_last)
+		output->rest_until = ticks_ms() + TERMINAL_REST_MS;
+	else
+		end(output, channel);
 }
 
 static size_t smaller(size_t a, size_t b)
@@ -97,8 +112,7 @@ static void read_chunk(struct output *output, uint32_t channel)
 	if (count < 0 && (errno == EINTR || errno == EAGAIN))
 		return;
 	if (count <= 0) {
-		/* A terminal whose last program has gone says EIO. */
-		end(output, channel);
+		stop_reading(output, channel);
 		return;
 	}
 	place[0] = output->stream;

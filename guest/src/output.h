@@ -16,6 +16,8 @@ struct output {
 	bool is_last;
 	size_t last_bytes;
 	int64_t last_moment;
+	/* A terminal that nobody has open: when to look again. */
+	int64_t rest_until;
 	/* Its place among what was polled, counted from one; 0: it was not. */
 	size_t polled;
 };
@@ -33,7 +35,7 @@ void output_expect_last(struct output *output);
 /* Whether it is worth being polled. */
 bool output_is_wanted(const struct output *output);
 
-/* Milliseconds until it ends by itself, or -1. */
+/* Milliseconds until there is something to do without being told, or -1. */
 int output_timeout(const struct output *output);
 
 /* Sends a chunk of what is there if `is_ready`, and the end when there is one. */

@@ -238,6 +238,16 @@ describe.runIf(hasCompiler)('the agent itself, run on this host', () => {
       expect(await reading.exit).toEqual({ code: 0 })
     })
 
+    test('outlives the descriptors of its program, which may come back to it', async () => {
+      const leaving = await start(agent, ['sh', '-c', 'exec <&- >&- 2>&-; sleep 0.3; exit 7'], { tty })
+      expect(await text(leaving.stdout)).toBe('')
+      expect(await leaving.exit).toEqual({ code: 7 })
+
+      const returning = await start(agent, ['sh', '-c', 'exec <&- >&- 2>&-; sleep 0.3; echo back > /dev/tty'], { tty })
+      expect(await text(returning.stdout)).toBe('back\r\n')
+      expect(await returning.exit).toEqual({ code: 0 })
+    })
+
     test('without a program it is a login shell', async () => {
       const shell = await start(agent, [], { tty, stdin: true, env: { PS1: '', ENV: '' } })
       await shell.writeStdin(Buffer.from('echo "<$0> <$SHELL> <$TERM>"; exit 9\n'))
