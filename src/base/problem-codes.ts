@@ -7,6 +7,7 @@
 export const problemCodes = {
   // requests
   INVALID_REQUEST: { status: 400, exit: 2 },
+  SETTINGS_INVALID: { status: 500, exit: 2 },
   ROUTE_NOT_FOUND: { status: 404, exit: 3 },
   PAYLOAD_TOO_LARGE: { status: 413, exit: 2 },
   CONFIRMATION_REQUIRED: { status: 400, exit: 2 },

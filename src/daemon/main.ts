@@ -9,6 +9,7 @@ import { openEventLog } from '../state/index.ts'
 import { openUsage } from '../usage/index.ts'
 import { fixHost, runDoctor } from './doctor/run-doctor.ts'
 import { setUp } from './set-up.ts'
+import { readSettings } from './settings/read-settings.ts'
 import type { OpenedRooms, OpenRooms } from './start-daemon.ts'
 
 /** Guests under emulation on a busy host take their time; one that takes longer than this is not coming. */
@@ -16,6 +17,7 @@ const bootTimeoutMs = 120_000
 
 /** Opens every room on a data directory that this process holds: the one place where they are wired up. */
 export async function openRooms({ layout, runDirectory, agentPath }: OpenRooms): Promise<OpenedRooms> {
+  await readSettings(layout.config)
   const events = openEventLog(layout.indexDb)
   const driver = createQemuDriver()
   const blobs = await openBlobStore(layout)

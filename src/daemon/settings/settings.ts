@@ -1,0 +1,18 @@
+import { z } from 'zod'
+
+/** How to talk to one registry. */
+const RegistrySettings = z.strictObject({
+  /** http instead of https: for a registry on this machine or a network of one's own. */
+  plain_http: z.boolean().default(false),
+  /** A file of CA certificates (PEM) that vouch for it, besides those of the system; absolute. */
+  ca: z.string().startsWith('/').optional(),
+  /** Where to ask first, in order: `mirror.example` or `mirror.example/path`. They serve what is asked for by digest; the registry itself says what a tag is. */
+  mirrors: z.array(z.string().min(1)).default([]),
+})
+
+/** What config.toml may say. docs/configuration.md describes every key, and a test compares the two. */
+export const Settings = z.strictObject({
+  /** By registry as people write it: `docker.io`, `registry.example:5000`. */
+  registries: z.record(z.string(), RegistrySettings).default({}),
+})
+export type Settings = z.infer<typeof Settings>
