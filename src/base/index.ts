@@ -20,7 +20,7 @@ export {
 } from './digest.ts'
 export { formatDuration, parseDuration } from './duration.ts'
 export { isName, newId, parseName } from './names.ts'
-export { printable, printableBytes } from './printable.ts'
+export { printable, printableBytes, printableJson } from './printable.ts'
 export { errnoCode, isProblem, Problem, type ProblemDetails, problemFromSystem } from './problem.ts'
 export { type ProblemCode, problemCodes } from './problem-codes.ts'
 export type { OnProgress, Progress } from './progress.ts'

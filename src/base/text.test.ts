@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { newId, parseName } from './names.ts'
-import { printable, printableBytes } from './printable.ts'
+import { printable, printableBytes, printableJson } from './printable.ts'
 import { Problem, problemFromSystem } from './problem.ts'
 
 test.each(['a', 'dev', 'a-b-c', '0', 'x'.repeat(63)])('%s is a name', (name) => {
@@ -24,6 +24,17 @@ test('no control character, escape or override reaches a terminal', () => {
   fc.assert(
     fc.property(fc.string({ unit: 'binary' }), (text) => {
       expect(printable(text)).not.toMatch(/[\u0000-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/)
+    }),
+  )
+})
+
+test('JSON that is safe on a terminal says the same', () => {
+  expect(printableJson('{"a":"\u009b31m\u202e\u{e0041}"}\r\n')).toBe('{"a":"\\u009b31m\\u202e\\udb40\\udc41"}\n\n')
+  fc.assert(
+    fc.property(fc.jsonValue({ stringUnit: 'binary' }), (value) => {
+      const shown = printableJson(JSON.stringify(value, null, 2))
+      expect(shown).not.toMatch(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/)
+      expect(JSON.parse(shown)).toEqual(JSON.parse(JSON.stringify(value)))
     }),
   )
 })

@@ -1,4 +1,4 @@
-import { type DataLayout, dataLayout, defaultDataDirectory, Problem } from '../base/index.ts'
+import { type DataLayout, dataLayout, defaultDataDirectory, Problem, printableJson } from '../base/index.ts'
 import type { ProgressEvent } from '../contract/index.ts'
 import { type ApiClient, apiClient } from './client/api-client.ts'
 import { isListening } from './client/is-listening.ts'
@@ -71,7 +71,7 @@ export function openCli(surroundings: Surroundings, options: CommonOptions): Cli
       return start || (await isListening(layout.socket)) ? layout.socket : undefined
     },
     print: (text) => void terminal.stdout.write(text),
-    printJson: (value) => void terminal.stdout.write(`${JSON.stringify(value, null, 2)}\n`),
+    printJson: (value) => void terminal.stdout.write(`${printableJson(JSON.stringify(value, null, 2))}\n`),
     async withProgress(work) {
       const display = progressDisplay({ output: terminal.stderr, mode: options.progress ?? 'auto' })
       try {

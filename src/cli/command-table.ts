@@ -62,6 +62,11 @@ export const commandTable: readonly CommandEntry[] = [
     load: async () => (await import('./commands/image-inspect.ts')).imageInspect,
   },
   {
+    name: 'image history',
+    summary: 'how an image came to be, and which step made which layer',
+    load: async () => (await import('./commands/image-history.ts')).imageHistory,
+  },
+  {
     name: 'image tag',
     summary: 'give an image one more name',
     load: async () => (await import('./commands/image-tag.ts')).imageTag,

@@ -402,7 +402,7 @@ describe('completion', () => {
 
   test('commands, words of a group, options, values', async () => {
     expect(await complete('cr')).toEqual(['create'])
-    expect(await complete('image', '')).toEqual(['load', 'save', 'ls', 'inspect', 'tag', 'rm'])
+    expect(await complete('image', '')).toEqual(expect.arrayContaining(['load', 'ls', 'history', 'rm']))
     expect(await complete('system', 'prune', '--log')).toEqual(['--logs', '--log-tail-bytes'])
     expect(await complete('create', 'web', '--net', '')).toEqual(['user', 'none'])
     expect(await complete('completion', '')).toEqual(['bash', 'zsh', 'fish'])

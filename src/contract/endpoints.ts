@@ -30,6 +30,8 @@ export const endpoints = {
 
   listImages: { method: 'GET', path: '/api/images' },
   inspectImage: { method: 'GET', path: '/api/images/inspect' },
+  imageHistory: { method: 'GET', path: '/api/images/history' },
+  readImageDocument: { method: 'GET', path: '/api/images/document' },
   removeImage: { method: 'DELETE', path: '/api/images' },
   tagImage: { method: 'POST', path: '/api/images/tag' },
   loadImage: { method: 'POST', path: '/api/images/load' },

@@ -34,7 +34,11 @@ export const ImageLayer = z.object({
 export const ImageDetail = ImageSummary.extend({
   config_digest: z.string(),
   architecture: z.string(),
+  variant: z.string().optional(),
   os: z.string(),
+  author: z.string().optional(),
+  /** Of the manifest. */
+  annotations: z.record(z.string(), z.string()),
   config: z.object({
     env: z.array(z.string()),
     cmd: z.array(z.string()),
@@ -42,6 +46,9 @@ export const ImageDetail = ImageSummary.extend({
     working_dir: z.string(),
     user: z.string(),
     labels: z.record(z.string(), z.string()),
+    stop_signal: z.string().optional(),
+    exposed_ports: z.array(z.string()),
+    volumes: z.array(z.string()),
   }),
   layer_list: z.array(ImageLayer),
 })

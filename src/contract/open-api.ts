@@ -3,6 +3,7 @@ import { type ProblemCode, problemCodes } from '../base/index.ts'
 import { ErrorReply } from './errors.ts'
 import { ExecControl, ExecRequest } from './exec.ts'
 import { GuestDirectory, GuestFile, MakeGuestFileRequest } from './files.ts'
+import { ImageHistoryReply, ImageHistoryStep } from './image-history.ts'
 import * as images from './images.ts'
 import { allRoutes, pathParameters, type Route } from './routes.ts'
 import * as server from './server.ts'
@@ -37,6 +38,8 @@ const replies = {
   GuestDirectory,
   GuestFile,
   ImageDetail: images.ImageDetail,
+  ImageHistoryReply,
+  ImageHistoryStep,
   ImageSummary: images.ImageSummary,
   ListForwardsReply: sheds.ListForwardsReply,
   ListImagesReply: images.ListImagesReply,

@@ -10,6 +10,7 @@ import {
   StatGuestFileQuery,
   WriteGuestFileQuery,
 } from './files.ts'
+import { ImageHistoryReply } from './image-history.ts'
 import {
   ImageDetail,
   ListImagesReply,
@@ -194,6 +195,21 @@ export const routes = {
     query: ImageRefQuery,
     reply: ImageDetail,
     codes: ['IMAGE_NOT_FOUND'],
+  },
+  imageHistory: {
+    kind: 'json',
+    summary: 'How an image came to be, the newest step first, and which step made which layer',
+    query: ImageRefQuery,
+    reply: ImageHistoryReply,
+    codes: ['IMAGE_NOT_FOUND'],
+  },
+  readImageDocument: {
+    kind: 'download',
+    summary:
+      'The manifest or index that a reference stands for, or the config of its image for this host, byte for byte',
+    query: ImageRefQuery.extend({ which: z.enum(['root', 'config']).default('root') }),
+    download: 'application/json',
+    codes: ['IMAGE_NOT_FOUND', 'BLOB_NOT_FOUND', 'DIGEST_MISMATCH'],
   },
   removeImage: {
     kind: 'json',

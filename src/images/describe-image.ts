@@ -6,6 +6,7 @@ import { findImage, type StoredImage, storedImages } from './find-image.ts'
 import { type ImageGraph, readImageGraph } from './image-graph.ts'
 import { usersOf } from './image-users.ts'
 import type { ImagesContext, ImageUser } from './images-context.ts'
+import { isoTime } from './iso-time.ts'
 import { type PlatformImage, readPlatform } from './resolve-image.ts'
 
 /** Every image, in the order of index.json. One that is damaged is there too, and says so: listing never fails for a single image. */
@@ -29,7 +30,10 @@ export async function inspectImage(context: ImagesContext, ref: string): Promise
     ...(await summarizeImage(context, image, await knownUsers(context))),
     config_digest: manifest.config.digest,
     architecture: config.architecture,
+    ...(config.variant === undefined ? {} : { variant: config.variant }),
     os: config.os,
+    ...(config.author === undefined ? {} : { author: config.author }),
+    annotations: manifest.annotations ?? {},
     config: {
       env: [...config.env],
       cmd: [...config.cmd],
@@ -37,6 +41,9 @@ export async function inspectImage(context: ImagesContext, ref: string): Promise
       working_dir: config.workingDir,
       user: config.user,
       labels: config.labels,
+      ...(config.stopSignal === undefined ? {} : { stop_signal: config.stopSignal }),
+      exposed_ports: [...config.exposedPorts],
+      volumes: [...config.volumes],
     },
     layer_list: manifest.layers.map((layer, i) => ({
       digest: layer.digest,
@@ -67,12 +74,12 @@ export async function summarizeImage(
 }
 
 async function platformFields(context: ImagesContext, { manifestDescriptor, config }: PlatformImage) {
-  const created = new Date(config.created ?? '')
+  const createdAt = isoTime(config.created)
   const lowerBytes = await sizeOf(context.layout.lower('plain', manifestDescriptor.digest))
   return {
     manifest_digest: manifestDescriptor.digest,
     platform: formatPlatform(config),
-    ...(Number.isNaN(created.getTime()) ? {} : { created_at: created.toISOString() }),
+    ...(createdAt === undefined ? {} : { created_at: createdAt }),
     ...(lowerBytes === undefined ? {} : { lower_bytes: lowerBytes }),
   }
 }

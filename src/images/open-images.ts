@@ -1,10 +1,12 @@
 import type { DataLayout, Digest } from '../base/index.ts'
 import type { BlobStore } from '../blobs/index.ts'
-import type { ImageDetail, ImageSummary, RemoveImageReply } from '../contract/index.ts'
+import type { ImageDetail, ImageHistoryReply, ImageSummary, RemoveImageReply } from '../contract/index.ts'
 import { type Platform, platformOf } from '../formats/index.ts'
 import { type CatalogEntry, catalogImages } from './catalog-images.ts'
 import { inspectImage, listImages } from './describe-image.ts'
 import { ensureImageLower } from './ensure-image-lower.ts'
+import { type ImageDocument, imageDocument } from './image-document.ts'
+import { imageHistory } from './image-history.ts'
 import type { ImagesContext, ImageUser, LongWork } from './images-context.ts'
 import { Leases } from './leases.ts'
 import { type LoadRequest, loadImages } from './load/load-images.ts'
@@ -40,6 +42,10 @@ export interface Images {
   list(): Promise<ImageSummary[]>
   /** @throws Problem IMAGE_NOT_FOUND, PLATFORM_NOT_FOUND, RECORD_INVALID */
   inspect(ref: string): Promise<ImageDetail>
+  /** How it came to be, the newest step first. @throws Problem as inspect */
+  history(ref: string): Promise<ImageHistoryReply>
+  /** Its manifest, index or config, byte for byte. @see imageDocument */
+  document(ref: string, which: ImageDocument): Promise<Buffer>
   /** Gives an image another tag; whoever had it loses it. @throws Problem IMAGE_NOT_FOUND, INVALID_REQUEST */
   tag(ref: string, tag: string): Promise<void>
   /** Takes a tag away, and with the last one the image. @throws Problem IMAGE_NOT_FOUND, IMAGE_IN_USE, RECORD_INVALID @see removeImage */
@@ -74,6 +80,8 @@ export function openImages(options: ImagesOptions): Images {
     archive: (refs, work = {}) => archiveImages(context, { refs, ...work }),
     list: () => listImages(context),
     inspect: (ref) => inspectImage(context, ref),
+    history: (ref) => imageHistory(context, ref),
+    document: (ref, which) => imageDocument(context, ref, which),
     tag: (ref, tag) => tagImage(context, ref, tag),
     remove: (ref, how) => removeImage(context, ref, how),
     removeUnneeded: (files) => removeUnneeded(context, files),

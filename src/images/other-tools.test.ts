@@ -47,6 +47,30 @@ describe.runIf(needs({ tools: ['skopeo'] }))('skopeo', () => {
     expect(JSON.parse(await skopeo('inspect', `oci-archive:${store.path('out.tar')}`)).Digest).toBe(image.root.digest)
   })
 
+  test('inspects the same documents, byte for byte', async () => {
+    await using store = await makeImages()
+    const index = buildIndex([image, sampleImage('other', { image: { architecture: 's390x' } })])
+    const tags = [
+      { image, ref: 'app:1' },
+      { image: index, ref: 'app:all' },
+    ]
+    await store.images.load({ source: { stream: streamOf(ociArchive(tags)) } })
+    for (const ref of ['app:1', 'app:all']) {
+      const raw = (...options: string[]) => skopeo('inspect', '--raw', ...options, `oci:${store.layout.root}:${ref}`)
+      expect((await store.images.document(ref, 'root')).toString()).toBe(await raw())
+      expect((await store.images.document(ref, 'config')).toString()).toBe(await raw('--config'))
+    }
+    const theirs = JSON.parse(await skopeo('inspect', `oci:${store.layout.root}:app:1`))
+    const ours = await store.images.inspect('app:1')
+    expect([ours.created_at, ours.architecture, ours.os, ours.config.env]).toEqual([
+      new Date(theirs.Created).toISOString(),
+      theirs.Architecture,
+      theirs.Os,
+      theirs.Env,
+    ])
+    expect(ours.layer_list.map(({ digest }) => digest)).toEqual(theirs.Layers)
+  })
+
   test('writes into the store, and the image is there', async () => {
     await using store = await makeImages()
     await store.images.load({ source: { stream: streamOf(ociArchive([{ image, ref: 'app:1' }])) } })

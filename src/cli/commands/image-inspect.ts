@@ -1,16 +1,41 @@
-import { formatSize, printable, shortDigest } from '../../base/index.ts'
+import { formatSize, Problem, printable, printableJson, shortDigest } from '../../base/index.ts'
 import type { ImageDetail } from '../../contract/index.ts'
+import type { Cli } from '../cli.ts'
 import type { DefineCommand } from '../define-command.ts'
 import { details, table } from '../terminal/table.ts'
+import { writeAll } from '../terminal/write-all.ts'
+
+interface Options {
+  readonly raw?: boolean
+  readonly config?: boolean
+}
 
 export const imageInspect: DefineCommand = (command, run) => {
-  command.argument('<image>', 'its name or digest').action(
-    run(async (cli, ref: string) => {
-      const image = await cli.api.call('inspectImage', { query: { ref } })
-      if (cli.json) cli.printJson(image)
-      else cli.print(`${describe(image)}\n${layers(image)}`)
-    }),
-  )
+  command
+    .argument('<image>', 'its name or digest')
+    .option('--raw', 'the manifest or index, byte for byte')
+    .option('--config', "the config of this host's image, byte for byte")
+    .action(
+      run(async (cli, ref: string, { raw, config }: Options) => {
+        if (raw === true && config === true)
+          throw new Problem('INVALID_REQUEST', '--raw and --config are two documents')
+        if (raw === true) return await writeDocument(cli, ref, 'root')
+        if (config === true) return await writeDocument(cli, ref, 'config')
+        const image = await cli.api.call('inspectImage', { query: { ref } })
+        if (cli.json) cli.printJson(image)
+        else cli.print(`${describe(image)}\n${layers(image)}`)
+      }),
+    )
+}
+
+/** Exactly as it is stored; only on a terminal, which would obey what stands in it, as JSON that says the same. */
+async function writeDocument(cli: Cli, ref: string, which: 'root' | 'config'): Promise<void> {
+  const { stdout } = cli.terminal
+  const source = await cli.api.download('readImageDocument', { query: { ref, which } })
+  if (stdout.isTTY !== true) return await writeAll(stdout, source)
+  const chunks: Buffer[] = []
+  for await (const chunk of source) chunks.push(chunk)
+  cli.print(`${printableJson(Buffer.concat(chunks).toString('utf8')).trimEnd()}\n`)
 }
 
 function describe(image: ImageDetail): string {
@@ -19,7 +44,8 @@ function describe(image: ImageDetail): string {
     ['tags', joined(image.tags)],
     ['digest', image.digest],
     ['manifest', image.manifest_digest],
-    ['platform', printable(`${image.os}/${image.architecture}`)],
+    ['platform', printable(image.platform ?? `${image.os}/${image.architecture}`)],
+    ['author', image.author === undefined ? undefined : printable(image.author)],
     ['created', image.created_at === undefined ? undefined : printable(image.created_at)],
     ['size', formatSize(image.size_bytes)],
     ['lower', image.lower_bytes === undefined ? 'not built yet' : formatSize(image.lower_bytes)],
@@ -29,12 +55,20 @@ function describe(image: ImageDetail): string {
     ['env', joined(config.env)],
     ['workdir', config.working_dir === '' ? undefined : printable(config.working_dir)],
     ['user', config.user === '' ? undefined : printable(config.user)],
-    ['labels', joined(Object.entries(config.labels).map(([key, value]) => `${key}=${value}`))],
+    ['ports', joined(config.exposed_ports)],
+    ['volumes', joined(config.volumes)],
+    ['stop signal', config.stop_signal === undefined ? undefined : printable(config.stop_signal)],
+    ['labels', pairs(config.labels)],
+    ['annotations', pairs(image.annotations)],
   ])
 }
 
 function joined(items: readonly string[]): string | undefined {
   return items.length === 0 ? undefined : items.map(printable).join(' ')
+}
+
+function pairs(map: Readonly<Record<string, string>>): string | undefined {
+  return joined(Object.entries(map).map(([key, value]) => `${key}=${value}`))
 }
 
 function layers({ layer_list }: ImageDetail): string {

@@ -5,13 +5,26 @@ import type { Rooms } from '../rooms.ts'
 
 type ImageHandlers = Pick<
   Handlers,
-  'listImages' | 'inspectImage' | 'removeImage' | 'tagImage' | 'loadImage' | 'saveImage' | 'downloadImage'
+  | 'listImages'
+  | 'inspectImage'
+  | 'imageHistory'
+  | 'readImageDocument'
+  | 'removeImage'
+  | 'tagImage'
+  | 'loadImage'
+  | 'saveImage'
+  | 'downloadImage'
 >
 
 export function imageRoutes({ images, events }: Pick<Rooms, 'images' | 'events'>): ImageHandlers {
   return {
     listImages: async () => ({ images: await images.list() }),
     inspectImage: ({ query }) => images.inspect(query.ref),
+    imageHistory: ({ query }) => images.history(query.ref),
+    async readImageDocument({ query: { ref, which } }) {
+      const bytes = await images.document(ref, which)
+      return { source: oneChunk(bytes), sizeBytes: bytes.length }
+    },
     async removeImage({ query: { ref, force } }) {
       const reply = await images.remove(ref, { force })
       const message = `untagged ${reply.untagged.join(', ') || 'nothing'}, deleted ${reply.deleted.length} blobs`
@@ -45,6 +58,10 @@ function whatToLoad({ query, body, upload }: Call<'loadImage'>) {
   if (upload !== undefined) return { source: { stream: upload }, tag: query.tag }
   if (body === undefined) throw new Problem('INVALID_REQUEST', 'give a path as JSON or an archive as the body')
   return { source: { path: absolute(body.path) }, tag: body.tag ?? query.tag }
+}
+
+async function* oneChunk(bytes: Buffer): AsyncIterable<Buffer> {
+  yield bytes
 }
 
 /** The daemon's working directory is nobody's: a relative path would mean something that the client cannot know. */

@@ -8,6 +8,7 @@
  */
 export { type Annotations, Descriptor, Platform, parseDescriptor } from './descriptor.ts'
 export { documentLimits, type JsonObject, parseJson, parseJsonObject, parseWith } from './json-document.ts'
+export { type HistoryStep, type LayerHistory, layerHistory } from './layer-history.ts'
 export {
   documentKind,
   isImageConfig,

@@ -20,14 +20,21 @@ const RunConfig = z.object({
   Volumes: nullish(Keys),
 })
 
-const HistoryEntry = z.object({
+const HistoryDocument = z.object({
   created: nullish(z.string()),
   created_by: nullish(z.string()),
   author: nullish(z.string()),
   comment: nullish(z.string()),
   empty_layer: nullish(z.boolean()),
 })
-export type HistoryEntry = z.infer<typeof HistoryEntry>
+export interface HistoryEntry {
+  /** As written; RFC 3339 when the writer kept to the specification. */
+  readonly created?: string | undefined
+  readonly created_by?: string | undefined
+  readonly author?: string | undefined
+  readonly comment?: string | undefined
+  readonly empty_layer?: boolean | undefined
+}
 
 const ConfigDocument = z.object({
   architecture: z.string(),
@@ -37,7 +44,7 @@ const ConfigDocument = z.object({
   author: nullish(z.string()),
   config: nullish(RunConfig),
   rootfs: z.object({ type: z.literal('layers'), diff_ids: nullish(z.array(DigestField)) }),
-  history: nullish(z.array(HistoryEntry)),
+  history: nullish(z.array(HistoryDocument)),
 })
 
 /** What an image says about itself: its platform, what to run in it, and what its layers are once they are decompressed. */
