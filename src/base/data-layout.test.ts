@@ -19,6 +19,7 @@ function allPaths(): string[] {
   const given = {
     ...layout,
     blob: layout.blob(digest),
+    partialBlob: layout.partialBlob(digest),
     layerData: layout.layerData(digest),
     layerIndex: layout.layerIndex(digest),
     lowers: layout.lowers('plain'),
@@ -35,6 +36,7 @@ function allPaths(): string[] {
       path
         .slice('/data/'.length)
         .replace(`sha256/${hex}`, '<algorithm>/<hex>')
+        .replace(`sha256-${hex}`, '<algorithm>-<hex>')
         .replace(hex, '<hex>')
         .replace(`erofs-v${writerVersion}`, 'erofs-v<N>')
         .replace('upper-5120', 'upper-<bytes>'),

@@ -31,6 +31,9 @@ export function dataLayout(root: string) {
     blobs: `${root}/blobs`,
     blob: (digest: Digest) => `${root}/blobs/${digestAlgorithm(digest)}/${digestHex(digest)}`,
 
+    downloads: `${root}/downloads`,
+    partialBlob: (digest: Digest) => `${root}/downloads/${digestAlgorithm(digest)}-${digestHex(digest)}.partial`,
+
     cache: `${root}/cache`,
     /** Layer data blobs and layer indexes, by diff_id. */
     layers: `${cache}/layers`,

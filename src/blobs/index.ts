@@ -7,5 +7,6 @@
  * Never: knows what an image is, or which blobs are still needed.
  */
 export { type BlobStore, type BlobSummary, openBlobStore } from './open-blob-store.ts'
+export { type OpenPartialBlob, openPartialBlob, type PartialBlob } from './open-partial-blob.ts'
 export { type StageBlob, type StagedBlob, stageBlob } from './stage-blob.ts'
 export { refNameAnnotation, type StoreIndex, type StoreIndexEntry, storeIndexEntry } from './store-index.ts'

@@ -5,10 +5,10 @@ import {
   digestAlgorithm,
   digestHex,
   formatSize,
-  Problem,
   problemFromSystem,
   shortDigest,
 } from '../base/index.ts'
+import { cancelled, digestMismatch, sizeMismatch } from './blob-problems.ts'
 
 export interface StageBlob {
   /** A staging directory on the filesystem of the store. */
@@ -63,22 +63,4 @@ async function writeVerified(path: string, request: StageBlob, hasher: DigestHas
   }
   // Written back now, while there is still a stream to wait for, so that installing is quick.
   await file.datasync()
-}
-
-function sizeMismatch(digest: Digest, size: number, actual: string): Problem {
-  return new Problem('SIZE_MISMATCH', `blob ${shortDigest(digest)} should have ${size} bytes and has ${actual}`, {
-    hint: 'the copy is damaged or was tampered with: get it again',
-    data: { digest, size },
-  })
-}
-
-function digestMismatch(expected: Digest, actual: Digest): Problem {
-  return new Problem('DIGEST_MISMATCH', `blob ${shortDigest(expected)} is not what its digest says`, {
-    hint: 'the copy is damaged or was tampered with: get it again',
-    data: { expected, actual },
-  })
-}
-
-function cancelled(signal: AbortSignal): Problem {
-  return new Problem('CANCELLED', 'cancelled', { cause: signal.reason })
 }

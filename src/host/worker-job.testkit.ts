@@ -1,10 +1,11 @@
 /** A worker for the tests of runInWorker: it does what its input says. */
 import { Problem } from '../base/index.ts'
-import { decompress, serveWorker } from './index.ts'
+import { decompress, type GrowingFile, readGrowingFile, serveWorker } from './index.ts'
 
 interface Input {
-  readonly do: 'echo' | 'problem' | 'error' | 'uncaught' | 'exit' | 'forever' | 'decompress' | 'unclonable'
+  readonly do: 'echo' | 'problem' | 'error' | 'uncaught' | 'exit' | 'forever' | 'decompress' | 'unclonable' | 'follow'
   readonly stream?: Uint8Array
+  readonly file?: GrowingFile
 }
 
 serveWorker(async (input: Input, post) => {
@@ -32,6 +33,11 @@ serveWorker(async (input: Input, post) => {
       for (;;);
     case 'unclonable':
       return () => {}
+    case 'follow': {
+      let bytes = 0
+      if (input.file !== undefined) for await (const piece of readGrowingFile(input.file, 65_536)) bytes += piece.length
+      return bytes
+    }
     case 'decompress':
       for (;;) await drain(input.stream ?? new Uint8Array())
   }

@@ -38,12 +38,12 @@ export async function makeImages(options: Partial<ImagesOptions> = {}) {
 }
 
 /** As unpackLayer, without a thread: to start one takes longer than all the rest of a small load. */
-export const unpackHere: typeof unpackLayer = async ({ layout, diffId, path, signal }) => {
+export const unpackHere: typeof unpackLayer = async ({ layout, diffId, path, growing, signal }) => {
   if (signal?.aborted) throw new Problem('CANCELLED', 'cancelled')
   if (await hasLayerFiles(layout, diffId)) return 'present'
   await using staging = await openStaging(layout, 'layer')
   const [dataPath, indexPath] = [join(staging.path, 'data'), join(staging.path, 'index')]
-  await writeLayerFiles({ blobPath: path, diffId, dataPath, indexPath })
+  await writeLayerFiles({ blobPath: path, growing, diffId, dataPath, indexPath })
   await mkdir(layout.layers, { recursive: true })
   await installFile({ from: dataPath, to: layout.layerData(diffId) })
   await installFile({ from: indexPath, to: layout.layerIndex(diffId) })

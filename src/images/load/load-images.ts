@@ -161,33 +161,17 @@ async function unpackLayers(
   await leases.settled()
   const largestFirst = distinct.sort((a, b) => b.bytes - a.bytes)
   await forEachAtOnce(largestFirst, Math.min(availableParallelism(), maxWorkers), async ({ diffId, path }) => {
-    const outcome = await unpackOwn(context, { diffId, path, onProgress, signal })
+    const outcome = await context.unpackLayer({
+      layout,
+      diffId,
+      path,
+      ...(onProgress && { onProgress }),
+      ...(signal && { signal }),
+    })
     if (outcome === 'present') return
     const remove = () => removeLayerFiles(layout, diffId)
     made.push({ digest: diffId, remove })
   })
-}
-
-interface UnpackOwn extends LongWork {
-  readonly diffId: Digest
-  readonly path: string
-}
-
-/**
- * A layer that several loads bring is unpacked once, from the staging of the first of them. When that one is given up its staging goes, and
- * the others find the file missing: they try again with their own.
- */
-async function unpackOwn(context: ImagesContext, { diffId, path, onProgress, signal }: UnpackOwn) {
-  const request = { layout: context.layout, diffId, path, ...(onProgress && { onProgress }), ...(signal && { signal }) }
-  for (let attempt = 1; ; attempt++) {
-    try {
-      return await context.unpackLayer(request)
-    } catch (error) {
-      if (!isProblem(error, 'FILE_NOT_FOUND') || attempt === 5) throw error
-      // Our own file is missing: then there is nothing to try again with.
-      await statOf(path)
-    }
-  }
 }
 
 async function removeLayerFiles(layout: DataLayout, diffId: Digest): Promise<void> {

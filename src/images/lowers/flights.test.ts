@@ -43,6 +43,16 @@ describe('work that many ask for', () => {
     expect(await flights.join('key', {}, async () => 'well')).toBe('well')
   })
 
+  test('that has failed is begun anew by whoever tries again, though others have not left yet', async () => {
+    const flights = new Flights<string>()
+    const work = controllable()
+    const again = flights.join('key', {}, work.start).catch(() => flights.join('key', {}, async () => 'well'))
+    const other = flights.join('key', {}, work.start)
+    work.reject(new Error('broken'))
+    expect(await again).toBe('well')
+    await expect(other).rejects.toThrow('broken')
+  })
+
   test('of different keys has nothing to do with each other', async () => {
     const flights = new Flights<string>()
     expect(await Promise.all(['a', 'b'].map((key) => flights.join(key, {}, async () => key)))).toEqual(['a', 'b'])

@@ -50,14 +50,20 @@ export class Flights<T> {
     const landing = start({ onProgress, signal: controller.signal })
     const flight = { landing, listeners, controller, passengers: 0 }
     this.#flights.set(key, flight)
+    // Before those who wait hear of it: one that tries again must not be given what has failed.
+    landing.catch(() => this.#forget(key, flight))
     return flight
   }
 
   /** Whoever asks from now on starts anew: what was made is there, or it failed, or it is being given up. */
   async #end(key: string, flight: Flight<T>): Promise<void> {
-    if (this.#flights.get(key) === flight) this.#flights.delete(key)
+    this.#forget(key, flight)
     flight.controller.abort()
     await flight.landing.catch(() => {})
+  }
+
+  #forget(key: string, flight: Flight<T>): void {
+    if (this.#flights.get(key) === flight) this.#flights.delete(key)
   }
 }
 

@@ -4,6 +4,7 @@ import {
   type DataLayout,
   type Digest,
   errnoCode,
+  isProblem,
   type OnProgress,
   problemFromSystem,
   shortDigest,
@@ -17,6 +18,8 @@ export interface LayerBlob {
   readonly diffId: Digest
   /** Where the layer is stored, compressed or not. */
   readonly path: string
+  /** Of a layer that is still being downloaded: it is unpacked as it comes. */
+  readonly growing?: WriteLayerFiles['growing']
 }
 
 export interface UnpackLayer extends LayerBlob {
@@ -33,16 +36,29 @@ const smallLayerBytes = 256 * 1024
 
 const flights = new Flights<UnpackOutcome>()
 
+/** How often a layer is tried again whose source went away under somebody else. */
+const maxAttempts = 5
+
 /**
  * Makes sure that a layer's data blob and index are in the cache. They depend on the layer alone, so every image that has it shares them; a
  * layer is decompressed once, however many ask at the same time. The work happens on a thread of its own.
  *
- * @throws Problem DIGEST_MISMATCH, COMPRESSION_INVALID, TAR_INVALID, LIMIT_EXCEEDED, NO_SPACE, BLOB_NOT_FOUND, CANCELLED; nothing is left
+ * It is the first of those who ask whose file is read, from staging or as it is downloaded. When that one is given up its file goes, and the
+ * others try again with their own.
+ *
+ * @throws Problem DIGEST_MISMATCH, COMPRESSION_INVALID, TAR_INVALID, LIMIT_EXCEEDED, NO_SPACE, FILE_NOT_FOUND, CANCELLED; nothing is left
  *   behind then
  */
 export async function unpackLayer(options: UnpackLayer): Promise<UnpackOutcome> {
-  if (await hasLayerFiles(options.layout, options.diffId)) return 'present'
-  return await rebuildLayer(options)
+  for (let attempt = 1; ; attempt++) {
+    if (await hasLayerFiles(options.layout, options.diffId)) return 'present'
+    try {
+      return await rebuildLayer(options)
+    } catch (error) {
+      const isAnothers = isProblem(error, 'FILE_NOT_FOUND') && options.growing === undefined
+      if (!isAnothers || attempt === maxAttempts || !(await isFile(options.path))) throw error
+    }
+  }
 }
 
 /** The same whether the cache has it or not: for entries that turned out to be damaged. */
@@ -57,12 +73,13 @@ export async function hasLayerFiles(layout: DataLayout, diffId: Digest): Promise
   return (await isFile(layout.layerIndex(diffId))) && (await isFile(layout.layerData(diffId)))
 }
 
-async function unpack({ layout, diffId, path, onProgress, signal }: UnpackLayer): Promise<UnpackOutcome> {
+async function unpack({ layout, diffId, path, growing, onProgress, signal }: UnpackLayer): Promise<UnpackOutcome> {
   const item = shortDigest(diffId)
-  const total = await sizeOf(path)
+  const total = growing?.size ?? (await sizeOf(path))
   await using staging = await openStaging(layout, `layer-${item}`)
   const input: WriteLayerFiles = {
     blobPath: path,
+    growing,
     diffId,
     dataPath: join(staging.path, 'data'),
     indexPath: join(staging.path, 'index'),

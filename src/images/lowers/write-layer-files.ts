@@ -1,4 +1,4 @@
-import { closeSync, createReadStream, fstatSync, openSync, readSync, writeSync } from 'node:fs'
+import { closeSync, createReadStream, openSync, statSync, writeSync } from 'node:fs'
 import {
   type Digest,
   DigestHasher,
@@ -8,7 +8,8 @@ import {
   shortDigest,
 } from '../../base/index.ts'
 import { blockSize, defaultTarLimits, LayerIndexEncoder, TarReader } from '../../formats/index.ts'
-import { type Compression, decompress, sniffCompression } from '../../host/index.ts'
+import { decompress, type GrowingFile, readGrowingFile, sniffCompression } from '../../host/index.ts'
+import { peek } from '../load/peek.ts'
 import { LayerDataWriter } from './layer-data-writer.ts'
 import { maxExpandedBytes } from './layer-limits.ts'
 import { LayerUnpacker } from './layer-unpacker.ts'
@@ -16,6 +17,8 @@ import { LayerUnpacker } from './layer-unpacker.ts'
 export interface WriteLayerFiles {
   /** The layer as it is stored: a tar, plain or compressed with gzip or zstd; which one, its bytes say. */
   readonly blobPath: string
+  /** Of a layer that is still being written to `blobPath`: how far that is, and how many bytes it will have. */
+  readonly growing?: Pick<GrowingFile, 'size' | 'growth'> | undefined
   readonly diffId: Digest
   /** Two files that do not exist yet. */
   readonly dataPath: string
@@ -49,7 +52,7 @@ const reportBytes = 4 << 20
  *   NO_SPACE, FILE_NOT_FOUND, IO_FAILED, CANCELLED
  */
 export async function writeLayerFiles(
-  { blobPath, diffId, dataPath, indexPath }: WriteLayerFiles,
+  { blobPath, growing, diffId, dataPath, indexPath }: WriteLayerFiles,
   whileReading: WhileReading = {},
 ): Promise<LayerFiles> {
   const data = new LayerDataWriter(dataPath)
@@ -58,7 +61,7 @@ export async function writeLayerFiles(
     try {
       const index = new LayerIndexEncoder((chunk) => writeAll(indexFd, chunk))
       const unpacker = new LayerUnpacker(data, index)
-      const tarBytes = await readLayer({ ...whileReading, blobPath, diffId, unpacker })
+      const tarBytes = await readLayer({ ...whileReading, blobPath, growing, diffId, unpacker })
       const dataBlocks = data.finish()
       index.finish({ diffId, dataBlocks, warnings: unpacker.warnings })
       return { dataBytes: dataBlocks * blockSize, indexBytes: index.bytes, entries: index.entryCount, tarBytes }
@@ -72,19 +75,19 @@ export async function writeLayerFiles(
   }
 }
 
-interface ReadLayer extends WhileReading {
-  readonly blobPath: string
-  readonly diffId: Digest
+interface ReadLayer extends WhileReading, Pick<WriteLayerFiles, 'blobPath' | 'growing' | 'diffId'> {
   readonly unpacker: LayerUnpacker
 }
 
-async function readLayer({ blobPath, diffId, unpacker, onRead, signal }: ReadLayer): Promise<number> {
-  const { size, compression } = examine(blobPath)
+async function readLayer({ blobPath, growing, diffId, unpacker, onRead, signal }: ReadLayer): Promise<number> {
+  const { size, source } = growing === undefined ? openWhole(blobPath) : openGrowing({ path: blobPath, ...growing })
+  const { head, all } = await peek(source, 4)
   const maxBytes = maxExpandedBytes(size)
   const tar = new TarReader(unpacker, { ...defaultTarLimits, maxExpandedBytes: maxBytes })
   const hasher = new DigestHasher(digestAlgorithm(diffId))
-  const source = reportingReads(createReadStream(blobPath, { highWaterMark: readBytes }), onRead)
-  for await (const chunk of decompress(source, { compression, maxBytes })) {
+  // By its first bytes: media types are wrong often enough.
+  const compression = sniffCompression(head)
+  for await (const chunk of decompress(reportingReads(all, onRead), { compression, maxBytes })) {
     if (signal?.aborted) throw new Problem('CANCELLED', 'it was stopped on request')
     hasher.update(chunk)
     tar.write(chunk)
@@ -96,16 +99,12 @@ async function readLayer({ blobPath, diffId, unpacker, onRead, signal }: ReadLay
   return hasher.bytes
 }
 
-/** By its first bytes: media types are wrong often enough. */
-function examine(blobPath: string): { size: number; compression: Compression } {
-  const fd = openSync(blobPath, 'r')
-  try {
-    const head = Buffer.alloc(4)
-    const bytes = readSync(fd, head, 0, head.length, 0)
-    return { size: fstatSync(fd).size, compression: sniffCompression(head.subarray(0, bytes)) }
-  } finally {
-    closeSync(fd)
-  }
+function openWhole(path: string): { size: number; source: AsyncIterable<Buffer> } {
+  return { size: statSync(path).size, source: createReadStream(path, { highWaterMark: readBytes }) }
+}
+
+function openGrowing(file: GrowingFile): { size: number; source: AsyncIterable<Buffer> } {
+  return { size: file.size, source: readGrowingFile(file, readBytes) }
 }
 
 async function* reportingReads(
