@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createRequire } from 'node:module'
+import type { Readable } from 'node:stream'
 import { pathToFileURL } from 'node:url'
 
 /** Starts a TypeScript module as a program of its own, for tests that need a process to kill. */
@@ -40,11 +41,16 @@ export interface ScriptEnd {
 
 /** The first line that a program prints: it says there that it is ready. */
 export async function firstLine(child: ChildProcess): Promise<string> {
+  return (await firstMatch(child.stdout, /^.*(?=\n)/))[0]
+}
+
+/** The first match in what a program says; the rest of what it says is left to whoever reads on. */
+export async function firstMatch(output: Readable | null, pattern: RegExp): Promise<RegExpExecArray> {
   let text = ''
-  for await (const chunk of child.stdout ?? []) {
+  for await (const chunk of output?.iterator({ destroyOnReturn: false }) ?? []) {
     text += String(chunk)
-    const end = text.indexOf('\n')
-    if (end >= 0) return text.slice(0, end)
+    const match = pattern.exec(text)
+    if (match !== null) return match
   }
   throw new Error(`the program ended before it said that it was ready: ${text}`)
 }
