@@ -36,6 +36,7 @@ export const problemCodes = {
   COMPRESSION_INVALID: { status: 400, exit: 1 },
   LIMIT_EXCEEDED: { status: 400, exit: 1 },
   LAYER_INVALID: { status: 400, exit: 1 },
+  CHUNK_INDEX_INVALID: { status: 400, exit: 1 },
   EROFS_INVALID: { status: 500, exit: 1 },
   CPIO_INVALID: { status: 500, exit: 1 },
 

@@ -17,6 +17,7 @@ export { type Filesystem, filesystemOf } from './filesystem-of.ts'
 export { installDirectory } from './install-directory.ts'
 export { type InstallFile, installFile, syncFile } from './install-file.ts'
 export { killProcess, type ProcessIdentity } from './kill-process.ts'
+export { openZstdCompressor, type ZstdCompressor, zstdVersion } from './libzstd.ts'
 export { type FileLock, isLocked, type LockOptions, lockFile } from './lock-file.ts'
 export { lockHolders } from './lock-holders.ts'
 export {

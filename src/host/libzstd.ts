@@ -20,8 +20,20 @@ export interface ZstdStep {
   readonly frameEnded: boolean
 }
 
+/** Makes frames, one at a time; memory outside of JavaScript, until `free`. */
+export interface ZstdCompressor {
+  /**
+   * One frame that holds all of `input` and says how much that is, made on a thread of libuv's pool. The same bytes from the same libzstd
+   * and level.
+   */
+  compress(input: Uint8Array): Promise<Buffer>
+  free(): void
+}
+
 interface LibZstd {
+  readonly version: string
   open(): ZstdStream
+  openCompressor(level: number): ZstdCompressor
 }
 
 let loaded: LibZstd | undefined
@@ -33,8 +45,28 @@ let loaded: LibZstd | undefined
  * @see zstd.h, "Streaming decompression"
  */
 export function openZstdStream(): ZstdStream {
+  return libzstd().open()
+}
+
+/**
+ * Starts a compressor.
+ *
+ * @param level of 1 (fast) to 19 (small)
+ * @throws Problem TOOL_NOT_FOUND when there is no libzstd
+ * @see zstd.h, "Explicit context"
+ */
+export function openZstdCompressor(level: number): ZstdCompressor {
+  return libzstd().openCompressor(level)
+}
+
+/** The version of this host's libzstd, `1.5.4`: another may make other frames of the same bytes. @throws Problem TOOL_NOT_FOUND */
+export function zstdVersion(): string {
+  return libzstd().version
+}
+
+function libzstd(): LibZstd {
   loaded ??= bind()
-  return loaded.open()
+  return loaded
 }
 
 function bind(): LibZstd {
@@ -44,6 +76,18 @@ function bind(): LibZstd {
   const free = library.func('ZSTD_freeDCtx', 'size_t', ['void *'])
   const setParameter = library.func('ZSTD_DCtx_setParameter', 'size_t', ['void *', 'int', 'int'])
   const decompressStream = library.func('ZSTD_decompressStream', 'size_t', ['void *', 'void *', 'void *'])
+  const version = library.func('ZSTD_versionString', 'str', [])
+  const createCompressor = library.func('ZSTD_createCCtx', 'void *', [])
+  const freeCompressor = library.func('ZSTD_freeCCtx', 'size_t', ['void *'])
+  const bound = library.func('ZSTD_compressBound', 'size_t', ['size_t'])
+  const compress = library.func('ZSTD_compressCCtx', 'size_t', [
+    'void *',
+    'void *',
+    'size_t',
+    'void *',
+    'size_t',
+    'int',
+  ])
   const isError = library.func('ZSTD_isError', 'uint', ['size_t'])
   const errorName = library.func('ZSTD_getErrorName', 'str', ['size_t'])
 
@@ -53,18 +97,36 @@ function bind(): LibZstd {
     return {
       decompress: async (input, offset, output) => {
         const [from, to] = [streamBuffer(koffi, input, offset), streamBuffer(koffi, output, 0)]
-        const result = await new Promise<number | bigint>((resolve, reject) => {
-          decompressStream.async(context, to, from, (error: unknown, value: number) =>
-            error ? reject(error) : resolve(value),
-          )
-        })
+        const result = await onThread(decompressStream, context, to, from)
         if (isError(result) !== 0) throw zstdProblem(String(errorName(result)))
         return { taken: position(from) - offset, given: position(to), frameEnded: Number(result) === 0 }
       },
       free: () => free(context),
     }
   }
-  return { open }
+  const openCompressor = (level: number): ZstdCompressor => {
+    const context: unknown = createCompressor()
+    return {
+      compress: async (input) => {
+        const output = Buffer.allocUnsafeSlow(Number(bound(input.length)))
+        const result = await onThread(compress, context, output, output.length, input, input.length, level)
+        if (isError(result) !== 0) throw new Problem('INTERNAL', `zstd cannot compress: ${String(errorName(result))}`)
+        // A copy: what is left of the buffer would be held with it.
+        return Buffer.from(output.subarray(0, Number(result)))
+      },
+      free: () => freeCompressor(context),
+    }
+  }
+  return { version: String(version()), open, openCompressor }
+}
+
+function onThread(
+  call: ReturnType<ReturnType<typeof Koffi.load>['func']>,
+  ...args: unknown[]
+): Promise<number | bigint> {
+  return new Promise((resolve, reject) => {
+    call.async(...args, (error: unknown, value: number | bigint) => (error ? reject(error) : resolve(value)))
+  })
 }
 
 function loadLibrary(koffi: typeof Koffi): ReturnType<typeof Koffi.load> {
@@ -72,7 +134,7 @@ function loadLibrary(koffi: typeof Koffi): ReturnType<typeof Koffi.load> {
   try {
     return koffi.load(name)
   } catch (error) {
-    throw new Problem('TOOL_NOT_FOUND', `zstd cannot be decompressed: the library ${name} is not installed`, {
+    throw new Problem('TOOL_NOT_FOUND', `zstd cannot be used: the library ${name} is not installed`, {
       hint: process.platform === 'darwin' ? 'run: brew install zstd' : 'run: apt install libzstd1',
       cause: error,
       data: { library: name },

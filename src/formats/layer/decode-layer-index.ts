@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto'
 import { isDigest } from '../../base/index.ts'
+import { RecordReader } from '../records/record-reader.ts'
+import { corruptIndex } from './corrupt-index.ts'
 import { checksumBytes, entryTypes, headerBytes, indexMagic, indexVersion } from './index-format.ts'
 import type { LayerContent, LayerEntry, LayerEntryAttributes, LayerIndex } from './layer-entry.ts'
-import { corruptIndex, RecordReader } from './record-reader.ts'
 
 const blockSize = 4096
 
@@ -36,7 +37,7 @@ function checkEnvelope(bytes: Buffer): Buffer {
 }
 
 function readFooter(bytes: Buffer): Omit<LayerIndex, 'entries'> {
-  const reader = new RecordReader(bytes)
+  const reader = new RecordReader(bytes, corruptIndex)
   const dataBlocks = reader.number()
   const entryCount = reader.number()
   const warnings: string[] = []
@@ -48,7 +49,7 @@ function readFooter(bytes: Buffer): Omit<LayerIndex, 'entries'> {
 }
 
 function* readEntries(records: Buffer, { entryCount, dataBlocks }: Omit<LayerIndex, 'entries'>): Generator<LayerEntry> {
-  const reader = new RecordReader(records)
+  const reader = new RecordReader(records, corruptIndex)
   for (let left = entryCount; left > 0; left--) yield readEntry(reader, dataBlocks)
   if (!reader.atEnd) throw corruptIndex('it has more entries than it says')
 }

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
+import { RecordWriter } from '../records/record-writer.ts'
 import { entryTypes, indexMagic, indexVersion } from './index-format.ts'
 import type { LayerContent, LayerEntry, LayerIndex, LayerSummary } from './layer-entry.ts'
-import { RecordWriter } from './record-writer.ts'
 
 const flushBytes = 1 << 20
 

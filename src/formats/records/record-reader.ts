@@ -1,13 +1,19 @@
-import { Problem } from '../../base/index.ts'
+import type { Problem } from '../../base/index.ts'
 
-/** Reads what RecordWriter wrote. Byte strings are views of the buffer, not copies. Anything out of bounds is a Problem. */
+/** Reads what RecordWriter wrote. Byte strings are views of the buffer, not copies. Anything out of bounds is the Problem that `corrupt` makes. */
 export class RecordReader {
   readonly #buffer: Buffer
-  #position: number
+  readonly #corrupt: (why: string) => Problem
+  #position = 0
 
-  constructor(buffer: Buffer, position = 0) {
+  constructor(buffer: Buffer, corrupt: (why: string) => Problem) {
     this.#buffer = buffer
-    this.#position = position
+    this.#corrupt = corrupt
+  }
+
+  /** Bytes that have not been read. */
+  get left(): number {
+    return Math.max(0, this.#buffer.length - this.#position)
   }
 
   get atEnd(): boolean {
@@ -16,7 +22,7 @@ export class RecordReader {
 
   byte(): number {
     const value = this.#buffer[this.#position++]
-    if (value === undefined) throw corruptIndex('it ends within a record')
+    if (value === undefined) throw this.#corrupt('it ends within a record')
     return value
   }
 
@@ -25,7 +31,7 @@ export class RecordReader {
     for (let factor = 1; ; factor *= 0x80) {
       const byte = this.byte()
       value += (byte & 0x7f) * factor
-      if (!Number.isSafeInteger(value) || factor > Number.MAX_SAFE_INTEGER) throw corruptIndex('a number is too large')
+      if (!Number.isSafeInteger(value) || factor > Number.MAX_SAFE_INTEGER) throw this.#corrupt('a number is too large')
       if (byte < 0x80) return value
     }
   }
@@ -38,7 +44,7 @@ export class RecordReader {
 
   raw(length: number): Buffer {
     const end = this.#position + length
-    if (end > this.#buffer.length) throw corruptIndex('it ends within a record')
+    if (end > this.#buffer.length) throw this.#corrupt('it ends within a record')
     const bytes = this.#buffer.subarray(this.#position, end)
     this.#position = end
     return bytes
@@ -47,9 +53,4 @@ export class RecordReader {
   bytes(): Buffer {
     return this.raw(this.number())
   }
-}
-
-/** An index that is not as it was written: its cache entry is to be rebuilt from the layer. */
-export function corruptIndex(why: string): Problem {
-  return new Problem('LAYER_INVALID', `a cached layer index is corrupt: ${why}`)
 }
