@@ -4,7 +4,13 @@ import { z } from 'zod'
 export const Size = z.object({ logical_bytes: z.int(), physical_bytes: z.int() })
 export type Size = z.infer<typeof Size>
 
-export const UsageFile = z.object({ path: z.string(), size: Size, kind: z.string() })
+export const UsageFile = z.object({
+  path: z.string(),
+  size: Size,
+  kind: z.string(),
+  /** Of what is made from images: when a shed booted from it or something was built from it, or else when it was made. */
+  last_used_at: z.iso.datetime().optional(),
+})
 export type UsageFile = z.infer<typeof UsageFile>
 
 export const UsageImage = z.object({

@@ -7,6 +7,7 @@
  * Never: writes anything that an image holds as a file of the host, mounts an image, talks to a network.
  */
 export type { CatalogEntry } from './catalog-images.ts'
+export { type DerivedFile, derivedFileAt, derivedFiles } from './derived-files.ts'
 export type { ImageUser } from './images-context.ts'
 export type { LoadRequest } from './load/load-images.ts'
 export type { Lower } from './lowers/ensure-lower.ts'

@@ -1,6 +1,7 @@
 import { type Digest, isDigest, isProblem, Problem } from '../base/index.ts'
 import type { Descriptor } from '../formats/index.ts'
 import { allocation } from '../host/index.ts'
+import { derivedFiles } from './derived-files.ts'
 import { storedImages } from './find-image.ts'
 import { findManifest } from './find-manifest.ts'
 import { type ImageGraph, readImageGraph } from './image-graph.ts'
@@ -142,15 +143,8 @@ function filesOf({ layout, leases }: ImagesContext, graph: ImageGraph, kept: Rea
   const blobs = [...graph.blobs.keys()].filter((digest) => !kept.blobs.has(digest)).reverse()
   const all: Candidate[] = [
     ...blobs.map((digest) => ({ kind: 'blob' as const, digest, path: layout.blob(digest) })),
-    ...[...diffIds].flatMap((digest) => [
-      { kind: 'layer' as const, digest, path: layout.layerIndex(digest) },
-      { kind: 'layer' as const, digest, path: layout.layerData(digest) },
-    ]),
-    ...manifests.map(({ descriptor: { digest } }) => ({
-      kind: 'lower' as const,
-      digest,
-      path: layout.lower('plain', digest),
-    })),
+    ...[...diffIds].flatMap((digest) => derivedFiles(layout, 'layer', digest)),
+    ...manifests.flatMap(({ descriptor }) => derivedFiles(layout, 'lower', descriptor.digest)),
   ]
   return all.filter(({ digest }) => !leases.isLeased(digest))
 }

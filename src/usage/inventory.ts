@@ -1,18 +1,19 @@
 import { basename, dirname } from 'node:path'
-import { type DataLayout, type Digest, isDigest } from '../base/index.ts'
+import { type DataLayout, isDigest } from '../base/index.ts'
 import type { Shed } from '../contract/index.ts'
 import { isBeingMade } from '../host/index.ts'
-import type { CatalogEntry, UnneededFile } from '../images/index.ts'
-import { type DiskFile, unique } from './disk-file.ts'
+import { type CatalogEntry, type DerivedFile, derivedFileAt, derivedFiles, type UnneededFile } from '../images/index.ts'
+import type { DiskFile } from './disk-file.ts'
 import { findFiles } from './find-files.ts'
 
 export interface ImageHolding {
   readonly entry: CatalogEntry
-  /** Its blobs and lowers that are on disk. Images that share a blob both have it here. */
+  /** Its blobs that are on disk. Images that share a blob both have it here. */
   readonly files: readonly DiskFile[]
-  /** Its layer data blobs and layer indexes: derived, kept for the next image that has the layer. */
-  readonly layers: readonly DiskFile[]
 }
+
+/** A derived file that is on disk. It was last used when it was last modified: note-use.ts of images. */
+export type CachedFile = DiskFile & DerivedFile
 
 export interface ShedHolding {
   readonly shed: Shed
@@ -30,8 +31,8 @@ export interface Inventory {
   readonly takenAt: Date
   readonly images: readonly ImageHolding[]
   readonly sheds: readonly ShedHolding[]
-  /** Derived files of layers, and lowers that only sheds need. */
-  readonly layers: readonly DiskFile[]
+  /** What is made from the images, those that only sheds need included. */
+  readonly derived: readonly CachedFile[]
   readonly kernels: readonly DiskFile[]
   readonly templates: readonly DiskFile[]
   /** The daemon's own: index, log, locks, and what it is making at the moment. */
@@ -70,18 +71,14 @@ export async function takeInventory({ layout, images, sheds }: InventorySources)
   const below = (directory: string) => take([...(rooms.get(directory) ?? [])].filter(isWhole))
   const imageHoldings = images.map((entry) => ({
     entry,
-    files: take([
-      ...entry.blobs.map(layout.blob),
-      ...entry.manifests.map(({ digest }) => layout.lower('plain', digest)),
-    ]),
-    layers: take(layerPaths(layout, entry)),
+    files: take(entry.blobs.map(layout.blob)),
   }))
   const shedHoldings = sheds.map((shed) => ({ shed, files: below(layout.shed(shed.name).dir) }))
-  // A shed that is pinned to an image whose tag went still boots from its lower.
-  const pinned = sheds.map((shed) => shed.image.manifest_digest as Digest).filter((digest) => digest !== '')
-  const tagless = pinned.map((digest) => layout.lower('plain', digest)).filter((path) => !taken.has(path))
-  const pinnedLowers = take(new Set(tagless))
-
+  const expected = new Map(expectedFiles({ layout, images, sheds }).map((file) => [file.path, file]))
+  const derived = take(expected.keys()).flatMap((file) => {
+    const made = expected.get(file.path)
+    return made === undefined ? [] : [{ ...made, ...file }]
+  })
   const kernels = below(layout.kernels)
   const templates = below(layout.templates)
   const own = take([
@@ -104,7 +101,7 @@ export async function takeInventory({ layout, images, sheds }: InventorySources)
     takenAt: new Date(),
     images: imageHoldings,
     sheds: shedHoldings,
-    layers: unique([...imageHoldings.flatMap((holding) => holding.layers), ...pinnedLowers]),
+    derived,
     kernels,
     templates,
     own,
@@ -131,9 +128,16 @@ function byRoom(layout: DataLayout, paths: Iterable<string>): Map<string, string
   return rooms
 }
 
-function layerPaths(layout: DataLayout, entry: CatalogEntry): string[] {
-  const diffIds = new Set(entry.manifests.flatMap((manifest) => manifest.diffIds))
-  return [...diffIds].flatMap((diffId) => [layout.layerData(diffId), layout.layerIndex(diffId)])
+/** Every derived file that images and sheds may have. A shed that is pinned to an image whose tag went still boots from its lower. */
+function expectedFiles({ layout, images, sheds }: InventorySources): DerivedFile[] {
+  const manifests = images.flatMap((entry) => entry.manifests)
+  const pinned = sheds.map((shed) => shed.image.manifest_digest).filter(isDigest)
+  const lowers = new Set([...manifests.map(({ digest }) => digest), ...pinned])
+  const diffIds = new Set(manifests.flatMap((manifest) => manifest.diffIds))
+  return [
+    ...[...diffIds].flatMap((diffId) => derivedFiles(layout, 'layer', diffId)),
+    ...[...lowers].flatMap((manifest) => derivedFiles(layout, 'lower', manifest)),
+  ]
 }
 
 function indexFiles(layout: DataLayout): string[] {
@@ -160,17 +164,10 @@ const unneeded: Readonly<Record<UnneededFile['kind'], string>> = {
 
 /** What a file holds, by its name, if it is one that images and sheds refer to. */
 function contentOf(layout: DataLayout, path: string): Orphan['holds'] {
-  const [hex = ''] = basename(path).split('.')
-  const candidates = [
-    { kind: 'blob', digest: `${basename(dirname(path))}:${hex}`, pathOf: layout.blob },
-    { kind: 'layer', digest: `sha256:${hex}`, pathOf: layout.layerData },
-    { kind: 'layer', digest: `sha256:${hex}`, pathOf: layout.layerIndex },
-    { kind: 'lower', digest: `sha256:${hex}`, pathOf: (digest: Digest) => layout.lower('plain', digest) },
-  ] as const
-  for (const { kind, digest, pathOf } of candidates) {
-    if (isDigest(digest) && pathOf(digest) === path) return { kind, digest }
-  }
-  return undefined
+  const digest = `${basename(dirname(path))}:${basename(path)}`
+  if (isDigest(digest) && layout.blob(digest) === path) return { kind: 'blob', digest }
+  const derived = derivedFileAt(layout, path)
+  return derived && { kind: derived.kind, digest: derived.digest }
 }
 
 /** Atomic writes go through a name like this, beside their target. */

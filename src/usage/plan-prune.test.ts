@@ -140,7 +140,7 @@ const holds = { kind: 'blob', digest: digestOf('x') } as const
 const nothing = {
   images: [],
   sheds: [],
-  layers: [],
+  derived: [],
   kernels: [],
   templates: [],
   own: [],

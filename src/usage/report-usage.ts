@@ -2,7 +2,7 @@ import { basename } from 'node:path'
 import { type DataLayout, shortDigest } from '../base/index.ts'
 import type { UsageFile, UsageReport } from '../contract/index.ts'
 import { type DiskFile, distinct, sumSizes, unique } from './disk-file.ts'
-import type { ImageHolding, Inventory, ShedHolding } from './inventory.ts'
+import type { CachedFile, ImageHolding, Inventory, ShedHolding } from './inventory.ts'
 
 export interface ServerIdentity {
   readonly serverName: string
@@ -13,18 +13,19 @@ export interface ServerIdentity {
 export function reportUsage(inventory: Inventory, server: ServerIdentity, layout: DataLayout): UsageReport {
   const images = unique(inventory.images.flatMap((image) => image.files))
   const sheds = inventory.sheds.flatMap((shed) => shed.files)
-  const caches = [...inventory.layers, ...inventory.templates, ...inventory.kernels, ...inventory.own]
+  const caches = [...inventory.derived, ...inventory.templates, ...inventory.kernels, ...inventory.own]
+  const lowers = new Set(inventory.derived.map((file) => file.path))
   const statuses = inventory.sheds.map(({ shed }) => shed.status)
   return {
     server_name: server.serverName,
     backend: server.backend,
     generated_at: inventory.takenAt.toISOString(),
     accuracy: 'block',
-    images: inventory.images.flatMap((image) => imageRows(image, layout)),
+    images: inventory.images.flatMap((image) => imageRows(image, { layout, lowers })),
     ...kernelFiles(inventory.kernels),
     sheds: inventory.sheds.map((shed) => shedRow(shed, layout)),
     caches: [
-      ...inventory.layers.map((file) => usageFile(file, 'layer')),
+      ...inventory.derived.map(cachedFile),
       ...inventory.templates.map((file) => usageFile(file, 'template')),
       ...otherKernelFiles(inventory.kernels).map((file) => usageFile(file, 'kernel')),
       ...inventory.own.map((file) => usageFile(file, 'daemon')),
@@ -45,10 +46,16 @@ export function reportUsage(inventory: Inventory, server: ServerIdentity, layout
   }
 }
 
-function imageRows({ entry, files }: ImageHolding, layout: DataLayout): UsageReport['images'] {
+interface Lowers {
+  readonly layout: DataLayout
+  /** Paths of those that are there, among others. */
+  readonly lowers: ReadonlySet<string>
+}
+
+function imageRows({ entry, files }: ImageHolding, { layout, lowers }: Lowers): UsageReport['images'] {
   const [main] = entry.manifests
   const lower = main === undefined ? undefined : layout.lower('plain', main.digest)
-  const path = files.find((file) => file.path === lower)?.path ?? layout.blob(entry.digest)
+  const path = lower !== undefined && lowers.has(lower) ? lower : layout.blob(entry.digest)
   const names = entry.tags.length === 0 ? [`<none>@${shortDigest(entry.digest)}`] : entry.tags
   return names.map((name) => ({ name, path, docker_ref: name, size: sumSizes(files) }))
 }
@@ -87,6 +94,10 @@ function newestKernel(files: readonly DiskFile[]): (DiskFile | undefined)[] {
 function otherKernelFiles(files: readonly DiskFile[]): DiskFile[] {
   const newest = newestKernel(files)
   return files.filter((file) => !newest.includes(file))
+}
+
+function cachedFile(file: CachedFile): UsageFile {
+  return { ...usageFile(file, file.form), last_used_at: new Date(file.modifiedAt).toISOString() }
 }
 
 function usageFile({ path, size }: DiskFile, kind: string): UsageFile {

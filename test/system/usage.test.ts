@@ -49,6 +49,26 @@ describe.runIf(able)('df and prune on a data directory with everything in it', (
     expect(after.notes.join()).toContain(join(layout.root, 'notes.txt'))
   })
 
+  test('df says when what is made from images was last used: by a shed that is made, and by a build', async () => {
+    await using dir = await temporaryDirectory()
+    await using rooms = await openRoomsOn(dir.path)
+    await rooms.loadMini()
+    await rooms.create('a')
+    const { caches } = await rooms.usage.df()
+    const derived = caches.filter((file) => file.last_used_at !== undefined)
+    expect(new Set(derived.map(({ kind }) => kind))).toEqual(new Set(['lower', 'layer', 'layer index']))
+    for (const { path } of derived) await utimes(path, longAgo, longAgo)
+
+    await rooms.create('b')
+    const used = (await rooms.usage.df()).caches.filter((file) => Date.parse(file.last_used_at ?? '') > +longAgo + 1000)
+    expect(used.map(({ kind }) => kind)).toEqual(['lower'])
+
+    await rm(used[0]?.path ?? '')
+    await rooms.create('c')
+    const all = (await rooms.usage.df()).caches.filter((file) => Date.parse(file.last_used_at ?? '') > +longAgo + 1000)
+    expect(all).toHaveLength(derived.length)
+  })
+
   test('a shed that has changed since the plan stays, with its image; what has got another tag stays', async () => {
     await using dir = await temporaryDirectory()
     await using rooms = await openRoomsOn(dir.path)

@@ -1,4 +1,4 @@
-import { formatSize, printable } from '../../base/index.ts'
+import { formatDuration, formatSize, printable } from '../../base/index.ts'
 import type { Size, UsageReport } from '../../contract/index.ts'
 import { type Column, table } from '../terminal/table.ts'
 
@@ -28,7 +28,7 @@ export function usageRollup(report: UsageReport): string {
 }
 
 /** A section for each category, with a row for each thing in it. */
-export function usageDetails({ images, sheds, kernel, initrd, caches, orphans }: UsageReport): string {
+export function usageDetails({ images, sheds, kernel, initrd, caches, orphans, generated_at }: UsageReport): string {
   const boot = [kernel, initrd].filter((file) => file !== undefined)
   return [
     section('IMAGES', images, [
@@ -44,7 +44,7 @@ export function usageDetails({ images, sheds, kernel, initrd, caches, orphans }:
       ...sizeColumns<(typeof sheds)[number]>(({ total }) => total),
     ]),
     section('KERNEL', boot, fileColumns),
-    section('CACHES', caches, fileColumns),
+    section('CACHES', caches, [...fileColumns, lastUsedColumn(generated_at)]),
     section('ORPHANS', orphans, fileColumns),
   ].join('')
 }
@@ -54,6 +54,15 @@ const fileColumns: readonly Column<UsageReport['caches'][number]>[] = [
   { title: 'PATH', cell: ({ path }) => printable(path) },
   ...sizeColumns<UsageReport['caches'][number]>(({ size }) => size),
 ]
+
+/** How long ago, by the clock of the server that says so. */
+function lastUsedColumn(now: string): Column<UsageReport['caches'][number]> {
+  return {
+    title: 'LAST USED',
+    cell: ({ last_used_at: at }) =>
+      at === undefined ? '-' : `${formatDuration(Math.max(0, Date.parse(now) - Date.parse(at)))} ago`,
+  }
+}
 
 function section<Row>(title: string, rows: readonly Row[], columns: readonly Column<Row>[]): string {
   return rows.length === 0 ? '' : `\n${title}\n${table(columns, rows)}`

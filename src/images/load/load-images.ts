@@ -4,6 +4,7 @@ import { availableParallelism } from 'node:os'
 import { type DataLayout, type Digest, isProblem, Problem, problemFromSystem } from '../../base/index.ts'
 import type { ImageSummary } from '../../contract/index.ts'
 import { openStaging } from '../../host/index.ts'
+import { derivedFiles } from '../derived-files.ts'
 import { listImages } from '../describe-image.ts'
 import type { ImagesContext, LongWork } from '../images-context.ts'
 import type { BlobLease } from '../leases.ts'
@@ -175,8 +176,7 @@ async function unpackLayers(
 }
 
 async function removeLayerFiles(layout: DataLayout, diffId: Digest): Promise<void> {
-  await rm(layout.layerIndex(diffId), { force: true })
-  await rm(layout.layerData(diffId), { force: true })
+  for (const { path } of derivedFiles(layout, 'layer', diffId)) await rm(path, { force: true })
 }
 
 function copyProgress({ onProgress }: LongWork): TakeApart['onBytes'] {

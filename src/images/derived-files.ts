@@ -1,0 +1,46 @@
+import { basename } from 'node:path'
+import { type DataLayout, type Digest, isDigest } from '../base/index.ts'
+
+/** A file of the cache that an image, or a layer of images, is served from. It can be made again from blobs. */
+export interface DerivedFile {
+  /** What it is made from: one layer, by diff_id, or a whole manifest. */
+  readonly kind: 'layer' | 'lower'
+  readonly digest: Digest
+  readonly path: string
+  /** What it is, for people. */
+  readonly form: string
+}
+
+interface Form {
+  readonly kind: DerivedFile['kind']
+  readonly form: string
+  readonly path: (layout: DataLayout, digest: Digest) => string
+}
+
+/**
+ * Every form in which the cache keeps what is made from images, in the order in which the files of one digest may be removed. This is the only list
+ * of them: df, removal, orphans and eviction follow from it.
+ */
+const forms: readonly Form[] = [
+  // The index makes a layer visible: without it the data alone is nothing that anybody would use.
+  { kind: 'layer', form: 'layer index', path: (layout, diffId) => layout.layerIndex(diffId) },
+  { kind: 'layer', form: 'layer', path: (layout, diffId) => layout.layerData(diffId) },
+  { kind: 'lower', form: 'lower', path: (layout, manifest) => layout.lower('plain', manifest) },
+]
+
+/** Every file that may be made from a layer or a manifest, whether it is there or not. */
+export function derivedFiles(layout: DataLayout, kind: DerivedFile['kind'], digest: Digest): DerivedFile[] {
+  return forms
+    .filter((form) => form.kind === kind)
+    .map(({ form, path }) => ({ kind, form, digest, path: path(layout, digest) }))
+}
+
+/** What a path of the cache holds, by its name; undefined when nothing has such a name. */
+export function derivedFileAt(layout: DataLayout, path: string): DerivedFile | undefined {
+  const [hex] = basename(path).split('.')
+  const digest = `sha256:${hex}`
+  if (!isDigest(digest)) return undefined
+  return (['layer', 'lower'] as const)
+    .flatMap((kind) => derivedFiles(layout, kind, digest))
+    .find((file) => file.path === path)
+}
