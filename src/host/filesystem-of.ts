@@ -13,7 +13,7 @@ export interface Filesystem {
 }
 
 /** linux/magic.h; ext2 and ext3 have the magic of ext4, and its driver. */
-const types: Readonly<Record<number, Filesystem['type']>> = {
+export const filesystemTypes: Readonly<Record<number, Filesystem['type']>> = {
   61267: 'ext4',
   1481003842: 'xfs',
   2435016766: 'btrfs',
@@ -30,7 +30,7 @@ const probes = new Map<string, Promise<boolean | undefined>>()
 export async function filesystemOf(path: string): Promise<Filesystem> {
   try {
     const [stats, { dev, mode }] = await Promise.all([statfs(path), stat(path)])
-    const type = types[stats.type] ?? 'other'
+    const type = filesystemTypes[stats.type] ?? 'other'
     const directory = (mode & constants.S_IFMT) === constants.S_IFDIR ? path : dirname(path)
     const totalBytes = stats.bsize * stats.blocks
     return {

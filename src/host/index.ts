@@ -12,6 +12,14 @@ export { type Cloned, type CloneStrategy, cloneFile } from './clone-file.ts'
 export { type Compression, sniffCompression } from './compression.ts'
 export { type DecompressOptions, decompress } from './decompress.ts'
 export { alignedBuffer, openDirectSync } from './direct-io.ts'
+export {
+  type Accuracy,
+  type ExtentFile,
+  type ExtentSource,
+  type Extents,
+  mark,
+} from './extents/extent-source.ts'
+export { openExtentSource } from './extents/open-extent-source.ts'
 export { FileGrowth, type GrowingFile, readGrowingFile } from './file-growth.ts'
 export { type Filesystem, filesystemOf } from './filesystem-of.ts'
 export { installDirectory } from './install-directory.ts'

@@ -21,6 +21,10 @@ export interface LibC {
   copyFileRangeAsync(range: FileRange): Promise<number>
   /** rename(2) that fails with EEXIST when `to` is there, even as an empty directory. */
   renameNoReplace(from: string, to: string): number
+  /** @param argument what the request reads, and where it writes what it found */
+  ioctl(fd: number, request: number, argument: Uint8Array): number
+  /** Everything that has been written to the filesystem of an open file is on its disk. */
+  syncfs(fd: number): number
   pidfdOpen(pid: number): number
   pidfdSendSignal(pidfd: number, signal: number): number
   /** For descriptors that a call above has opened: Node counts its own and warns of others. */
@@ -77,6 +81,7 @@ function bind(koffi: typeof Koffi): LibC {
   // Not declared variadic, because koffi cannot call that on another thread; on Linux both pass integers and pointers in the same way.
   const ioctl = library.func('ioctl', 'int', ['int', 'ulong', 'void *'])
   const copyFileRange = library.func('copy_file_range', 'int64_t', ['int', 'void *', 'int', 'void *', 'size_t', 'uint'])
+  const syncfs = library.func('syncfs', 'int', ['int'])
   const renameat2 = library.func('renameat2', 'int', ['int', 'str', 'int', 'str', 'uint'])
   const close = library.func('close', 'int', ['int'])
   const syscall = library.func('long syscall(long number, ...)')
@@ -88,6 +93,8 @@ function bind(koffi: typeof Koffi): LibC {
     cloneRangeAsync: (range) => onPool(ioctl, cloneArguments(range)),
     copyFileRangeAsync: (range) => onPool(copyFileRange, copyArguments(range)),
     renameNoReplace: (from, to) => renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE),
+    ioctl: (fd, request, argument) => ioctl(fd, request, argument),
+    syncfs: (fd) => syncfs(fd),
     pidfdOpen: (pid) => syscall(SYS_pidfd_open, 'int', pid, 'uint', 0),
     pidfdSendSignal: (pidfd, signal) =>
       syscall(SYS_pidfd_send_signal, 'int', pidfd, 'int', signal, 'void *', null, 'uint', 0),

@@ -23,19 +23,23 @@ const mkfsOptions: Record<FilesystemType, readonly string[]> = {
  * @param options of mount, besides loop
  */
 export async function mountFresh(
-  type: FilesystemType,
+  type: FilesystemType | 'tmpfs',
   sizeBytes: number,
   options: readonly string[] = [],
 ): Promise<Mounted> {
   const temporary = await temporaryDirectory()
   const [backing, directory] = [join(temporary.path, 'disk'), join(temporary.path, 'mnt')]
   try {
-    await (await open(backing, 'wx')).close()
-    await truncate(backing, sizeBytes)
-    await runTool(`mkfs.${type}`, [...mkfsOptions[type], backing])
     await mkdir(directory)
-    // mount frees the loop device at umount by itself.
-    await runTool('mount', ['-o', ['loop', ...options].join(','), '-t', type, backing, directory])
+    if (type === 'tmpfs') {
+      await runTool('mount', ['-o', [`size=${sizeBytes}`, ...options].join(','), '-t', type, type, directory])
+    } else {
+      await (await open(backing, 'wx')).close()
+      await truncate(backing, sizeBytes)
+      await runTool(`mkfs.${type}`, [...mkfsOptions[type], backing])
+      // mount frees the loop device at umount by itself.
+      await runTool('mount', ['-o', ['loop', ...options].join(','), '-t', type, backing, directory])
+    }
   } catch (error) {
     await temporary[Symbol.asyncDispose]()
     throw error

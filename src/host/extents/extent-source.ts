@@ -1,0 +1,75 @@
+/** The physical extents of one file: what is at the same place in each array belongs together. A part that is referred to twice is there twice. */
+export interface Extents {
+  /** Addresses in bytes, on whatever the filesystem takes for its disk. */
+  readonly starts: Float64Array
+  /** Bytes on disk. */
+  readonly lengths: Float64Array
+  readonly marks: Uint8Array
+}
+
+/** Bits of a mark. */
+export const mark = {
+  /** The filesystem says that it is referred to from elsewhere too. */
+  shared: 1,
+  /** Compressed or encrypted: its length is that of its content, and what it takes on disk is not known. */
+  encoded: 2,
+} as const
+
+/** A file to look at, as lstat(2) showed it. */
+export interface ExtentFile {
+  readonly path: string
+  /** st_ino. */
+  readonly inode: number
+  /** st_blocks × 512. */
+  readonly allocatedBytes: number
+  /**
+   * Not to be opened, because this process has POSIX locks on it, which any close(2) of it would drop (SQLite's do). Where its extents cannot be
+   * found without, it is taken to have what it has alone.
+   */
+  readonly locked?: boolean
+}
+
+/**
+ * - `exact`: addresses and lengths are what the filesystem would free.
+ * - `block`: only how much each file has; on this filesystem no two files share anything.
+ * - `bounds`: addresses are true, but an extent is freed as a whole, and how long the whole is cannot be seen.
+ * - `estimate`: only how much each file has, and files may share some of it.
+ */
+export type Accuracy = 'exact' | 'block' | 'bounds' | 'estimate'
+
+/** Which physical extents files have: one filesystem, in one way of asking it. */
+export interface ExtentSource extends Disposable {
+  readonly accuracy: Accuracy
+  /** What has been written to any file so far is looked at too. Comes before the first question; may take as long as writing it takes. */
+  settle(): void
+  /**
+   * @returns undefined when the file is gone
+   * @throws a system error
+   */
+  extentsOf(file: ExtentFile): Extents | undefined
+  /**
+   * Where an extent is freed as a whole, when nothing refers to any part of it any more: how often anything on the filesystem refers to the
+   * extents that begin at these addresses, ascending; 0 for what is not there any more. Elsewhere single blocks are freed, and there is no such
+   * question.
+   */
+  readonly references?: (addresses: Float64Array) => Float64Array
+}
+
+/** Collects extents. */
+export function extentList() {
+  const starts: number[] = []
+  const lengths: number[] = []
+  const marks: number[] = []
+  return {
+    add(start: number, length: number, bits = 0): void {
+      starts.push(start)
+      lengths.push(length)
+      marks.push(bits)
+    },
+    done: (): Extents => ({
+      starts: Float64Array.from(starts),
+      lengths: Float64Array.from(lengths),
+      marks: Uint8Array.from(marks),
+    }),
+  }
+}

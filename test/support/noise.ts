@@ -1,0 +1,9 @@
+import { createHash } from 'node:crypto'
+
+/** Bytes that do not compress, the same for the same seed. */
+export function noise(bytes: number, seed: number | string): Buffer {
+  return createHash('shake128', { outputLength: Math.max(1, bytes) })
+    .update(`${seed}`)
+    .digest()
+    .subarray(0, bytes)
+}
