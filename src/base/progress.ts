@@ -8,6 +8,8 @@ export interface Progress {
   readonly done: number
   /** Bytes in all, when known. */
   readonly total?: number
+  /** A line that a program printed on the way, as it printed it. Such a step counts for nothing else. */
+  readonly message?: string
 }
 
 export type OnProgress = (progress: Progress) => void

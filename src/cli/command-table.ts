@@ -51,6 +51,11 @@ export const commandTable: readonly CommandEntry[] = [
     load: async () => (await import('./commands/image-load.ts')).imageLoad,
   },
   {
+    name: 'image build',
+    summary: 'build an image of a Dockerfile, without a Docker daemon',
+    load: async () => (await import('./commands/image-build.ts')).imageBuild,
+  },
+  {
     name: 'image save',
     summary: 'write images as an OCI archive',
     load: async () => (await import('./commands/image-save.ts')).imageSave,

@@ -35,6 +35,7 @@ export const endpoints = {
   removeImage: { method: 'DELETE', path: '/api/images' },
   tagImage: { method: 'POST', path: '/api/images/tag' },
   loadImage: { method: 'POST', path: '/api/images/load' },
+  buildImage: { method: 'POST', path: '/api/images/build' },
   saveImage: { method: 'POST', path: '/api/images/save' },
   downloadImage: { method: 'GET', path: '/api/images/save' },
 

@@ -64,6 +64,23 @@ export type LoadImageRequest = z.infer<typeof LoadImageRequest>
 export const LoadImageReply = z.object({ images: z.array(ImageSummary) })
 export type LoadImageReply = z.infer<typeof LoadImageReply>
 
+export const BuildImageRequest = z.strictObject({
+  /** Directory on the server's disk; absolute. */
+  context: z.string(),
+  /** Absolute; the context's Dockerfile or Containerfile when left out. */
+  dockerfile: z.string().optional(),
+  /** The name of the context's directory when left out. */
+  tag: z.string().optional(),
+  build_args: z.record(z.string(), z.string()).default({}),
+  /** The stage that is wanted; the last one when left out. */
+  target: z.string().optional(),
+  platform: z.string().optional(),
+  /** Seconds since 1970: every time in the image is this one. */
+  source_date_epoch: z.int().min(0).optional(),
+  no_cache: z.boolean().default(false),
+})
+export type BuildImageRequest = z.infer<typeof BuildImageRequest>
+
 export const SaveImageRequest = z.strictObject({
   refs: z.array(z.string()).min(1),
   /** Absolute path on the server's disk, which must not exist. */

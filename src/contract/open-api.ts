@@ -18,6 +18,7 @@ const requests = {
   ExecRequest,
   MakeGuestFileRequest,
   AddForwardRequest: sheds.AddForwardRequest,
+  BuildImageRequest: images.BuildImageRequest,
   CreateShedRequest: sheds.CreateShedRequest,
   LoadImageRequest: images.LoadImageRequest,
   SaveImageRequest: images.SaveImageRequest,

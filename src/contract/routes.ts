@@ -12,6 +12,7 @@ import {
 } from './files.ts'
 import { ImageHistoryReply } from './image-history.ts'
 import {
+  BuildImageRequest,
   ImageDetail,
   ListImagesReply,
   LoadImageReply,
@@ -235,6 +236,13 @@ export const routes = {
     upload: 'application/x-tar',
     reply: LoadImageReply,
     codes: [...archiveCodes, 'FILE_NOT_FOUND'],
+  },
+  buildImage: {
+    kind: 'work',
+    summary: 'Build an image of a Dockerfile on the server; what the builder prints comes as messages of the progress',
+    body: BuildImageRequest,
+    reply: LoadImageReply,
+    codes: [...archiveCodes, 'FILE_NOT_FOUND', 'TOOL_NOT_FOUND', 'TOOL_FAILED', 'PERMISSION_DENIED'],
   },
   saveImage: {
     kind: 'work',

@@ -44,6 +44,8 @@ export const ProgressEvent = z.object({
   item: z.string().optional(),
   done: z.number(),
   total: z.number().optional(),
+  /** A line that a program printed on the way. */
+  message: z.string().optional(),
 })
 export type ProgressEvent = z.infer<typeof ProgressEvent>
 

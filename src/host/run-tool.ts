@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { basename } from 'node:path'
 import { errnoCode, Problem, printableBytes, problemFromSystem } from '../base/index.ts'
+import { readLines } from './read-lines.ts'
 import { packageOf } from './tool-packages.ts'
 
 export interface RunToolOptions {
@@ -16,6 +17,8 @@ export interface RunToolOptions {
   /** Exit codes that are no failure; [0] when left out. */
   readonly okCodes?: readonly number[]
   readonly signal?: AbortSignal
+  /** Hears each line of both outputs as it comes; then what is kept of each is its end, and maxOutputBytes does not count. */
+  readonly onLine?: (line: string) => void
 }
 
 export interface ToolResult {
@@ -54,7 +57,10 @@ export async function runTool(
   signal?.addEventListener('abort', onAbort)
   try {
     const overflow = () => stop(tooMuch(command, maxOutputBytes))
-    const [stdout, stderr] = [child.stdout, child.stderr].map((pipe) => collect(pipe, maxOutputBytes, overflow))
+    const { onLine } = options
+    const [stdout, stderr] = [child.stdout, child.stderr].map((pipe) =>
+      onLine === undefined ? collect(pipe, maxOutputBytes, overflow) : readLines(pipe, onLine),
+    )
     // A tool may end without reading its input (EPIPE): its exit code is what tells.
     child.stdin.on('error', () => {})
     child.stdin.end(input)

@@ -1,6 +1,8 @@
 /** Debian's package of a program, for hints; programs that share their package's name need no line. */
 const packages: Readonly<Record<string, string>> = {
   'dpkg-deb': 'dpkg',
+  setpriv: 'util-linux',
+  unshare: 'util-linux',
   'fsck.erofs': 'erofs-utils',
   'mkfs.erofs': 'erofs-utils',
   e2fsck: 'e2fsprogs',

@@ -1,11 +1,12 @@
 /**
  * images: from references to lowers.
  *
- * Belongs here: tags, load, save, inspect, removal by reachability; unpacking layers, flattening them, building lowers.
+ * Belongs here: tags, load, save, build, inspect, removal by reachability; unpacking layers, flattening them, building lowers.
  * Promises: nothing is visible before all of it is verified; whatever the store refers to, it has; what a tag, a shed or work in flight needs
  * is never removed, and when that cannot be known, nothing is.
- * Never: writes anything that an image holds as a file of the host, mounts an image, talks to a network.
+ * Never: writes anything that an image holds as a file of the host (a builder does, below staging), mounts an image, talks to a network.
  */
+export type { BuildRequest } from './build/build-image.ts'
 export type { CatalogEntry } from './catalog-images.ts'
 export { type DerivedFile, derivedFileAt, derivedFiles } from './derived-files.ts'
 export type { ImageUser } from './images-context.ts'

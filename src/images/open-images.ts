@@ -2,6 +2,7 @@ import type { DataLayout, Digest } from '../base/index.ts'
 import type { BlobStore } from '../blobs/index.ts'
 import type { ImageDetail, ImageHistoryReply, ImageSummary, RemoveImageReply } from '../contract/index.ts'
 import { type Platform, platformOf } from '../formats/index.ts'
+import { type BuildRequest, buildImage } from './build/build-image.ts'
 import { type CatalogEntry, catalogImages } from './catalog-images.ts'
 import { inspectImage, listImages } from './describe-image.ts'
 import { ensureImageLower } from './ensure-image-lower.ts'
@@ -34,6 +35,8 @@ export interface ImagesOptions {
 export interface Images {
   /** Brings images from an archive or a layout directory into the store. @see loadImages */
   load(request: LoadRequest): Promise<ImageSummary[]>
+  /** Builds an image of a Dockerfile and takes it in. @see buildImage */
+  build(request: BuildRequest): Promise<ImageSummary[]>
   /** Writes an OCI archive to a path that must not exist. @returns bytes written @see saveImages */
   saveTo(request: { readonly refs: readonly string[]; readonly path: string } & LongWork): Promise<number>
   /** An OCI archive as a stream; every reference has been found when the promise resolves. @see archiveImages */
@@ -76,6 +79,7 @@ export function openImages(options: ImagesOptions): Images {
   }
   return {
     load: (request) => loadImages(context, request),
+    build: (request) => buildImage(context, request),
     saveTo: (request) => saveImages(context, request),
     archive: (refs, work = {}) => archiveImages(context, { refs, ...work }),
     list: () => listImages(context),

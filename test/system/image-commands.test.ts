@@ -1,9 +1,10 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import type { ImageDetail, ImageHistoryReply } from '../../src/contract/index.ts'
-import { type Cowshed, launcher, openCowshed } from '../support/cowshed.ts'
+import type { ImageDetail, ImageHistoryReply, LoadImageReply } from '../../src/contract/index.ts'
+import { busyboxArchive } from '../support/busybox-image.ts'
+import { type Cowshed, launcher, openCowshed, until } from '../support/cowshed.ts'
 import { openTerminal, terminalTools } from '../support/host-terminal.ts'
 import { type BuiltImage, buildImage, buildLayer, ociArchive } from '../support/image-builder.ts'
 import { needs } from '../support/needs.ts'
@@ -140,3 +141,72 @@ describe('image history', () => {
     expect([code, stderr]).toEqual([0, expect.stringContaining('which made which cannot be told')])
   })
 })
+
+describe.runIf(needs({ root: true, tools: ['buildah', 'busybox'] }))('image build', () => {
+  async function context(name: string, dockerfile: string): Promise<string> {
+    const directory = join(scratch, name)
+    await mkdir(directory, { recursive: true })
+    await writeFile(join(directory, 'Dockerfile'), dockerfile)
+    return directory
+  }
+
+  beforeAll(async () => {
+    await writeFile(join(scratch, 'base.tar'), busyboxArchive('base:1'))
+    await cowshed.ok('image', 'load', join(scratch, 'base.tar'))
+  })
+
+  test('shows what the builder prints, harmless, and makes the image', async () => {
+    const directory = await context('app', 'FROM base:1\nRUN printf \'\\033[2Jcleared\\n\'\nCMD ["sh"]\n')
+    const { code, stdout, stderr } = await cowshed.run('image', 'build', '-t', 'app:built', directory)
+    expect([code, stdout], stderr).toEqual([0, expect.stringContaining('app:built')])
+    expect(stderr).toMatch(/^STEP 2\/3: RUN .*$/m)
+    expect(stderr).toMatch(/^\\x1b\[2Jcleared$/m)
+    expect(stderr).not.toContain('\x1b')
+    expect((await cowshed.json<ImageDetail>('image', 'inspect', 'app:built')).config.cmd).toEqual(['sh'])
+  })
+
+  test('a build that fails says why; what looks like an option of the builder is none', async () => {
+    const directory = await context('broken', 'FROM base:1\nRUN echo no such luck >&2; false\n')
+    const failed = await cowshed.run('image', 'build', directory)
+    expect([failed.code, failed.stderr]).toEqual([1, expect.stringMatching(/error: buildah failed.*no such luck/)])
+    for (const options of [['--target=--net=host'], ['--platform=--all'], ['-t', '--rm'], ['--build-arg', '--x=y']]) {
+      expect((await cowshed.run('image', 'build', ...options, directory)).code, options.join(' ')).toBe(2)
+    }
+    expect(await cowshed.staging()).toEqual([])
+  })
+
+  test('an archive that was built elsewhere is taken in under a name', async () => {
+    const archive = join(scratch, 'elsewhere.tar')
+    await cowshed.ok('image', 'save', 'base:1', '-o', archive)
+    const reply = await cowshed.json<LoadImageReply>(
+      'image',
+      'build',
+      '--from-oci-archive',
+      archive,
+      '-t',
+      'elsewhere:1',
+    )
+    expect(reply.images[0]?.tags).toEqual(['base:1', 'elsewhere:1'])
+  })
+
+  test('a daemon that is killed takes its build with it, and the next one tidies up', async () => {
+    const directory = await context('slow', 'FROM base:1\nRUN echo at it; sleep 86399\n')
+    const build = cowshed.start('image', 'build', directory)
+    let printed = ''
+    build.stderr?.on('data', (chunk: Buffer) => {
+      printed += chunk.toString()
+    })
+    await until(async () => /^at it$/m.test(printed), 'the step runs')
+    await cowshed.killDaemon()
+    await until(async () => !(await anyCommandLine('86399')), 'every process of the build is gone')
+    expect(await readFile('/proc/mounts', 'utf8')).not.toContain(cowshed.layout.root)
+    await cowshed.ok('image', 'ls')
+    expect(await cowshed.staging()).toEqual([])
+  })
+})
+
+async function anyCommandLine(text: string): Promise<boolean> {
+  const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name))
+  const lines = await Promise.all(pids.map((pid) => readFile(`/proc/${pid}/cmdline`, 'latin1').catch(() => '')))
+  return lines.some((line) => line.includes(text))
+}

@@ -65,7 +65,9 @@ function positionOf(command: Command, words: readonly string[]): number {
 async function valuesOf(cli: Cli, { long, argChoices }: Option): Promise<string[]> {
   if (argChoices !== undefined) return argChoices
   if (long === '--image') return imageNames(cli)
-  return ['--data', '--kernel', '--modules', '--output'].includes(long ?? '') ? [files] : []
+  return ['--data', '--kernel', '--modules', '--output', '--file', '--from-oci-archive'].includes(long ?? '')
+    ? [files]
+    : []
 }
 
 async function argumentsOf(cli: Cli, command: Command, position: number, typed: string): Promise<string[]> {
@@ -79,6 +81,7 @@ async function argumentsOf(cli: Cli, command: Command, position: number, typed: 
     case 'images':
       return imageNames(cli)
     case 'path':
+    case 'context':
       return [files]
     case 'src':
     case 'dst':

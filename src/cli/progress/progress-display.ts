@@ -1,3 +1,4 @@
+import { printable } from '../../base/index.ts'
 import type { ProgressEvent } from '../../contract/index.ts'
 import type { TerminalOutput } from '../terminal/terminal.ts'
 import { drawBar } from './draw-bar.ts'
@@ -42,6 +43,11 @@ function bar(output: TerminalOutput, now: () => number): ProgressDisplay {
   let shown = ''
   return {
     report(progress) {
+      if (progress.message !== undefined) {
+        output.write(`${shown === '' ? '' : clearLine}${printable(progress.message)}\n`)
+        shown = ''
+        return
+      }
       const total = phases.add(progress)
       const time = now()
       if (time - started < quietMs || time - drawnAt < redrawMs) return
@@ -64,6 +70,7 @@ function lines(output: TerminalOutput, now: () => number): ProgressDisplay {
   let last = ''
   return {
     report(progress) {
+      if (progress.message !== undefined) return void output.write(`${printable(progress.message)}\n`)
       const { phase, done, total } = phases.add(progress)
       if (now() - started < quietMs) return
       const tenth = total === undefined || total === 0 ? undefined : Math.min(10, Math.floor((done / total) * 10)) * 10

@@ -34,6 +34,7 @@ function thinned(onProgress: OnProgress): OnProgress {
     const key = `${progress.phase} ${progress.item ?? ''}`
     const now = performance.now()
     const isLast = progress.done === progress.total
+    if (progress.message !== undefined) return onProgress(progress)
     if (!isLast && last?.key === key && now - last.at < intervalMs) return
     last = { key, at: now }
     onProgress(progress)

@@ -1,5 +1,6 @@
 import { isAbsolute } from 'node:path'
 import { Problem } from '../../base/index.ts'
+import type { BuildRequest } from '../../images/index.ts'
 import type { Call, Handlers } from '../http/handlers.ts'
 import type { Rooms } from '../rooms.ts'
 
@@ -12,6 +13,7 @@ type ImageHandlers = Pick<
   | 'removeImage'
   | 'tagImage'
   | 'loadImage'
+  | 'buildImage'
   | 'saveImage'
   | 'downloadImage'
 >
@@ -47,6 +49,14 @@ export function imageRoutes({ images, events }: Pick<Rooms, 'images' | 'events'>
       }
       return { images: loaded }
     },
+    async buildImage({ body, onProgress, signal }) {
+      const built = await images.build({ ...whatToBuild(body), onProgress, signal })
+      for (const { digest, tags } of built) {
+        const name = tags[0] ?? digest
+        events.append({ type: 'image.built', subject: name, message: `${name} is built of ${body.context}` })
+      }
+      return { images: built }
+    },
     async saveImage({ body: { refs, path }, onProgress, signal }) {
       return { path, bytes: await images.saveTo({ refs, path: absolute(path), onProgress, signal }) }
     },
@@ -58,6 +68,19 @@ function whatToLoad({ query, body, upload }: Call<'loadImage'>) {
   if (upload !== undefined) return { source: { stream: upload }, tag: query.tag }
   if (body === undefined) throw new Problem('INVALID_REQUEST', 'give a path as JSON or an archive as the body')
   return { source: { path: absolute(body.path) }, tag: body.tag ?? query.tag }
+}
+
+function whatToBuild({ context, dockerfile, ...body }: Call<'buildImage'>['body']): BuildRequest {
+  return {
+    context: absolute(context),
+    dockerfile: dockerfile === undefined ? undefined : absolute(dockerfile),
+    tag: body.tag,
+    buildArgs: body.build_args,
+    target: body.target,
+    platform: body.platform,
+    sourceDateEpoch: body.source_date_epoch,
+    noCache: body.no_cache,
+  }
 }
 
 async function* oneChunk(bytes: Buffer): AsyncIterable<Buffer> {
