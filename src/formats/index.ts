@@ -1,7 +1,7 @@
 /**
  * formats: bytes to values and back.
  *
- * Belongs here: tar, cpio, OCI documents, erofs images, the index of a layer, the chunk index of a published lower, the agent's
+ * Belongs here: tar, cpio, OCI documents, erofs images, LZ4 blocks, the index of a layer, the chunk index of a published lower, the agent's
  * frames.
  * Promises: parsers take hostile bytes and give a value or a Problem, in bounded time and memory; writers are deterministic: same values in,
  * same bytes out, on every host.
@@ -12,5 +12,6 @@ export * from './chunk-index/index.ts'
 export * from './cpio/index.ts'
 export * from './erofs/index.ts'
 export * from './layer/index.ts'
+export * from './lz4/index.ts'
 export * from './oci/index.ts'
 export * from './tar/index.ts'

@@ -1,8 +1,9 @@
 import { checkName, checkNode, checkXattrs } from './check-node.ts'
 import { directoryBody } from './directory-body.ts'
+import { extentIndexBytes } from './extent-index.ts'
 import { invalidTree } from './invalid.ts'
 import { type Body, type PlannedEntry, type PlannedInode, pathOf, unplaced } from './planned-inode.ts'
-import { type ByteName, blockSize, type DirectoryNode, type TreeNode, type Xattr } from './tree.ts'
+import { type ByteName, blockSize, type DirectoryNode, isCompressed, type TreeNode, type Xattr } from './tree.ts'
 import { isStorableXattr } from './xattr-area.ts'
 
 /** An xattr that the image does not hold because erofs has no number for its namespace. */
@@ -92,6 +93,7 @@ function addInode(
     links: node.kind === 'directory' ? 2 : 1,
     entries: [],
     body: bodyOf(node),
+    extentIndexBytes: isCompressed(node) ? extentIndexBytes(node.size) : 0,
     place: unplaced,
   }
   inodes.push(inode)

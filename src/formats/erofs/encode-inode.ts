@@ -1,3 +1,4 @@
+import { encodeExtentIndex, indexOffset } from './extent-index.ts'
 import {
   compactBytes,
   dataLayout,
@@ -9,23 +10,30 @@ import {
 } from './inode-core.ts'
 import { contentBytes } from './place-inodes.ts'
 import type { PlannedInode } from './planned-inode.ts'
-import { blockSize, type TreeNode } from './tree.ts'
+import { blockSize, isCompressed, type TreeNode } from './tree.ts'
 import { encodeXattrArea, xattrAreaBytes, xattrCountOf } from './xattr-area.ts'
 
-/**
- * The bytes of an inode in its place: fixed part, xattrs, and the tail of its body where it has one there.
- *
- * @param startBlock first block of its content; undefined when no whole block belongs to it
- */
-export function encodeInode(inode: PlannedInode, startBlock: number | undefined): Buffer {
+export interface EncodeInode {
+  /** First block of its content; undefined when no whole block belongs to it. */
+  readonly startBlock: number | undefined
+  /** Whether clusters of this image may have more than one block. */
+  readonly bigClusters: boolean
+}
+
+/** The bytes of an inode in its place: fixed part, xattrs, and what follows them: the tail of its body, or the index of its extents. */
+export function encodeInode(inode: PlannedInode, { startBlock, bigClusters }: EncodeInode): Buffer {
   const { node, place, body } = inode
   const coreBytes = place.extended ? extendedBytes : compactBytes
   const areaBytes = xattrAreaBytes(inode.xattrs)
   const tail = place.inlineTail ? body?.block(Math.floor(body.size / blockSize)) : undefined
-  const out = Buffer.alloc(coreBytes + areaBytes + (tail?.length ?? 0))
+  const index = isCompressed(node)
+    ? encodeExtentIndex({ size: node.size, extents: node.data.extents, firstBlock: startBlock ?? 0, bigClusters })
+    : undefined
+  const follows = index === undefined ? coreBytes + areaBytes : indexOffset(coreBytes + areaBytes)
+  const out = Buffer.alloc(follows + (tail ?? index ?? noBytes).length)
   encodeInodeCore(out, {
     extended: place.extended,
-    layout: place.inlineTail ? dataLayout.flatInline : dataLayout.flatPlain,
+    layout: layoutOf(inode),
     xattrCount: xattrCountOf(areaBytes),
     mode: typeBits[node.kind] | node.mode,
     links: inode.links,
@@ -38,8 +46,16 @@ export function encodeInode(inode: PlannedInode, startBlock: number | undefined)
     mtimeNanoseconds: node.mtimeNanoseconds,
   })
   encodeXattrArea(out, coreBytes, inode.xattrs)
-  tail?.copy(out, coreBytes + areaBytes)
+  tail?.copy(out, follows)
+  index?.copy(out, follows)
   return out
+}
+
+const noBytes = Buffer.alloc(0)
+
+function layoutOf({ node, place }: PlannedInode): number {
+  if (isCompressed(node)) return dataLayout.compressedFull
+  return place.inlineTail ? dataLayout.flatInline : dataLayout.flatPlain
 }
 
 function unionOf(node: TreeNode, startBlock: number | undefined): number {
@@ -50,6 +66,8 @@ function unionOf(node: TreeNode, startBlock: number | undefined): number {
     case 'fifo':
     case 'socket':
       return 0
+    case 'file':
+      return isCompressed(node) ? node.data.blocks : (startBlock ?? noBlock)
     default:
       return startBlock ?? noBlock
   }

@@ -17,8 +17,8 @@ const maxReadBytes = 2 ** 30
 const pieceBytes = 2 ** 20
 
 /**
- * Reads uncompressed erofs images: cowshed's own, and those of mkfs.erofs without compression and extra devices. No byte of the image is
- * trusted: every method gives a sound answer or throws a Problem EROFS_INVALID, in time and memory bounded by the size of the image.
+ * Reads erofs images: cowshed's own, and those of mkfs.erofs that are not compressed. Devices are read as if they followed the first one. No byte
+ * of the image is trusted: every method gives a sound answer or throws a Problem EROFS_INVALID, in time and memory bounded by the image's size.
  */
 export class ErofsReader {
   readonly #source: ImageSource

@@ -46,8 +46,21 @@ describe('the superblock', () => {
   const sound = imageOf(tortureTree())
   test.each<[string, (image: Buffer) => void, RegExp]>([
     ['another filesystem', (image) => image.fill(0, 1024, 1028), /no erofs superblock/],
-    ['a device table', (image) => image.writeUInt32LE(0x8, 1024 + 80), /device table.*all that is supported/],
-    ['features of the future', (image) => image.writeUInt32LE(0x80000000, 1024 + 80), /feature 0x80000000/],
+    [
+      'features of the future',
+      (image) => image.writeUInt32LE(0x80000000, 1024 + 80),
+      /not supported: feature 0x80000000/,
+    ],
+    [
+      'another compression',
+      (image) => void image.writeUInt16LE(2, image.writeUInt32LE(2, 1104)),
+      /another way than with LZ4/,
+    ],
+    [
+      'a table of devices outside',
+      (image) => image.writeUInt32LE(0xffffffff, image.writeUInt32LE(8, 1104) + 2),
+      /table of dev/,
+    ],
     ['blocks of 2^17 bytes', (image) => image.writeUInt8(17, 1024 + 12), /block size/],
     ['blocks of 2^8 bytes', (image) => image.writeUInt8(8, 1024 + 12), /block size/],
     ['more blocks than bytes', (image) => image.writeUInt32LE(0xffffffff, 1024 + 36), /of its/],
@@ -360,6 +373,7 @@ function craft(inodes: Record<number, Crafted>): Buffer {
     epochNanoseconds: 0,
     blocks: 2,
     uuid: Buffer.alloc(16),
+    kind: {},
   }).copy(image, 1024)
   for (const [nid, { entries, ...core }] of Object.entries(inodes)) {
     const at = Number(nid) * 32

@@ -1,12 +1,7 @@
+import { type DeviceSlot, decodeDevice } from './encode-head.ts'
+import { deviceSlotBytes, superblockBytes, superblockOffset } from './image-kind.ts'
 import { invalidImage } from './invalid.ts'
-import {
-  checksumEnd,
-  checksumOf,
-  decodeSuperblock,
-  type Superblock,
-  superblockBytes,
-  superblockOffset,
-} from './superblock.ts'
+import { checksumEnd, checksumOf, decodeSuperblock, type Superblock } from './superblock.ts'
 
 /** Reads bytes of an image file. Called only with ranges inside the size that was given for it. */
 export type ReadAt = (offset: number, length: number) => Buffer
@@ -14,7 +9,7 @@ export type ReadAt = (offset: number, length: number) => Buffer
 /** An image whose superblock is understood, read with every range checked. */
 export interface ImageSource {
   readonly superblock: Superblock
-  /** Bytes that belong to the image: its blocks, as the superblock counts them. */
+  /** Bytes that belong to the image: its blocks, as the superblock counts them, and those of its devices. */
   readonly bytes: number
   /** @throws Problem EROFS_INVALID when the range is not inside the image; `what` says in the message what was looked for. */
   readonly read: (offset: number, length: number, what: string) => Buffer
@@ -24,7 +19,9 @@ export interface ImageSource {
 export function openSource(readAt: ReadAt, size: number): ImageSource {
   if (size < superblockOffset + superblockBytes) throw invalidImage(`${size} bytes are too few to hold a superblock`)
   const superblock = decodeSuperblock(readExactly(readAt, superblockOffset, superblockBytes))
-  const bytes = superblock.blocks * superblock.blockSize
+  const devices = readDevices(readAt, size, superblock)
+  const blocks = devices.reduce((most, device) => Math.max(most, device.firstBlock + device.blocks), superblock.blocks)
+  const bytes = blocks * superblock.blockSize
   if (bytes > size) throw invalidImage(`it has ${size} of its ${bytes} bytes`)
   return {
     superblock,
@@ -48,6 +45,20 @@ export function verifyChecksum({ read, superblock }: ImageSource): void {
   if (found !== superblock.checksum) {
     throw invalidImage(`the checksum of block 0 is ${hex(superblock.checksum)} but its bytes give ${hex(found)}`)
   }
+}
+
+/**
+ * The devices of an image besides its first one.
+ *
+ * @param size bytes that can be read: the table must be among them
+ * @throws Problem EROFS_INVALID
+ */
+export function readDevices(readAt: ReadAt, size: number, { devices }: Superblock): DeviceSlot[] {
+  const { count, tableAt } = devices
+  if (count === 0) return []
+  checkRange(tableAt, count * deviceSlotBytes, size, 'the table of devices')
+  const table = readExactly(readAt, tableAt, count * deviceSlotBytes)
+  return Array.from({ length: count }, (_, i) => decodeDevice(table.subarray(i * deviceSlotBytes)))
 }
 
 function readExactly(readAt: ReadAt, offset: number, length: number): Buffer {

@@ -1,12 +1,13 @@
 /**
  * erofs: the read-only filesystem of lowers.
  *
- * Belongs here: the on-disk format, a writer of uncompressed images, a reader that trusts no byte.
+ * Belongs here: the on-disk format, a writer of images that are plain or compressed with LZ4, whole or in parts, a reader that trusts no byte.
  * Promises: same tree, same bytes; whatever an image holds, the reader gives a value or a Problem EROFS_INVALID.
- * Never: does I/O; compresses.
+ * Never: does I/O.
  */
 export type { DroppedXattr } from './collect-inodes.ts'
 export { ErofsReader } from './erofs-reader.ts'
+export { ExtentCutter, maxExtentBytes } from './extent-cutter.ts'
 export type { ReadAt } from './image-source.ts'
 export { type Bootstrap, type BootstrapOptions, layoutBootstrap } from './layout-bootstrap.ts'
 export type { DirectoryEntry } from './read-directory.ts'
@@ -15,8 +16,10 @@ export type { Superblock } from './superblock.ts'
 export {
   type ByteName,
   blockSize,
+  type CompressedData,
   type DeviceNode,
   type DirectoryNode,
+  type Extent,
   type FileData,
   type FileNode,
   type InodeAttributes,

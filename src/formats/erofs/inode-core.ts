@@ -1,7 +1,7 @@
 import { readInt64, readUInt64, writeInt64 } from './integers.ts'
 
-/** i_format bits 1–3: where the content is. Layouts 1 and 3 are compressed. */
-export const dataLayout = { flatPlain: 0, flatInline: 2, chunkBased: 4 } as const
+/** i_format bits 1–3: where the content is. Layout 3 is a shorter form of 1 that cowshed neither writes nor reads. */
+export const dataLayout = { flatPlain: 0, compressedFull: 1, flatInline: 2, chunkBased: 4 } as const
 
 /** An inode's place is a slot of 32 bytes; its number (nid) is the number of the slot. */
 export const slotBytes = 32
@@ -32,7 +32,7 @@ export interface InodeCore {
   readonly mode: number
   readonly links: number
   readonly size: number
-  /** i_u: start block, device number or chunk format. */
+  /** i_u: start block, number of compressed blocks, device number or chunk format. */
   readonly union: number
   readonly ino: number
   readonly uid: number

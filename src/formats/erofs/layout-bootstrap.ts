@@ -1,15 +1,18 @@
 import { Problem } from '../../base/index.ts'
 import { joinChunks, type Piece } from './chunks.ts'
 import { collectInodes, type DroppedXattr } from './collect-inodes.ts'
+import { type DeviceSlot, encodeHead } from './encode-head.ts'
 import { encodeInode } from './encode-inode.ts'
+import { extentsComplaint } from './extents-complaint.ts'
+import { deviceTagBytes, headOf, type ImageKind, superblockOffset } from './image-kind.ts'
 import { noBlock, slotBytes } from './inode-core.ts'
 import { invalidTree } from './invalid.ts'
 import { type Placement, placeInodes } from './place-inodes.ts'
 import { type PlannedInode, pathOf } from './planned-inode.ts'
-import { encodeSuperblock, sealFirstBlock, superblockOffset } from './superblock.ts'
+import { sealFirstBlock } from './superblock.ts'
 import { blockSize, type DirectoryNode } from './tree.ts'
 
-export interface BootstrapOptions {
+export interface BootstrapOptions extends ImageKind {
   /** 16 bytes; give the same for the same content, or images are not reproducible. */
   readonly uuid: Buffer
   /** Sizes of the data blobs in blocks of 4096 bytes, in the order in which they follow the bootstrap. */
@@ -19,7 +22,7 @@ export interface BootstrapOptions {
 export interface Bootstrap {
   /** A multiple of 4096. */
   readonly bytes: number
-  /** Blocks of the whole image: this bootstrap and the blobs. */
+  /** Blocks of the whole image: this bootstrap and the blobs, whether they follow it or are devices of their own. */
   readonly totalBlocks: number
   readonly inodes: number
   /** What erofs cannot store and the image leaves out. */
@@ -29,8 +32,9 @@ export interface Bootstrap {
 }
 
 /**
- * Lays out all metadata of a file tree, and the data that the tree carries inline, as the head of an uncompressed erofs. Followed by the data
- * blobs, each padded to whole blocks, it is an image that every kernel since 5.4 mounts.
+ * Lays out all metadata of a file tree, and the data that the tree carries inline, as the head of an erofs. Followed by the data blobs, each
+ * padded to whole blocks, it is an image that every kernel since 5.4 mounts; since 5.13 when clusters are big. With `deviceTags` the blobs are
+ * devices of their own, given to mount(8) in their order as `-o device=`: kernels since 5.16.
  *
  * Same tree, same bytes: neither the order in which names were added to a directory nor anything of the host matters. The image is
  * superblock, inodes in the order of collectInodes with xattrs and short bodies right behind each, then longer bodies block by block.
@@ -40,11 +44,12 @@ export interface Bootstrap {
  */
 export function layoutBootstrap(root: DirectoryNode, options: BootstrapOptions): Bootstrap {
   if (options.uuid.length !== 16) throw new Problem('EROFS_INVALID', 'the uuid of an erofs image has 16 bytes')
+  checkTags(options)
   const { inodes, dropped } = collectInodes(root)
-  const placement = placeInodes(inodes)
+  const placement = placeInodes(inodes, headOf(options).end)
   const blobs = locateBlobs(placement, options.blobBlocks)
-  for (const inode of inodes) checkBlocks(inode, options.blobBlocks)
-  const image: Image = { inodes, placement, blobs, uuid: options.uuid }
+  for (const inode of inodes) checkBlocks(inode, options)
+  const image: Image = { inodes, placement, blobs, options }
   const bytes = blobs.bootstrapBlocks * blockSize
   return {
     bytes,
@@ -59,7 +64,7 @@ interface Image {
   readonly inodes: readonly PlannedInode[]
   readonly placement: Placement
   readonly blobs: BlobLocations
-  readonly uuid: Buffer
+  readonly options: BootstrapOptions
 }
 
 interface BlobLocations {
@@ -83,11 +88,23 @@ function locateBlobs({ inodeBlocks, bodyBlocks }: Placement, blobBlocks: readonl
   return { bootstrapBlocks, starts, totalBlocks }
 }
 
-function checkBlocks(inode: PlannedInode, blobBlocks: readonly number[]): void {
+function checkTags({ deviceTags, blobBlocks }: BootstrapOptions): void {
+  if (deviceTags === undefined) return
+  if (deviceTags.length !== blobBlocks.length || deviceTags.some((tag) => !/^[\x21-\x7e]{1,64}$/.test(tag))) {
+    throw new Problem('EROFS_INVALID', `each data blob needs a tag of 1 to ${deviceTagBytes} letters`)
+  }
+}
+
+function checkBlocks(inode: PlannedInode, { blobBlocks, clusterBlocks }: BootstrapOptions): void {
   const { node } = inode
   if (node.kind !== 'file' || node.data.kind === 'inline') return
   const { blob, startBlock } = node.data
-  const end = startBlock + Math.ceil(node.size / blockSize)
+  const isPlain = node.data.kind === 'blocks'
+  if (node.data.kind === 'compressed') {
+    const why = extentsComplaint(node.size, node.data, clusterBlocks ?? 0)
+    if (why !== undefined) throw invalidTree(pathOf(inode), why)
+  }
+  const end = startBlock + (isPlain ? Math.ceil(node.size / blockSize) : node.data.blocks)
   if (Number.isInteger(startBlock) && startBlock >= 0 && end <= (blobBlocks[blob] ?? -1)) return
   throw invalidTree(
     pathOf(inode),
@@ -97,18 +114,40 @@ function checkBlocks(inode: PlannedInode, blobBlocks: readonly number[]): void {
 
 /** All that is not zero, by rising offset. */
 function* pieces(image: Image): Generator<Piece> {
-  const { inodes, placement, blobs, uuid } = image
-  const rootNid = (inodes[0]?.place.offset ?? 0) / slotBytes
-  const superblock = { ...placement, rootNid, inodes: inodes.length, blocks: blobs.totalBlocks, uuid }
-  yield { offset: superblockOffset, bytes: encodeSuperblock(superblock) }
+  const { inodes, placement, options } = image
+  const bigClusters = options.clusterBlocks === 16
+  yield { offset: superblockOffset, bytes: head(image) }
   for (const inode of inodes) {
-    yield { offset: inode.place.offset, bytes: encodeInode(inode, startBlockOf(inode, image)) }
+    yield {
+      offset: inode.place.offset,
+      bytes: encodeInode(inode, { startBlock: startBlockOf(inode, image), bigClusters }),
+    }
   }
   for (const { body, place } of inodes) {
     for (let index = 0; index < place.ownBlocks && body !== undefined; index++) {
       yield { offset: (placement.inodeBlocks + place.firstOwnBlock + index) * blockSize, bytes: body.block(index) }
     }
   }
+}
+
+function head({ inodes, placement, blobs, options }: Image): Buffer {
+  const { deviceTags = [], uuid } = options
+  const devices = deviceTags.map(
+    (tag, number): DeviceSlot => ({
+      tag,
+      blocks: options.blobBlocks[number] ?? 0,
+      firstBlock: blobs.starts[number] ?? 0,
+    }),
+  )
+  return encodeHead({
+    ...placement,
+    rootNid: (inodes[0]?.place.offset ?? 0) / slotBytes,
+    inodes: inodes.length,
+    blocks: options.deviceTags === undefined ? blobs.totalBlocks : blobs.bootstrapBlocks,
+    uuid,
+    kind: options,
+    devices,
+  })
 }
 
 /** Where the content of an inode starts in the whole image; undefined when it has no blocks. */

@@ -1,7 +1,7 @@
+import { indexOffset } from './extent-index.ts'
 import { compactBytes, extendedBytes, slotBytes } from './inode-core.ts'
 import { alignUp } from './integers.ts'
 import type { Place, PlannedInode } from './planned-inode.ts'
-import { superblockBytes, superblockOffset } from './superblock.ts'
 import { blockSize, type TreeNode } from './tree.ts'
 import { xattrAreaBytes } from './xattr-area.ts'
 
@@ -18,10 +18,10 @@ export interface Placement extends Epoch {
   readonly bodyBlocks: number
 }
 
-/** Gives every inode its place, in the order given, from right behind the superblock on. */
-export function placeInodes(inodes: readonly PlannedInode[]): Placement {
+/** Gives every inode its place, in the order given. @param headEnd where superblock and tables end, in bytes from the image's start */
+export function placeInodes(inodes: readonly PlannedInode[], headEnd: number): Placement {
   const epoch = mostFrequentTime(inodes)
-  let end = superblockOffset + superblockBytes
+  let end = headEnd
   let bodyBlocks = 0
   for (const inode of inodes) {
     const extended = needsExtended(inode, epoch)
@@ -32,6 +32,8 @@ export function placeInodes(inodes: readonly PlannedInode[]): Placement {
     const ownBlocks = inlineTail ? Math.floor(bodyBytes / blockSize) : Math.ceil(bodyBytes / blockSize)
     inode.place = { extended, offset, inlineTail, ownBlocks, firstOwnBlock: bodyBlocks }
     end = offset + header + (inlineTail ? bodyBytes % blockSize : 0)
+    // It may cross blocks: its entries are aligned, and the kernel reads them one by one.
+    if (inode.extentIndexBytes > 0) end = indexOffset(end) + inode.extentIndexBytes
     bodyBlocks += ownBlocks
   }
   return { ...epoch, inodeBlocks: Math.ceil(end / blockSize), bodyBlocks }

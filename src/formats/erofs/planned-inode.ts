@@ -21,6 +21,8 @@ export interface PlannedInode {
   entries: readonly PlannedEntry[]
   /** What it keeps in the bootstrap besides its header; undefined when it has nothing there. */
   body: Body | undefined
+  /** Bytes of the index of its extents, which follows the header; 0 when it is not compressed. */
+  readonly extentIndexBytes: number
   place: Place
 }
 

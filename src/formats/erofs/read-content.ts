@@ -2,6 +2,7 @@ import { checkRange, type ImageSource } from './image-source.ts'
 import { dataLayout, noBlock } from './inode-core.ts'
 import { alignUp } from './integers.ts'
 import { invalidImage } from './invalid.ts'
+import { extentIndexSize, extentsOf, readExtent } from './read-extents.ts'
 import type { Inode } from './read-inode.ts'
 
 /** Chunk formats: the low five bits are the chunk size in blocks, as a power of two. */
@@ -31,6 +32,7 @@ export function* runsOf(source: ImageSource, inode: Inode, offset: number, lengt
 
 /** Bytes of an inode's content; the range must be inside its size. The caller bounds the length. */
 export function readContent(source: ImageSource, inode: Inode, offset: number, length: number): Buffer {
+  if (inode.layout === dataLayout.compressedFull) return readCompressed(source, inode, offset, length)
   const runs = [...runsOf(source, inode, offset, length)]
   const [only] = runs
   if (runs.length === 1 && only?.at !== undefined)
@@ -38,6 +40,15 @@ export function readContent(source: ImageSource, inode: Inode, offset: number, l
   const out = Buffer.alloc(length)
   for (const { start, at, length: bytes } of runs) {
     if (at !== undefined) source.read(at, bytes, `data of inode ${inode.nid}`).copy(out, start - offset)
+  }
+  return out
+}
+
+function readCompressed(source: ImageSource, inode: Inode, offset: number, length: number): Buffer {
+  const out = Buffer.alloc(length)
+  for (const extent of extentsOf(source, inode, offset, offset + length)) {
+    const skipped = Math.max(0, offset - extent.start)
+    readExtent(source, inode, extent).copy(out, extent.start + skipped - offset, skipped)
   }
   return out
 }
@@ -107,8 +118,23 @@ function chunkFormatOf({ superblock }: ImageSource, { nid, union }: Inode): { ch
   }
 }
 
-/** Bytes of the chunk map of an inode; 0 when it has none. */
-export function chunkMapBytes(source: ImageSource, inode: Inode): number {
+/**
+ * That all of a file's content is inside the image. Compressed content is not decompressed: a small image may hold petabytes of it.
+ *
+ * @throws Problem EROFS_INVALID
+ */
+export function checkContent(source: ImageSource, inode: Inode): void {
+  const parts = inode.layout === dataLayout.compressedFull ? extentsOf : runsOfRange
+  for (const _ of parts(source, inode, 0, inode.size));
+}
+
+function runsOfRange(source: ImageSource, inode: Inode, from: number, to: number): Generator<Run> {
+  return runsOf(source, inode, from, to - from)
+}
+
+/** Bytes of the chunk map or the index of extents of an inode; 0 when it has neither. */
+export function mapBytes(source: ImageSource, inode: Inode): number {
+  if (inode.layout === dataLayout.compressedFull) return extentIndexSize(source, inode)
   if (inode.layout !== dataLayout.chunkBased) return 0
   const { chunkBytes, entryBytes } = chunkFormatOf(source, inode)
   return Math.ceil(inode.size / chunkBytes) * entryBytes

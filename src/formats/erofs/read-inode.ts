@@ -42,7 +42,7 @@ export interface Inode {
 const kinds = new Map<number, Kind>(Object.entries(typeBits).map(([kind, bits]) => [bits, kind as Kind]))
 const layouts: readonly number[] = Object.values(dataLayout)
 
-/** @throws Problem EROFS_INVALID when there is no sound inode, or one of a kind that only compressed images have */
+/** @throws Problem EROFS_INVALID when there is no sound inode, or one of a layout that is not supported */
 export function readInode(source: ImageSource, nid: number): Inode {
   const name = `inode ${nid}`
   const offset = source.superblock.metaBlock * source.superblock.blockSize + nid * slotBytes
@@ -55,7 +55,9 @@ export function readInode(source: ImageSource, nid: number): Inode {
   if (core === undefined) throw invalidImage(`${name} has a field out of range`)
   const kind = kinds.get(core.mode & 0o170000)
   if (kind === undefined) throw invalidImage(`${name} has the unknown type 0${(core.mode & 0o170000).toString(8)}`)
-  if (!layouts.includes(core.layout)) throw invalidImage(`${name} is compressed, which is not supported`)
+  if (!layouts.includes(core.layout)) throw invalidImage(`${name} is compressed in a way that is not supported`)
+  if (core.layout === dataLayout.compressedFull && kind !== 'file')
+    throw invalidImage(`${name} is compressed in a way that is not supported`)
   if (core.links === 0) throw invalidImage(`${name} has no links`)
   if (core.mtimeNanoseconds > 999_999_999) throw invalidImage(`${name} has ${core.mtimeNanoseconds} nanoseconds`)
   const device = decodeDevice(kind === 'char' || kind === 'block' ? core.union : 0)

@@ -1,20 +1,21 @@
 import { crc32c } from './crc32c.ts'
+import { deviceSlotBytes, headOf, type ImageKind, superblockBytes, superblockOffset } from './image-kind.ts'
 import { readInt64, readUInt64, writeInt64 } from './integers.ts'
 import { invalidImage } from './invalid.ts'
 import { blockSize } from './tree.ts'
 
-/** Bytes before the superblock are free for boot code; cowshed leaves them zero. */
-export const superblockOffset = 1024
-export const superblockBytes = 128
-
+/** Of the bitmap of algorithms. */
+const lz4Bit = 0x1
 const magic = 0xe0f5e1e2
 /** feature_compat: the superblock has a checksum; times of inodes are modification times. */
 const compat = { checksum: 1, mtime: 2 } as const
-/** feature_incompat bits that an image without compressed files may carry, and what the others are called. */
-export const incompat = { zeroPadding: 0x1, chunkedFile: 0x4 } as const
+/**
+ * feature_incompat bits that are understood, and what the others are called. Bit 1 means two things: clusters of several blocks, and a table of
+ * compression algorithms behind the superblock.
+ */
+export const incompat = { zeroPadding: 0x1, bigClusters: 0x2, chunkedFile: 0x4, deviceTable: 0x8 } as const
+const understood = incompat.zeroPadding | incompat.bigClusters | incompat.chunkedFile | incompat.deviceTable
 const otherFeatures = new Map([
-  [0x2, 'compression configurations'],
-  [0x8, 'device table'],
   [0x10, 'inline compressed tails'],
   [0x20, 'fragments'],
   [0x40, 'long xattr prefixes'],
@@ -38,10 +39,12 @@ export interface Superblock {
   /** The stored checksum; undefined when the image has none. */
   readonly checksum: number | undefined
   readonly features: { readonly compat: number; readonly incompat: number }
+  /** Devices besides the first, and where their table is, in bytes from the image's start. */
+  readonly devices: { readonly count: number; readonly tableAt: number }
 }
 
 /**
- * The 128 bytes of the superblock of a plain image: no feature that a kernel 5.4 does not know. The checksum is still 0, because it covers
+ * The 128 bytes of a superblock. A plain image has no feature that a kernel 5.4 does not know. The checksum is still 0, because it covers
  * all of block 0: `sealFirstBlock` sets it when the block is complete.
  */
 export function encodeSuperblock(image: {
@@ -51,6 +54,7 @@ export function encodeSuperblock(image: {
   readonly epochNanoseconds: number
   readonly blocks: number
   readonly uuid: Buffer
+  readonly kind: ImageKind
 }): Buffer {
   const bytes = Buffer.alloc(superblockBytes)
   bytes.writeUInt32LE(magic, 0)
@@ -62,7 +66,21 @@ export function encodeSuperblock(image: {
   bytes.writeUInt32LE(image.epochNanoseconds, 32)
   bytes.writeUInt32LE(image.blocks, 36)
   image.uuid.copy(bytes, 48, 0, 16)
+  encodeFeatures(bytes, image.kind)
   return bytes
+}
+
+/** Without the table of algorithms the 16 bits at 84 are the largest distance of an LZ4 match, where 0 is the usual 65535. */
+function encodeFeatures(bytes: Buffer, kind: ImageKind): void {
+  const { clusterBlocks, deviceTags } = kind
+  const compressed = clusterBlocks === undefined ? 0 : incompat.zeroPadding
+  const big = clusterBlocks === 16 ? incompat.bigClusters : 0
+  const split = deviceTags === undefined ? 0 : incompat.deviceTable
+  bytes.writeUInt32LE(compressed | big | split, 80)
+  if (big !== 0) bytes.writeUInt16LE(lz4Bit, 84)
+  if (deviceTags === undefined) return
+  bytes.writeUInt16LE(deviceTags.length, 86)
+  bytes.writeUInt16LE(headOf(kind).devicesAt / deviceSlotBytes, 88)
 }
 
 /** Sets the checksum in a complete block 0, in place. */
@@ -86,13 +104,15 @@ export function checksumOf(head: Buffer): number {
 /**
  * Reads the 128 bytes of a superblock.
  *
- * @throws Problem EROFS_INVALID when it is none, or needs a feature that only compressed or multi-device images have
+ * @throws Problem EROFS_INVALID when it is none, or needs a feature that is not supported
  */
 export function decodeSuperblock(bytes: Buffer): Superblock {
   if (bytes.length < superblockBytes || bytes.readUInt32LE(0) !== magic)
     throw invalidImage('it has no erofs superblock')
   const features = { compat: bytes.readUInt32LE(8), incompat: bytes.readUInt32LE(80) }
   refuseUnknownFeatures(features.incompat)
+  if ((features.incompat & incompat.bigClusters) !== 0 && (bytes.readUInt16LE(84) & ~lz4Bit) !== 0)
+    throw invalidImage('it is compressed in another way than with LZ4, which is all that is supported')
   const bits = bytes.readUInt8(12)
   if (bits < 9 || bits > 16) throw invalidImage(`its block size is 2^${bits} bytes, which no kernel mounts`)
   if (bytes.readUInt8(90) !== 0) throw invalidImage('it has directory blocks of a size of their own')
@@ -108,18 +128,22 @@ export function decodeSuperblock(bytes: Buffer): Superblock {
     uuid: Buffer.from(bytes.subarray(48, 64)),
     checksum: (features.compat & compat.checksum) === 0 ? undefined : bytes.readUInt32LE(4),
     features,
+    devices: devicesOf(bytes, features.incompat),
   }
 }
 
+function devicesOf(bytes: Buffer, features: number): Superblock['devices'] {
+  if ((features & incompat.deviceTable) === 0) return { count: 0, tableAt: 0 }
+  return { count: bytes.readUInt16LE(86), tableAt: bytes.readUInt16LE(88) * deviceSlotBytes }
+}
+
 function refuseUnknownFeatures(features: number): void {
-  const unknown = features & ~(incompat.zeroPadding | incompat.chunkedFile)
+  const unknown = features & ~understood
   if (unknown === 0) return
   const names = Array.from({ length: 32 }, (_, bit) => 2 ** bit)
     .filter((bit) => (unknown & bit) !== 0)
     .map((bit) => otherFeatures.get(bit) ?? `feature 0x${bit.toString(16)}`)
-  throw invalidImage(
-    `it is not an uncompressed single-device image (${names.join(', ')}), which is all that is supported`,
-  )
+  throw invalidImage(`it needs what is not supported: ${names.join(', ')}`)
 }
 
 function exactly(value: number | undefined, what: string): number {

@@ -22,10 +22,31 @@ export interface InodeAttributes {
   xattrs: readonly Xattr[]
 }
 
-/** Where a file's bytes are: in the bootstrap itself, or on whole 4 KiB blocks of one of the data blobs. */
+/** Where a file's bytes are: in the bootstrap itself, or on whole 4 KiB blocks of one of the data blobs, as they are or compressed. */
 export type FileData =
   | { readonly kind: 'inline'; readonly bytes: Buffer }
   | { readonly kind: 'blocks' /** Index into the data blobs. */; readonly blob: number; readonly startBlock: number }
+  | CompressedData
+
+export interface CompressedData {
+  readonly kind: 'compressed'
+  /** Index into the data blobs. */
+  readonly blob: number
+  readonly startBlock: number
+  /** Of all extents together. */
+  readonly blocks: number
+  /** From the file's start on; their blocks follow one another from `startBlock` on. Walked more than once. */
+  readonly extents: Iterable<Extent>
+}
+
+/** A run of a compressed file's content and the physical cluster that holds it: whole blocks of the image. */
+export interface Extent {
+  /** Bytes of content. */
+  readonly length: number
+  readonly blocks: number
+  /** Stored as it is, in one block. */
+  readonly raw: boolean
+}
 
 export interface DirectoryNode extends InodeAttributes {
   readonly kind: 'directory'
@@ -53,3 +74,8 @@ export type TreeNode = DirectoryNode | FileNode | SymlinkNode | DeviceNode | Spe
 
 /** The block size of every image that cowshed writes. Kernels before 6.4 mount only images whose block size is their page size. */
 export const blockSize = 4096
+
+/** Whether an inode's content is in extents. */
+export function isCompressed(node: TreeNode): node is FileNode & { readonly data: CompressedData } {
+  return node.kind === 'file' && node.data.kind === 'compressed'
+}

@@ -1,6 +1,6 @@
 import { type ImageSource, verifyChecksum } from './image-source.ts'
 import { invalidImage } from './invalid.ts'
-import { chunkMapBytes, runsOf } from './read-content.ts'
+import { checkContent, mapBytes } from './read-content.ts'
 import type { Inode } from './read-inode.ts'
 import { readSymlink } from './read-symlink.ts'
 import { noSharedXattrs, readXattrs } from './read-xattrs.ts'
@@ -56,14 +56,14 @@ export function verifyImage(source: ImageSource): VerifiedImage {
 
 function contentChecker(source: ImageSource): (inode: Inode) => void {
   const shared = noSharedXattrs()
-  let mapBytes = 0
+  let mapped = 0
   return (inode) => {
     readXattrs(source, inode, shared)
     if (inode.kind === 'symlink') readSymlink(source, inode)
     if (inode.kind !== 'file') return
-    mapBytes += chunkMapBytes(source, inode)
-    if (mapBytes > source.bytes) throw invalidImage('its chunk maps overlap')
-    for (const _ of runsOf(source, inode, 0, inode.size));
+    mapped += mapBytes(source, inode)
+    if (mapped > source.bytes) throw invalidImage('its chunk maps or extent indexes overlap')
+    checkContent(source, inode)
   }
 }
 
