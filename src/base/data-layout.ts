@@ -39,8 +39,18 @@ export function dataLayout(root: string) {
     layers: `${cache}/layers`,
     layerData: (diffId: Digest) => `${cache}/layers/${digestHex(diffId)}.data`,
     layerIndex: (diffId: Digest) => `${cache}/layers/${digestHex(diffId)}.index`,
+    /** What was made of a layer's data when it was published: where its blob is, and its chunks. */
+    layerStored: (diffId: Digest) => `${cache}/layers/${digestHex(diffId)}.stored`,
     lowers: (profile: LowerProfile) => `${cache}/${profile}`,
     lower: (profile: LowerProfile, manifest: Digest) => `${cache}/${profile}/${digestHex(manifest)}.erofs`,
+
+    /** What boots here and cannot be made again here: lowers of images whose layers are not here. */
+    keptLowers: `${root}/lowers`,
+    keptLower: (manifest: Digest) => `${root}/lowers/${digestHex(manifest)}.erofs`,
+    /** Where it came from, when it was pulled as it is. */
+    keptLowerRecord: (manifest: Digest) => `${root}/lowers/${digestHex(manifest)}.json`,
+    /** Its chunk index: what its bytes must be. */
+    keptLowerChunks: (manifest: Digest) => `${root}/lowers/${digestHex(manifest)}.chunks`,
 
     kernels: `${root}/kernels`,
     /** The id of the kernel that sheds boot: the one that was installed last. */

@@ -26,6 +26,7 @@ export const problemCodes = {
   // images and formats
   IMAGE_NOT_FOUND: { status: 404, exit: 3 },
   IMAGE_IN_USE: { status: 409, exit: 4 },
+  IMAGE_INCOMPLETE: { status: 409, exit: 4 },
   IMAGE_INVALID: { status: 400, exit: 1 },
   IMAGE_UNSUPPORTED: { status: 400, exit: 1 },
   PLATFORM_NOT_FOUND: { status: 404, exit: 3 },

@@ -15,6 +15,8 @@ export const ImageSummary = z.object({
   size_bytes: z.int(),
   /** Apparent size of the lower when it is built. */
   lower_bytes: z.int().optional(),
+  /** Sheds boot from it, but its layers are not here: it cannot be pushed or saved before `image pull --with-layers` brings them. */
+  boot_only: z.literal(true).optional(),
   used_by: z.array(z.string()),
   /** Why it cannot be read; then most of what it has is not known. */
   problem: z.string().optional(),

@@ -25,6 +25,7 @@ const forms: readonly Form[] = [
   // The index makes a layer visible: without it the data alone is nothing that anybody would use.
   { kind: 'layer', form: 'layer index', path: (layout, diffId) => layout.layerIndex(diffId) },
   { kind: 'layer', form: 'layer', path: (layout, diffId) => layout.layerData(diffId) },
+  { kind: 'layer', form: 'published layer', path: (layout, diffId) => layout.layerStored(diffId) },
   { kind: 'lower', form: 'lower', path: (layout, manifest) => layout.lower('plain', manifest) },
 ]
 

@@ -4,6 +4,7 @@ import type { ImageDetail, ImageSummary } from '../contract/index.ts'
 import { documentKind, formatPlatform } from '../formats/index.ts'
 import { findImage, type StoredImage, storedImages } from './find-image.ts'
 import { type ImageGraph, readImageGraph } from './image-graph.ts'
+import { imageLayers, missingLayers } from './image-layers.ts'
 import { usersOf } from './image-users.ts'
 import type { ImagesContext, ImageUser } from './images-context.ts'
 import { isoTime } from './iso-time.ts'
@@ -73,14 +74,18 @@ export async function summarizeImage(
   }
 }
 
-async function platformFields(context: ImagesContext, { manifestDescriptor, config }: PlatformImage) {
+async function platformFields({ layout, blobs }: ImagesContext, image: PlatformImage) {
+  const { manifestDescriptor, config } = image
+  const { digest } = manifestDescriptor
   const createdAt = isoTime(config.created)
-  const lowerBytes = await sizeOf(context.layout.lower('plain', manifestDescriptor.digest))
+  const lowerBytes = (await sizeOf(layout.lower('plain', digest))) ?? (await sizeOf(layout.keptLower(digest)))
+  const missing = await missingLayers(blobs, imageLayers(blobs, image))
   return {
     manifest_digest: manifestDescriptor.digest,
     platform: formatPlatform(config),
     ...(createdAt === undefined ? {} : { created_at: createdAt }),
     ...(lowerBytes === undefined ? {} : { lower_bytes: lowerBytes }),
+    ...(lowerBytes !== undefined && missing.length > 0 ? { boot_only: true as const } : {}),
   }
 }
 

@@ -1,34 +1,59 @@
-import { type Digest, Problem } from '../base/index.ts'
+import { type Digest, isProblem, Problem } from '../base/index.ts'
 import { checkLayerCount } from '../formats/index.ts'
 import { derivedFiles } from './derived-files.ts'
 import { findManifest } from './find-manifest.ts'
 import { readManifestAndConfig } from './image-graph.ts'
+import { type ImageLayer, imageIncomplete, imageLayers, lostLayers } from './image-layers.ts'
 import type { ImagesContext, LongWork } from './images-context.ts'
+import { findKeptLower } from './kept/find-kept-lower.ts'
+import { settleKeptLower } from './kept/settle-kept-lower.ts'
 import { findLower, type Lower } from './lowers/ensure-lower.ts'
 import { noteUse } from './note-use.ts'
 
 /**
  * The lower of a manifest that is in the store, built when it is not there.
  *
- * @throws Problem RECORD_INVALID when the manifest or its config cannot be read, and whatever building throws
+ * One that came without the layers is used as long as they are not here: what the layers give comes first, because it needs nobody's word.
+ *
+ * @throws Problem RECORD_INVALID when the manifest or its config cannot be read, IMAGE_INCOMPLETE when layers are missing, and whatever
+ *   building throws
  */
 export async function ensureImageLower(context: ImagesContext, manifest: Digest, work: LongWork): Promise<Lower> {
-  const { blobs, layout } = context
+  const { layout } = context
   // A lower that is there needs nothing else: sheds start even when a blob of their image was lost.
   const present = await findLower(layout, manifest)
   if (present !== undefined) {
     await noteUse(derivedFiles(layout, 'lower', manifest))
     return present
   }
+  const layers = await layersOrKept(context, manifest)
+  if ('path' in layers) return layers
+  const built = await context.ensureLower({ layout, manifest, layers, ...work })
+  await noteUse(layers.flatMap(({ diffId }) => derivedFiles(layout, 'layer', diffId)))
+  const warning = await settleKeptLower(layout, manifest, built)
+  return warning === undefined ? built : { ...built, warnings: [...built.warnings, warning] }
+}
+
+/** The layers to build from, or else the lower that came without them. */
+async function layersOrKept(context: ImagesContext, manifest: Digest): Promise<ImageLayer[] | Lower> {
+  try {
+    return await buildable(context, manifest)
+  } catch (error) {
+    const kept = isProblem(error) ? findKeptLower(context.layout, manifest) : undefined
+    if (kept === undefined) throw error
+    return kept
+  }
+}
+
+/** The layers of a manifest, all of which can be had. */
+async function buildable(context: ImagesContext, manifest: Digest): Promise<ImageLayer[]> {
+  const { blobs } = context
   const read = await readManifestAndConfig(blobs, await findManifest(blobs, manifest, 'the shed needs'))
   const { config } = read
   if (config === undefined) throw new Problem('IMAGE_UNSUPPORTED', 'this is no container image: it has no image config')
   checkLayerCount(read.manifest, config)
-  const layers = read.manifest.layers.flatMap(({ digest }, i) => {
-    const diffId = config.diffIds[i]
-    return diffId === undefined ? [] : [{ diffId, path: blobs.path(digest) }]
-  })
-  const built = await context.ensureLower({ layout, manifest, layers, ...work })
-  await noteUse(layers.flatMap(({ diffId }) => derivedFiles(layout, 'layer', diffId)))
-  return built
+  const layers = imageLayers(blobs, { manifest: read.manifest, config })
+  const [lost] = await lostLayers(context, layers)
+  if (lost !== undefined) throw imageIncomplete(manifest, lost.digest)
+  return layers
 }

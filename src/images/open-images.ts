@@ -9,6 +9,7 @@ import { ensureImageLower } from './ensure-image-lower.ts'
 import { type ImageDocument, imageDocument } from './image-document.ts'
 import { imageHistory } from './image-history.ts'
 import type { ImagesContext, ImageUser, LongWork } from './images-context.ts'
+import { dropLayers, type LayerDrop, planLayerDrops } from './kept/drop-layers.ts'
 import { Leases } from './leases.ts'
 import { type LoadRequest, loadImages } from './load/load-images.ts'
 import { ensureLower, type Lower } from './lowers/ensure-lower.ts'
@@ -57,6 +58,10 @@ export interface Images {
   removeUnneeded(files: readonly UnneededFile[]): Promise<ReadonlySet<string>>
   /** What removing images would free, one after another. @throws Problem RECORD_INVALID @see planRemovals */
   planRemovals(request: PlanRemovals): Promise<RemovalPlan[]>
+  /** Which blobs of layers could go, because their images boot without. @throws Problem RECORD_INVALID @see planLayerDrops */
+  planLayerDrops(): Promise<LayerDrop[]>
+  /** Removes them. @returns the physical bytes of what went @throws Problem PLAN_CHANGED, RECORD_INVALID @see dropLayers */
+  dropLayers(planned: LayerDrop): Promise<number>
   /** What index.json lists, with what each has on disk. Fails for a damaged image unless told to show it. */
   catalog(options?: { readonly onDamage: 'throw' | 'show' }): Promise<CatalogEntry[]>
   /** The image of this host's platform. @throws Problem IMAGE_NOT_FOUND, PLATFORM_NOT_FOUND, RECORD_INVALID */
@@ -90,6 +95,8 @@ export function openImages(options: ImagesOptions): Images {
     remove: (ref, how) => removeImage(context, ref, how),
     removeUnneeded: (files) => removeUnneeded(context, files),
     planRemovals: (request) => planRemovals(context, request),
+    planLayerDrops: () => planLayerDrops(context),
+    dropLayers: (planned) => dropLayers(context, planned),
     catalog: (how = { onDamage: 'throw' }) => catalogImages(context, how),
     resolve: (ref) => resolveImage(context, ref),
     hold: (manifest) => context.leases.holdImage(manifest),

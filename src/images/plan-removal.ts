@@ -7,6 +7,7 @@ import { findManifest } from './find-manifest.ts'
 import { type ImageGraph, readImageGraph } from './image-graph.ts'
 import { usersOf } from './image-users.ts'
 import type { ImagesContext, ImageUser } from './images-context.ts'
+import { keptFiles } from './kept/kept-files.ts'
 
 export interface RemovalFile {
   readonly kind: 'blob' | 'layer' | 'lower'
@@ -145,6 +146,7 @@ function filesOf({ layout, leases }: ImagesContext, graph: ImageGraph, kept: Rea
     ...blobs.map((digest) => ({ kind: 'blob' as const, digest, path: layout.blob(digest) })),
     ...[...diffIds].flatMap((digest) => derivedFiles(layout, 'layer', digest)),
     ...manifests.flatMap(({ descriptor }) => derivedFiles(layout, 'lower', descriptor.digest)),
+    ...manifests.flatMap(({ descriptor }) => keptFiles(layout, descriptor.digest)),
   ]
   return all.filter(({ digest }) => !leases.isLeased(digest))
 }

@@ -99,7 +99,7 @@ describe('a save that fails leaves nothing', () => {
     await mkdir(store.path('out'))
     const attempt = () => store.images.saveTo({ refs: ['a:1'], path: store.path('out/image.tar') })
     for (const [content, code] of [
-      [undefined, 'BLOB_NOT_FOUND'],
+      [undefined, 'IMAGE_INCOMPLETE'],
       [noise(length), 'DIGEST_MISMATCH'],
     ] as const) {
       await rm(store.blobs.path(digest), { force: true })

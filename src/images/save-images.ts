@@ -16,6 +16,7 @@ import { mediaTypes, tarEnd, tarHeader, tarPadding } from '../formats/index.ts'
 import { installFile } from '../host/index.ts'
 import { type FoundImage, findImage } from './find-image.ts'
 import { readImageGraph } from './image-graph.ts'
+import { imageIncomplete } from './image-layers.ts'
 import type { ImagesContext, LongWork } from './images-context.ts'
 import { indexMember } from './tag-image.ts'
 
@@ -28,7 +29,7 @@ export interface SaveRequest extends LongWork {
  * names, no times, no owners. When the promise resolves, every reference was found and every blob is there.
  *
  * The stream fails, and is not to be taken for an archive, when a blob turns out to be damaged.
- * @throws Problem IMAGE_NOT_FOUND, BLOB_NOT_FOUND, RECORD_INVALID; from the stream: DIGEST_MISMATCH, CANCELLED
+ * @throws Problem IMAGE_NOT_FOUND, IMAGE_INCOMPLETE, RECORD_INVALID; from the stream: DIGEST_MISMATCH, CANCELLED
  */
 export async function archiveImages(context: ImagesContext, request: SaveRequest): Promise<AsyncIterable<Buffer>> {
   const images = await Promise.all([...new Set(request.refs)].map((ref) => findImage(context.blobs, ref)))
@@ -80,21 +81,15 @@ async function writeStream(path: string, source: AsyncIterable<Buffer>): Promise
 /** Every blob of the images with its size, in the order of their names in the archive. */
 async function blobsOf({ blobs }: ImagesContext, images: readonly FoundImage[]): Promise<Map<Digest, number>> {
   const found = new Map<Digest, number>()
-  for (const { descriptor } of images) {
+  for (const { descriptor, tag } of images) {
+    const ref = tag ?? descriptor.digest
     for (const digest of (await readImageGraph(blobs, descriptor)).blobs.keys()) {
       const size = await blobs.size(digest)
-      if (size === undefined) throw notWhole(digest)
+      if (size === undefined) throw imageIncomplete(ref, digest)
       found.set(digest, size)
     }
   }
   return new Map([...found].sort(([a], [b]) => (a < b ? -1 : 1)))
-}
-
-function notWhole(digest: Digest): Problem {
-  return new Problem('BLOB_NOT_FOUND', `the image is not all there: blob ${shortDigest(digest)} is missing`, {
-    hint: 'load the image again',
-    data: { digest },
-  })
 }
 
 interface WriteArchive extends SaveRequest {

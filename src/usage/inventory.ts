@@ -2,7 +2,15 @@ import { basename, dirname } from 'node:path'
 import { type DataLayout, isDigest } from '../base/index.ts'
 import type { Shed } from '../contract/index.ts'
 import { isBeingMade } from '../host/index.ts'
-import { type CatalogEntry, type DerivedFile, derivedFileAt, derivedFiles, type UnneededFile } from '../images/index.ts'
+import {
+  type CatalogEntry,
+  type DerivedFile,
+  derivedFileAt,
+  derivedFiles,
+  keptFileAt,
+  keptFiles,
+  type UnneededFile,
+} from '../images/index.ts'
 import type { DiskFile } from './disk-file.ts'
 import { findFiles } from './find-files.ts'
 
@@ -71,7 +79,10 @@ export async function takeInventory({ layout, images, sheds }: InventorySources)
   const below = (directory: string) => take([...(rooms.get(directory) ?? [])].filter(isWhole))
   const imageHoldings = images.map((entry) => ({
     entry,
-    files: take(entry.blobs.map(layout.blob)),
+    files: take([
+      ...entry.blobs.map(layout.blob),
+      ...entry.manifests.flatMap(({ digest }) => keptFiles(layout, digest)).map(({ path }) => path),
+    ]),
   }))
   const shedHoldings = sheds.map((shed) => ({ shed, files: below(layout.shed(shed.name).dir) }))
   const expected = new Map(expectedFiles({ layout, images, sheds }).map((file) => [file.path, file]))
@@ -166,7 +177,7 @@ const unneeded: Readonly<Record<UnneededFile['kind'], string>> = {
 function contentOf(layout: DataLayout, path: string): Orphan['holds'] {
   const digest = `${basename(dirname(path))}:${basename(path)}`
   if (isDigest(digest) && layout.blob(digest) === path) return { kind: 'blob', digest }
-  const derived = derivedFileAt(layout, path)
+  const derived = derivedFileAt(layout, path) ?? keptFileAt(layout, path)
   return derived && { kind: derived.kind, digest: derived.digest }
 }
 

@@ -49,6 +49,7 @@ function describe(image: ImageDetail): string {
     ['created', image.created_at === undefined ? undefined : printable(image.created_at)],
     ['size', formatSize(image.size_bytes)],
     ['lower', image.lower_bytes === undefined ? 'not built yet' : formatSize(image.lower_bytes)],
+    ['layers', image.boot_only ? 'not here (boot-only)' : undefined],
     ['used by', joined(image.used_by)],
     ['entrypoint', joined(config.entrypoint)],
     ['cmd', joined(config.cmd)],

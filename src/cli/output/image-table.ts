@@ -20,7 +20,7 @@ const columns: readonly Column<Row>[] = [
   { title: 'NAME', cell: ({ name }) => printable(name) },
   { title: 'DIGEST', cell: ({ digest }) => shortDigest(digest) },
   { title: 'PLATFORM', cell: ({ platform }) => printable(platform ?? '-') },
-  { title: 'LAYERS', align: 'right', cell: ({ layers }) => String(layers) },
+  { title: 'LAYERS', align: 'right', cell: ({ layers, boot_only }) => (boot_only ? 'boot-only' : String(layers)) },
   { title: 'SIZE', align: 'right', cell: ({ size_bytes }) => formatSize(size_bytes) },
   {
     title: 'LOWER',

@@ -6,11 +6,11 @@ import { blockSize, ErofsReader } from '../../formats/index.ts'
  * Looks at the first block of a lower, whose checksum covers it: whether the file is an image, complete, and the one that is wanted. Cheap enough for
  * every start of a shed.
  *
- * @param uuid what lowerUuid gives for it
+ * @param uuid what lowerUuid gives for it; not looked at when it is left out
  * @returns its size in bytes, or what is wrong with it
  * @throws Problem IO_FAILED, PERMISSION_DENIED
  */
-export function checkLower(path: string, uuid: Buffer): CheckedLower {
+export function checkLower(path: string, uuid?: Buffer): CheckedLower {
   const file = readHead(path)
   if (file === undefined) return { complaint: 'it is not there' }
   const complaint = complaintAbout(file, uuid)
@@ -24,12 +24,12 @@ interface Head {
   readonly size: number
 }
 
-function complaintAbout({ head, size }: Head, uuid: Buffer): string | undefined {
+function complaintAbout({ head, size }: Head, uuid: Buffer | undefined): string | undefined {
   try {
     const reader = ErofsReader.open((offset, length) => head.subarray(offset, offset + length), size)
     reader.verifyFirstBlock()
     const { superblock } = reader
-    if (!superblock.uuid.equals(uuid)) return 'it is the lower of something else'
+    if (uuid !== undefined && !superblock.uuid.equals(uuid)) return 'it is the lower of something else'
     const expected = superblock.blocks * blockSize
     return size === expected ? undefined : `it has ${size} bytes, not ${expected}`
   } catch (error) {

@@ -53,6 +53,19 @@ export async function ensureLower(options: EnsureLower): Promise<Lower> {
   return await flights.join(path, options, (crew) => build({ ...options, ...crew, path, uuid }))
 }
 
+/**
+ * Makes the parts of a lower without putting them together: the layers' data blobs in the cache, and the bootstrap in `to`, a file that does
+ * not exist yet.
+ *
+ * @throws Problem as ensureLower does
+ */
+export async function writeLowerParts(options: EnsureLower & { readonly to: string }): Promise<WrittenBootstrap> {
+  const { manifest, profile = 'plain', to, onProgress = () => {}, signal = new AbortController().signal } = options
+  const build = { ...options, onProgress, signal, uuid: lowerUuid(profile, manifest) }
+  await unpackLayers(build)
+  return await bootstrapOf(build, to)
+}
+
 /** The lower of a manifest, when it is there and whole as far as its first block tells. */
 export async function findLower(
   layout: DataLayout,
@@ -65,11 +78,14 @@ export async function findLower(
   return { path, bytes: checked.bytes, outcome: 'present', warnings: [] }
 }
 
-interface Build extends EnsureLower, Crew {
+interface WriteParts extends EnsureLower, Crew {
   readonly onProgress: Crew['onProgress']
   readonly signal: AbortSignal
-  readonly path: string
   readonly uuid: Buffer
+}
+
+interface Build extends WriteParts {
+  readonly path: string
 }
 
 async function build(options: Build): Promise<Lower> {
@@ -85,7 +101,7 @@ async function build(options: Build): Promise<Lower> {
 }
 
 /** The largest first, so that no thread is left alone with it at the end. */
-async function unpackLayers({ layers, workers = availableParallelism(), ...options }: Build): Promise<void> {
+async function unpackLayers({ layers, workers = availableParallelism(), ...options }: WriteParts): Promise<void> {
   const distinct = new Map(layers.map((layer) => [layer.diffId, layer]))
   const sized = await Promise.all(
     [...distinct.values()].map(async (layer) => ({ layer, bytes: await sizeOrZero(layer.path) })),
@@ -100,7 +116,7 @@ async function unpackLayers({ layers, workers = availableParallelism(), ...optio
  * The bootstrap follows from the cached layers. Disks rot and people tidy up: a layer whose files are not what they should be is
  * unpacked again, each at most once.
  */
-async function bootstrapOf(options: Build, to: string): Promise<WrittenBootstrap> {
+async function bootstrapOf(options: WriteParts, to: string): Promise<WrittenBootstrap> {
   const rebuilt = new Set<unknown>()
   for (;;) {
     try {
@@ -116,7 +132,7 @@ async function bootstrapOf(options: Build, to: string): Promise<WrittenBootstrap
 }
 
 /** On a thread of its own, unless there is so little to do that starting one would cost more. */
-async function runBootstrap({ layout, layers, uuid, signal }: Build, to: string): Promise<WrittenBootstrap> {
+async function runBootstrap({ layout, layers, uuid, signal }: WriteParts, to: string): Promise<WrittenBootstrap> {
   const cached = layers.map(({ diffId }) => ({
     diffId,
     indexPath: layout.layerIndex(diffId),

@@ -21,7 +21,7 @@ export interface WriteBootstrap {
 export interface WrittenBootstrap {
   readonly bytes: number
   /** The data blobs that follow it, in order. */
-  readonly blobs: readonly { readonly path: string; readonly bytes: number }[]
+  readonly blobs: readonly { readonly diffId: Digest; readonly path: string; readonly bytes: number }[]
   readonly totalBytes: number
   readonly inodes: number
   readonly warnings: readonly string[]
@@ -46,9 +46,9 @@ export function writeBootstrap({ layers, uuid, to }: WriteBootstrap): WrittenBoo
   writeChunks(to, bootstrap.chunks())
   return {
     bytes: bootstrap.bytes,
-    blobs: layers.flatMap(({ dataPath }, number) => {
+    blobs: layers.flatMap(({ diffId, dataPath }, number) => {
       const bytes = (blobBlocks[number] ?? 0) * blockSize
-      return bytes === 0 ? [] : [{ path: dataPath, bytes }]
+      return bytes === 0 ? [] : [{ diffId, path: dataPath, bytes }]
     }),
     totalBytes: bootstrap.totalBlocks * blockSize,
     inodes: bootstrap.inodes,

@@ -1,0 +1,129 @@
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { digestOf, isProblem } from '../../base/index.ts'
+import { type Descriptor, mediaTypes, parseIndex, parseManifest, platformOf, selectPlatform } from '../oci/index.ts'
+import {
+  emptyConfig,
+  encodePublishedIndex,
+  encodeRootfsManifest,
+  isRootfsManifest,
+  parseRootfsManifest,
+  type RootfsManifest,
+  rootfsMembers,
+} from './index.ts'
+
+const digest = fc.string().map((text) => digestOf(text))
+const part = fc.record({ digest, size: fc.nat(), lowerBytes: fc.nat() })
+const rootfs: fc.Arbitrary<RootfsManifest> = fc.record({
+  writerVersion: fc.nat(100),
+  profile: fc.constantFrom('plain', 'lz4'),
+  subject: fc.record({ mediaType: fc.constant(mediaTypes.ociManifest), digest, size: fc.nat() }),
+  bootstrap: part,
+  data: fc.array(
+    fc.tuple(part, digest).map(([one, diffId]) => ({ ...one, diffId })),
+    { maxLength: 5 },
+  ),
+  chunkIndex: fc.record({ digest, size: fc.nat() }),
+})
+
+describe('a rootfs manifest', () => {
+  test('reads back as it was written, as a manifest of its type', () => {
+    fc.assert(
+      fc.property(rootfs, (written) => {
+        const manifest = parseManifest(encodeRootfsManifest(written))
+        expect(isRootfsManifest(manifest)).toBe(true)
+        expect(parseRootfsManifest(manifest)).toEqual(written)
+      }),
+    )
+  })
+
+  test('layers of another type are passed over', () => {
+    const document = documentOf(sample())
+    document.layers.push({ mediaType: 'application/vnd.cowshed.rootfs.trace.v1', digest: digestOf('t'), size: 1 })
+    expect(parseRootfsManifest(parseManifest(Buffer.from(JSON.stringify(document))))).toEqual(sample())
+  })
+
+  test.each([
+    ['no subject', (it: Document) => delete it.subject],
+    ['no bootstrap', (it: Document) => it.layers.shift()],
+    ['no chunk index', (it: Document) => it.layers.pop()],
+    ['two chunk indexes', (it: Document) => it.layers.push(it.layers.at(-1) as object)],
+    ['a size that is none', (it: Document) => Object.assign(it.layers[0] as object, { annotations: {} })],
+    ['a size that is negative', (it: Document) => annotate(it, 1, { 'vnd.cowshed.rootfs.uncompressed-size': '-1' })],
+    ['a diff_id that is a path', (it: Document) => annotate(it, 1, { 'vnd.cowshed.rootfs.diff-id': '../../x' })],
+    ['no writer', (it: Document) => delete it.annotations],
+  ])('%s is refused', (_, change) => {
+    const document = documentOf(sample())
+    change(document)
+    const manifest = parseManifest(Buffer.from(JSON.stringify(document)))
+    expect(() => parseRootfsManifest(manifest)).toThrow(expect.objectContaining({ code: 'IMAGE_INVALID' }))
+  })
+
+  test('annotations of any kind give a value or a problem', () => {
+    fc.assert(
+      fc.property(fc.dictionary(fc.string(), fc.string()), fc.string(), (own, text) => {
+        const document = documentOf(sample())
+        annotate(document, 1, { ...own, 'vnd.cowshed.rootfs.uncompressed-size': text })
+        try {
+          const { data } = parseRootfsManifest(parseManifest(Buffer.from(JSON.stringify(document))))
+          expect(data[0]?.lowerBytes).toBe(Number(text))
+        } catch (error) {
+          if (!isProblem(error)) throw error
+        }
+      }),
+    )
+  })
+})
+
+describe('the index of a published image', () => {
+  const image: Descriptor = { mediaType: mediaTypes.dockerManifest, digest: digestOf('image'), size: 5 }
+  const rootfsDescriptor: Descriptor = { mediaType: mediaTypes.ociManifest, digest: digestOf('rootfs'), size: 6 }
+
+  test('gives the image to those who want one, and the rootfs to those who know it', () => {
+    const platform = platformOf('arm64')
+    const index = parseIndex(encodePublishedIndex({ image: { ...image, platform }, rootfs: rootfsDescriptor }))
+    expect(selectPlatform(index, platform)).toMatchObject({ ...image, platform })
+    expect(rootfsMembers(index)).toMatchObject([rootfsDescriptor])
+  })
+
+  test('what is another artifact, or no manifest, is no rootfs', () => {
+    const others = {
+      mediaType: mediaTypes.ociIndex,
+      manifests: [{ ...image, artifactType: 'text/plain' }, image],
+      unsupported: [],
+    }
+    expect(rootfsMembers(others)).toEqual([])
+  })
+})
+
+test('the empty config is what it says', () => {
+  const { bytes, descriptor } = emptyConfig
+  expect([digestOf(bytes), bytes.length]).toEqual([descriptor.digest, descriptor.size])
+})
+
+interface Document {
+  layers: object[]
+  subject?: object
+  annotations?: object
+}
+
+function documentOf(value: RootfsManifest): Document {
+  return JSON.parse(encodeRootfsManifest(value).toString()) as Document
+}
+
+function annotate(document: Document, layer: number, annotations: Record<string, string>): void {
+  const target = document.layers[layer] as { annotations: Record<string, string> }
+  target.annotations = { ...target.annotations, ...annotations }
+}
+
+function sample(): RootfsManifest {
+  const part = (name: string) => ({ digest: digestOf(name), size: 10, lowerBytes: 4096 })
+  return {
+    writerVersion: 1,
+    profile: 'plain',
+    subject: { mediaType: mediaTypes.ociManifest, digest: digestOf('image'), size: 5 },
+    bootstrap: part('bootstrap'),
+    data: [{ ...part('data'), diffId: digestOf('layer') }],
+    chunkIndex: { digest: digestOf('index'), size: 7 },
+  }
+}
