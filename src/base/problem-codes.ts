@@ -41,6 +41,13 @@ export const problemCodes = {
   EROFS_INVALID: { status: 500, exit: 1 },
   CPIO_INVALID: { status: 500, exit: 1 },
 
+  // registries
+  REGISTRY_UNREACHABLE: { status: 502, exit: 1 },
+  REGISTRY_FAILED: { status: 502, exit: 1 },
+  REGISTRY_UNAUTHORIZED: { status: 502, exit: 1 },
+  REGISTRY_NOT_FOUND: { status: 404, exit: 3 },
+  REGISTRY_THROTTLED: { status: 503, exit: 1 },
+
   // machines
   KERNEL_NOT_FOUND: { status: 409, exit: 3 },
   KERNEL_INVALID: { status: 400, exit: 1 },

@@ -226,7 +226,7 @@ class Forwarder implements FaultProxy {
       const pause = (piece.length / bytesPerSecond) * 1000
       if (pause > 0) await sleep(pause, undefined, { signal: this.#ended.signal })
       if (reply.destroyed) throw new Error('the client went away')
-      if (!reply.write(piece)) await Promise.race([once(reply, 'drain'), once(reply, 'close')])
+      if (!reply.write(piece)) await drained(reply)
     }
   }
 }
@@ -260,4 +260,16 @@ function faulty(chunk: Buffer, offset: number, fault: Fault | undefined): Buffer
   const changed = Buffer.from(chunk)
   changed[at] = (changed[at] ?? 0) ^ 0x55
   return changed
+}
+
+/** A client that goes away ends it as well. */
+async function drained(reply: ServerResponse): Promise<void> {
+  const heard = new AbortController()
+  const listening = ['drain', 'close'].map((event) => once(reply, event, { signal: heard.signal }))
+  try {
+    await Promise.race(listening)
+  } finally {
+    for (const one of listening) one.catch(() => undefined)
+    heard.abort()
+  }
 }

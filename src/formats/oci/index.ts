@@ -6,6 +6,7 @@
  * Promises: any bytes become a value or a Problem, in bounded memory; OCI and Docker schema 2 are equals.
  * Never: verifies digests (blobs does, before it comes here), writes a document again from its value.
  */
+export { checkDocument } from './check-document.ts'
 export { type Annotations, Descriptor, Platform, parseDescriptor } from './descriptor.ts'
 export { documentLimits, type JsonObject, parseJson, parseJsonObject, parseWith } from './json-document.ts'
 export { type HistoryStep, type LayerHistory, layerHistory } from './layer-history.ts'

@@ -1,0 +1,36 @@
+import { type Digest, digestOf, isDigest, Problem } from '../../../base/index.ts'
+import { discard, headerOf } from '../http/http-message.ts'
+import type { WriteManifest } from '../registry.ts'
+import { pushAccess, type RepositoryContext, titleOf } from './repository-context.ts'
+
+/** @see Repository.writeManifest */
+export async function writeManifest(
+  repository: RepositoryContext,
+  { reference, mediaType, bytes, signal }: WriteManifest,
+): Promise<Digest> {
+  const digest = digestOf(bytes)
+  const title = titleOf(repository, reference)
+  if (reference.includes(':') && reference !== digest) throw mismatch(title, `the document is ${digest}`)
+  const request = {
+    method: 'PUT',
+    target: `${repository.path}/manifests/${reference}`,
+    headers: { 'content-type': mediaType, 'content-length': String(bytes.length) },
+    body: () => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength),
+    access: pushAccess(repository),
+    expect: [200, 201, 202],
+    doing: `write ${title}`,
+    signal,
+  } as const
+  return await repository.endpoint.ask(request, async (response) => {
+    await discard(response)
+    const stored = headerOf(response, 'docker-content-digest') ?? digest
+    if (isDigest(stored) && stored.startsWith('sha256:') && stored !== digest) {
+      throw mismatch(title, `the registry has made ${stored} of ${digest}`)
+    }
+    return digest
+  })
+}
+
+function mismatch(title: string, what: string): Problem {
+  return new Problem('DIGEST_MISMATCH', `cannot write ${title}: ${what}`)
+}
