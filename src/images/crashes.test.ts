@@ -1,10 +1,10 @@
-import { writeFile } from 'node:fs/promises'
+import { readFile, rm, writeFile } from 'node:fs/promises'
 import { describe, expect, test } from 'vitest'
 import { toolsFor, withSmallFilesystem } from '../../test/support/filesystems.ts'
 import { buildLayer, noise, ociArchive } from '../../test/support/image-builder.ts'
 import { needs } from '../../test/support/needs.ts'
 import { runScript } from '../../test/support/node-script.ts'
-import { dataLayout } from '../base/index.ts'
+import { dataLayout, parseDigest } from '../base/index.ts'
 import { openBlobStore } from '../blobs/index.ts'
 import { sweepStaging } from '../host/index.ts'
 import { allFiles, makeImages, sampleImage, streamOf, unpackHere } from './images.testkit.ts'
@@ -61,6 +61,31 @@ describe('kill -9', () => {
     }
   }, 180_000)
 })
+
+test('kill -9 at every step of an eviction leaves a store that builds the same lower again', async () => {
+  await using store = await makeImages()
+  await writeFile(store.path('app.tar'), archive)
+  const [image] = await store.images.load({ source: { stream: streamOf(archive) } })
+  const manifest = parseDigest(image?.manifest_digest ?? '')
+  const lower = async () => await readFile((await store.images.ensureLower(manifest)).path)
+  const before = await lower()
+  const files = await allFiles(store.layout)
+  for (let step = 0; ; step++) {
+    const { signal } = await runScript(script, [String(step), 'evict', store.layout.root, store.path('app.tar')])
+    const left = await allFiles(store.layout)
+    expect(files).toEqual(expect.arrayContaining(left))
+    expect(await lower()).toEqual(before)
+    // Also from layers of which some are gone.
+    await rm(store.layout.lower('plain', manifest), { force: true })
+    expect(await lower()).toEqual(before)
+    expect(await allFiles(store.layout)).toEqual(files)
+    if (signal === null) {
+      expect([step, left.filter((path) => path.startsWith('cache/'))]).toEqual([2 * app.layers.length + 1, []])
+      return
+    }
+    expect(left).toHaveLength(files.length - step)
+  }
+}, 180_000)
 
 describe('a full disk', () => {
   test.runIf(needs({ root: true, tools: toolsFor('ext4') }))(

@@ -1,6 +1,7 @@
 import { type Digest, isProblem, Problem } from '../base/index.ts'
 import { checkLayerCount } from '../formats/index.ts'
-import { derivedFiles } from './derived-files.ts'
+import { derivedFiles } from './cache/derived-files.ts'
+import { noteUse } from './cache/note-use.ts'
 import { findManifest } from './find-manifest.ts'
 import { readManifestAndConfig } from './image-graph.ts'
 import { type ImageLayer, imageIncomplete, imageLayers, lostLayers } from './image-layers.ts'
@@ -8,10 +9,9 @@ import type { ImagesContext, LongWork } from './images-context.ts'
 import { findKeptLower } from './kept/find-kept-lower.ts'
 import { settleKeptLower } from './kept/settle-kept-lower.ts'
 import { findLower, type Lower } from './lowers/ensure-lower.ts'
-import { noteUse } from './note-use.ts'
 
 /**
- * The lower of a manifest that is in the store, built when it is not there.
+ * The lower of a manifest that is in the store, built when it is not there. The caller holds the image for as long as the lower must stay.
  *
  * One that came without the layers is used as long as they are not here: what the layers give comes first, because it needs nobody's word.
  *
@@ -20,6 +20,8 @@ import { noteUse } from './note-use.ts'
  */
 export async function ensureImageLower(context: ImagesContext, manifest: Digest, work: LongWork): Promise<Lower> {
   const { layout } = context
+  // An eviction that began before the caller held the image may still take the lower away.
+  await context.leases.settled()
   // A lower that is there needs nothing else: sheds start even when a blob of their image was lost.
   const present = await findLower(layout, manifest)
   if (present !== undefined) {

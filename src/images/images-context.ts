@@ -9,6 +9,8 @@ import type { unpackLayer } from './lowers/unpack-layer.ts'
 export interface ImageUser {
   readonly name: string
   readonly manifestDigest: string
+  /** It has what its image is served from open, or may have in a moment. */
+  readonly isRunning: boolean
 }
 
 /** What every verb of this room works on. */

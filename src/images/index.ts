@@ -7,8 +7,10 @@
  * Never: writes anything that an image holds as a file of the host (a builder does, below staging), mounts an image, talks to a network.
  */
 export type { BuildRequest } from './build/build-image.ts'
+export { type DerivedFile, derivedFileAt, derivedFiles } from './cache/derived-files.ts'
+export type { EvictEntry, Evicted } from './cache/evict.ts'
+export type { CacheEntry } from './cache/list-cache.ts'
 export type { CatalogEntry } from './catalog-images.ts'
-export { type DerivedFile, derivedFileAt, derivedFiles } from './derived-files.ts'
 export type { ImageUser } from './images-context.ts'
 export type { LayerDrop } from './kept/drop-layers.ts'
 export { keptFileAt, keptFiles } from './kept/kept-files.ts'

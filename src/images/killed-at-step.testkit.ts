@@ -1,6 +1,6 @@
 /**
- * A program that loads an archive into a data directory, or removes the image app:1 from it, and is killed (SIGKILL) just before its nth
- * step on the disk: `killed-at-step.testkit.ts <n> load|remove <root> <archive>`. It prints each step that it takes.
+ * A program that loads an archive into a data directory, removes the image app:1 from it, or evicts all that is derived, and is killed (SIGKILL)
+ * just before its nth step on the disk: `killed-at-step.testkit.ts <n> load|remove|evict <root> <archive>`. It prints each step that it takes.
  */
 import { readFileSync, writeSync } from 'node:fs'
 import promises from 'node:fs/promises'
@@ -38,4 +38,8 @@ const layout = dataLayout(root)
 const blobs = await openBlobStore(layout)
 const images = openImages({ layout, blobs, users: async () => [], unpackLayer: unpackHere })
 if (operation === 'load') await images.load({ source: { stream: streamOf(readFileSync(archive)) } })
+if (operation === 'evict') {
+  const entries = await images.cache()
+  await images.evict(entries.map((entry) => ({ ...entry, ifUnusedSince: Number.POSITIVE_INFINITY })))
+}
 if (operation === 'remove') await images.remove('app:1', { force: false })

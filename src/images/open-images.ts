@@ -3,6 +3,8 @@ import type { BlobStore } from '../blobs/index.ts'
 import type { ImageDetail, ImageHistoryReply, ImageSummary, RemoveImageReply } from '../contract/index.ts'
 import { type Platform, platformOf } from '../formats/index.ts'
 import { type BuildRequest, buildImage } from './build/build-image.ts'
+import { type EvictEntry, type Evicted, evict } from './cache/evict.ts'
+import { type CacheEntry, listCache } from './cache/list-cache.ts'
 import { type CatalogEntry, catalogImages } from './catalog-images.ts'
 import { inspectImage, listImages } from './describe-image.ts'
 import { ensureImageLower } from './ensure-image-lower.ts'
@@ -62,6 +64,10 @@ export interface Images {
   planLayerDrops(): Promise<LayerDrop[]>
   /** Removes them. @returns the physical bytes of what went @throws Problem PLAN_CHANGED, RECORD_INVALID @see dropLayers */
   dropLayers(planned: LayerDrop): Promise<number>
+  /** What the cache holds or may hold, and what keeps each of it from being evicted. @throws Problem RECORD_INVALID @see listCache */
+  cache(): Promise<CacheEntry[]>
+  /** Removes from the cache what nobody has open and what can be made again. @throws Problem RECORD_INVALID @see evict */
+  evict(entries: readonly EvictEntry[]): Promise<Evicted[]>
   /** What index.json lists, with what each has on disk. Fails for a damaged image unless told to show it. */
   catalog(options?: { readonly onDamage: 'throw' | 'show' }): Promise<CatalogEntry[]>
   /** The image of this host's platform. @throws Problem IMAGE_NOT_FOUND, PLATFORM_NOT_FOUND, RECORD_INVALID */
@@ -97,6 +103,8 @@ export function openImages(options: ImagesOptions): Images {
     planRemovals: (request) => planRemovals(context, request),
     planLayerDrops: () => planLayerDrops(context),
     dropLayers: (planned) => dropLayers(context, planned),
+    cache: () => listCache(context),
+    evict: (entries) => evict(context, entries),
     catalog: (how = { onDamage: 'throw' }) => catalogImages(context, how),
     resolve: (ref) => resolveImage(context, ref),
     hold: (manifest) => context.leases.holdImage(manifest),

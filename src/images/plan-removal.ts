@@ -1,7 +1,7 @@
 import { type Digest, isDigest, isProblem, Problem } from '../base/index.ts'
 import type { Descriptor } from '../formats/index.ts'
 import { allocation } from '../host/index.ts'
-import { derivedFiles } from './derived-files.ts'
+import { derivedFiles } from './cache/derived-files.ts'
 import { storedImages } from './find-image.ts'
 import { findManifest } from './find-manifest.ts'
 import { type ImageGraph, readImageGraph } from './image-graph.ts'

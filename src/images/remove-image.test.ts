@@ -96,8 +96,8 @@ describe('an image that sheds use', () => {
     const image = sampleImage()
     await load(store, image, 'app:1')
     store.users.push(
-      { name: 'web', manifestDigest: image.root.digest },
-      { name: 'db', manifestDigest: image.root.digest },
+      { name: 'web', manifestDigest: image.root.digest, isRunning: false },
+      { name: 'db', manifestDigest: image.root.digest, isRunning: false },
     )
     await expect(store.images.remove('app:1', { force: false })).rejects.toMatchObject({
       code: 'IMAGE_IN_USE',
@@ -120,7 +120,7 @@ describe('an image that sheds use', () => {
     await using store = await makeImages()
     const image = sampleImage()
     await load(store, buildIndex([image]), 'app:1')
-    store.users.push({ name: 'web', manifestDigest: image.root.digest })
+    store.users.push({ name: 'web', manifestDigest: image.root.digest, isRunning: false })
     await expect(store.images.remove('app:1', { force: false })).rejects.toMatchObject({ code: 'IMAGE_IN_USE' })
     expect(await store.images.list()).toMatchObject([{ used_by: ['web'] }])
   })
@@ -131,7 +131,7 @@ describe('an image that sheds use', () => {
     const app = buildImage({ layers: [...base.layers, buildLayer([{ path: 'app', content: 'x' }])] })
     await load(store, base, 'base:1')
     await load(store, app, 'app:1')
-    store.users.push({ name: 'web', manifestDigest: app.root.digest })
+    store.users.push({ name: 'web', manifestDigest: app.root.digest, isRunning: false })
     await store.images.remove('app:1', { force: true })
     const { deleted } = await store.images.remove('base:1', { force: false })
     expect(deleted).toHaveLength(2)
@@ -178,7 +178,7 @@ describe('what cannot be known is not deleted', () => {
   test('a shed that is pinned to a manifest that is gone', async () => {
     await using store = await makeImages()
     await load(store, sampleImage(), 'app:1')
-    store.users.push({ name: 'web', manifestDigest: `sha256:${'0'.repeat(64)}` })
+    store.users.push({ name: 'web', manifestDigest: `sha256:${'0'.repeat(64)}`, isRunning: false })
     await expect(store.images.remove('app:1', { force: false })).rejects.toMatchObject({
       code: 'RECORD_INVALID',
       message: expect.stringContaining('shed web'),
@@ -258,7 +258,7 @@ describe('a plan', () => {
     const app = buildImage({ layers: [...base.layers, buildLayer([{ path: 'app', content: noise(9000) }])] })
     await load(store, base, 'base:1')
     await load(store, app, 'app:1')
-    store.users.push({ name: 'web', manifestDigest: app.root.digest })
+    store.users.push({ name: 'web', manifestDigest: app.root.digest, isRunning: false })
     const images = [parseDigest(base.root.digest), parseDigest(app.root.digest)]
 
     const now = await store.images.planRemovals({ images })

@@ -1,11 +1,11 @@
 import { mkdir } from 'node:fs/promises'
-import { isName, isProblem, Problem, parseDigest, parseName } from '../base/index.ts'
+import { isName, isProblem, Problem, parseName } from '../base/index.ts'
 import type { Shed } from '../contract/index.ts'
-import type { ImageUser } from '../images/index.ts'
 import type { ShedsContext, ShedsOptions } from './context.ts'
 import { createShed } from './create-shed.ts'
 import { execInShed } from './exec-in-shed.ts'
 import { addForward, removeForward } from './forwards.ts'
+import { listImageUsers } from './list-image-users.ts'
 import { loadAllSheds, loadShed } from './load-shed.ts'
 import { noteExit } from './note-exit.ts'
 import { observedRecord } from './observed-record.ts'
@@ -107,7 +107,7 @@ export async function openSheds(options: ShedsOptions): Promise<Sheds> {
       await loadNamed(context, name)
       return context.layout.shed(name).console
     },
-    imageUsers: async () => await imageUsers(context),
+    imageUsers: async () => await listImageUsers(context),
     async release() {
       await context.transitions.close(closePatienceMs)
       for (const live of context.live.values()) live.release()
@@ -155,13 +155,4 @@ function shedHasChanged(name: string): Problem {
 /** A name that no shed can have is a name that no shed has; it never becomes a path. */
 function checkName(name: string): void {
   if (!isName(name)) throw shedNotFound(name)
-}
-
-async function imageUsers(context: ShedsContext): Promise<ImageUser[]> {
-  const all = await loadAllSheds(context)
-  return all.map(({ name, record, problem }) => {
-    // Fail closed: a shed that cannot be read may need any image.
-    if (problem !== undefined) throw problem
-    return { name, manifestDigest: parseDigest(record.image.manifest_digest) }
-  })
 }

@@ -1,11 +1,16 @@
+import { parseDigest } from '../base/index.ts'
 import { bootShed } from './boot-shed.ts'
 import { changeStatus, type ShedsContext } from './context.ts'
 import { endVm } from './end-vm.ts'
 import type { ShedRecord } from './shed-record.ts'
 import type { LongWork } from './sheds.ts'
 
-/** Boots a shed and records that it runs. When either fails no VM is left: one that the record does not tell of would be nobody's. */
+/**
+ * Boots a shed and records that it runs. When either fails no VM is left: one that the record does not tell of would be nobody's. Until the VM has
+ * its lower open nothing but our hold keeps it from being evicted.
+ */
 export async function runShed(context: ShedsContext, record: ShedRecord, work: LongWork): Promise<ShedRecord> {
+  using _hold = context.images.hold(parseDigest(record.image.manifest_digest))
   await bootShed(context, record, work)
   try {
     return await changeStatus(context, record, { status: 'running' })

@@ -1,5 +1,5 @@
 import { basename } from 'node:path'
-import { type DataLayout, type Digest, isDigest } from '../base/index.ts'
+import { type DataLayout, type Digest, isDigest } from '../../base/index.ts'
 
 /** A file of the cache that an image, or a layer of images, is served from. It can be made again from blobs. */
 export interface DerivedFile {
@@ -9,11 +9,11 @@ export interface DerivedFile {
   readonly path: string
   /** What it is, for people. */
   readonly form: string
+  /** Files of one digest and one unit are of use only together: they are evicted together. */
+  readonly unit: string
 }
 
-interface Form {
-  readonly kind: DerivedFile['kind']
-  readonly form: string
+interface Form extends Pick<DerivedFile, 'kind' | 'form' | 'unit'> {
   readonly path: (layout: DataLayout, digest: Digest) => string
 }
 
@@ -23,17 +23,17 @@ interface Form {
  */
 const forms: readonly Form[] = [
   // The index makes a layer visible: without it the data alone is nothing that anybody would use.
-  { kind: 'layer', form: 'layer index', path: (layout, diffId) => layout.layerIndex(diffId) },
-  { kind: 'layer', form: 'layer', path: (layout, diffId) => layout.layerData(diffId) },
-  { kind: 'layer', form: 'published layer', path: (layout, diffId) => layout.layerStored(diffId) },
-  { kind: 'lower', form: 'lower', path: (layout, manifest) => layout.lower('plain', manifest) },
+  { kind: 'layer', unit: 'layer', form: 'layer index', path: (layout, diffId) => layout.layerIndex(diffId) },
+  { kind: 'layer', unit: 'layer', form: 'layer', path: (layout, diffId) => layout.layerData(diffId) },
+  { kind: 'layer', unit: 'layer', form: 'published layer', path: (layout, diffId) => layout.layerStored(diffId) },
+  { kind: 'lower', unit: 'lower', form: 'lower', path: (layout, manifest) => layout.lower('plain', manifest) },
 ]
 
 /** Every file that may be made from a layer or a manifest, whether it is there or not. */
 export function derivedFiles(layout: DataLayout, kind: DerivedFile['kind'], digest: Digest): DerivedFile[] {
   return forms
     .filter((form) => form.kind === kind)
-    .map(({ form, path }) => ({ kind, form, digest, path: path(layout, digest) }))
+    .map(({ path, ...form }) => ({ ...form, digest, path: path(layout, digest) }))
 }
 
 /** What a path of the cache holds, by its name; undefined when nothing has such a name. */
