@@ -7,7 +7,9 @@ const root = join(import.meta.dirname, '../..')
 
 test('docs/errors.md describes every code with its status and exit code, and no other', () => {
   const rows = [
-    ...readFileSync(join(root, 'docs/errors.md'), 'utf8').matchAll(/^\| `([A-Z_]+)` \| (\d+) \| (\d+) \| (.+) \|$/gm),
+    ...readFileSync(join(root, 'docs/errors.md'), 'utf8').matchAll(
+      /^\| `([A-Z0-9_]+)` \| (\d+) \| (\d+) \| (.+) \|$/gm,
+    ),
   ]
   const documented = rows.map(([, code, status, exit]) => [code, { status: Number(status), exit: Number(exit) }])
   expect(Object.fromEntries(documented)).toEqual(problemCodes)

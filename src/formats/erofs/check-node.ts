@@ -12,7 +12,8 @@ export function checkName(name: ByteName, path: () => ByteName): void {
   if (why !== undefined) throw invalidTree(path(), why)
 }
 
-function nameComplaint(name: ByteName): string | undefined {
+/** Why a directory of Linux cannot hold a name. */
+export function nameComplaint(name: ByteName): string | undefined {
   if (name === '' || name === '.' || name === '..') return `${JSON.stringify(name)} is not a file name`
   if (name.length > maxNameBytes) return `a name of ${name.length} bytes is longer than ${maxNameBytes}`
   if (/[/\0]/.test(name)) return 'a name holds a slash or a NUL'
@@ -22,8 +23,13 @@ function nameComplaint(name: ByteName): string | undefined {
 
 /** @throws Problem EROFS_INVALID when an attribute does not fit the fields that erofs has for it */
 export function checkNode(node: TreeNode, path: () => ByteName): void {
-  const why = attributeComplaint(node) ?? kindComplaint(node)
+  const why = nodeComplaint(node)
   if (why !== undefined) throw invalidTree(path(), why)
+}
+
+/** Why an inode of Linux cannot be like this; its xattrs aside. */
+export function nodeComplaint(node: TreeNode): string | undefined {
+  return attributeComplaint(node) ?? kindComplaint(node)
 }
 
 function attributeComplaint({ mode, uid, gid, mtimeSeconds, mtimeNanoseconds }: TreeNode): string | undefined {

@@ -1,0 +1,36 @@
+import { execFile } from 'node:child_process'
+import { mkdtemp, rmdir } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { promisify } from 'node:util'
+
+const run = promisify(execFile)
+
+/** Has this machine's kernel mount an ext4 image, gives the mount point, and unmounts whatever happens. Needs root. */
+export async function withMountedExt4<T>(
+  image: string,
+  use: (directory: string) => T | Promise<T>,
+  options = 'ro',
+): Promise<T> {
+  const directory = await mkdtemp(`${tmpdir()}/cowshed-ext4-`)
+  try {
+    await run('mount', ['-t', 'ext4', '-o', `${options},loop`, image, directory], { timeout: 30_000 })
+    try {
+      return await use(directory)
+    } finally {
+      await run('umount', [directory], { timeout: 30_000 })
+    }
+  } finally {
+    await rmdir(directory)
+  }
+}
+
+/** Has e2fsck look at everything; throws with what it printed when it finds anything at all. */
+export async function fsckExt4(image: string): Promise<void> {
+  const options = { timeout: 120_000, env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', LC_ALL: 'C' } }
+  try {
+    await run('e2fsck', ['-fn', image], options)
+  } catch (error) {
+    const { stdout = '', stderr = '' } = error as { stdout?: string; stderr?: string }
+    throw new Error(`e2fsck: ${stdout}${stderr}`)
+  }
+}
