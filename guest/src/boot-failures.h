@@ -17,7 +17,10 @@
 	failure(9, SWITCH_ROOT, "cannot switch to the root") \
 	failure(10, NO_CHANNEL, "no virtio-serial port named 'cowshed.agent'") \
 	failure(11, NO_KEY, "no valid cowshed.key on the kernel command line") \
-	failure(12, INIT_EXEC, "cannot run the image's /sbin/init")
+	failure(12, INIT_EXEC, "cannot run the image's /sbin/init") \
+	failure(13, NO_ROOTFS_DRIVE, "no drive with the serial 'rootfs'") \
+	failure(14, ROOTFS_NOT_EXT4, "the root filesystem is not ext4") \
+	failure(15, ROOTFS_MOUNT, "cannot mount the root filesystem (ext4)")
 
 enum boot_failure {
 #define AS_ENUM(number, name, text) FAILURE_##name = number,

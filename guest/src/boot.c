@@ -79,10 +79,10 @@ void boot(struct cmdline *cmdline)
 	if (!cmdline->has_key)
 		boot_fail(FAILURE_NO_KEY, 0);
 
-	struct root root = mount_root();
+	struct root root = cmdline->own_root ? mount_own_root() : mount_root();
 	enter_root();
 	settle_in(cmdline, root.fresh);
-	machine_own(root.upper);
+	machine_own(root.disk);
 	if (!cmdline->no_init && has_init())
 		hand_over_to_init();
 }

@@ -16,6 +16,8 @@ struct cmdline {
 	bool probe;
 	/* cowshed.init=none: the agent stays PID 1 even if the image has an init. */
 	bool no_init;
+	/* cowshed.rootfs=ext4: the root is a filesystem on one drive, not an overlay. */
+	bool own_root;
 };
 
 /* Reads /proc/cmdline. What is missing or not valid stays empty. */

@@ -21,7 +21,8 @@ struct trim_range {
 /* asm-generic/ioctls.h: opens the other end of a pty without going by its path */
 #define IOCTL_OPEN_PTY_PEER _IO('T', 0x41)
 
-/* ext4.h: the magic at byte 0x38 of the superblock, which starts at byte 1024 */
+/* ext4.h: the time of the last mount at byte 0x2c and the magic at byte 0x38 of the superblock, which starts at byte 1024 */
+#define EXT4_MOUNT_TIME_OFFSET (1024 + 0x2c)
 #define EXT4_MAGIC_OFFSET (1024 + 0x38)
 #define EXT4_MAGIC 0xef53
 

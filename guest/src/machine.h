@@ -8,7 +8,10 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
-/* Says that this machine is the agent's to freeze, trim, set and power off. `upper` is a directory of the upper's filesystem. */
+/*
+ * Says that this machine is the agent's to freeze, trim, set and power off. `upper` is a directory of the
+ * filesystem that the shed writes to: its upper's, or a root of its own.
+ */
 void machine_own(int upper);
 
 bool machine_owned(void);

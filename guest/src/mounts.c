@@ -116,9 +116,39 @@ struct root mount_root(void)
 	mount_upper();
 	root.fresh = make_upper_directories();
 	mount_overlay();
-	root.upper = open("/upper", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (root.upper < 0)
+	root.disk = open("/upper", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (root.disk < 0)
 		boot_fail(FAILURE_UPPER_MOUNT, errno);
+	return root;
+}
+
+/* The kernel notes in the superblock when it mounts a filesystem to write to it. */
+static bool was_mounted(const char *device)
+{
+	uint8_t time[4] = { 0 };
+	int fd = open(device, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return false;
+	bool was = pread(fd, time, sizeof time, EXT4_MOUNT_TIME_OFFSET) == sizeof time &&
+		   (time[0] | time[1] | time[2] | time[3]) != 0;
+	close(fd);
+	return was;
+}
+
+struct root mount_own_root(void)
+{
+	char device[DRIVE_PATH_SIZE];
+	struct root root;
+
+	if (!drive_find("rootfs", device))
+		boot_fail(FAILURE_NO_ROOTFS_DRIVE, 0);
+	if (!is_ext4(device))
+		boot_fail(FAILURE_ROOTFS_NOT_EXT4, 0);
+	root.fresh = !was_mounted(device);
+	must_mount(FAILURE_ROOTFS_MOUNT, device, "/root", "ext4", MS_NOATIME, NULL);
+	root.disk = open("/root", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (root.disk < 0)
+		boot_fail(FAILURE_ROOTFS_MOUNT, errno);
 	return root;
 }
 

@@ -14,6 +14,9 @@ export const bootFailures = {
   10: "no virtio-serial port named 'cowshed.agent'",
   11: 'no valid cowshed.key on the kernel command line',
   12: "cannot run the image's /sbin/init",
+  13: "no drive with the serial 'rootfs'",
+  14: 'the root filesystem is not ext4',
+  15: 'cannot mount the root filesystem (ext4)',
 } as const satisfies Record<number, string>
 
 export interface BootFailure {
