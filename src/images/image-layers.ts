@@ -46,7 +46,7 @@ export async function lostLayers(
  */
 export function imageIncomplete(ref: string, digest: Digest): Problem {
   return new Problem('IMAGE_INCOMPLETE', `image ${ref} is not all here: blob ${shortDigest(digest)} is missing`, {
-    hint: `bring its layers: cowshed image pull --with-layers ${ref}`,
+    hint: `get what is missing: cowshed image pull --with-layers ${ref}`,
     data: { digest },
   })
 }

@@ -6,7 +6,13 @@ import { rootfsTypes } from './rootfs-manifest.ts'
 /** What other tools pass over when they look for an image, as they do for BuildKit's attestations. */
 const noPlatform: Platform = { architecture: 'unknown', os: 'unknown' }
 
-/** The bytes of the index that binds an image, as it is, to the rootfs that was made from it. */
+/**
+ * What a member is: older tools copy annotations, but lose the `artifactType` of a member and with it the digest of the index
+ * (skopeo 1.9: `copy --all --preserve-digests` refuses such an index). The manifest itself has one.
+ */
+const typeAnnotation = 'vnd.cowshed.artifact-type'
+
+/** The bytes of the index that binds an image, as it is, to the rootfs that was made from it; fields in the order in which Go writes them. */
 export function encodePublishedIndex({
   image,
   rootfs,
@@ -30,7 +36,7 @@ export function encodePublishedIndex({
           mediaType: mediaTypes.ociManifest,
           digest: rootfs.digest,
           size: rootfs.size,
-          artifactType: rootfsTypes.artifact,
+          annotations: { [typeAnnotation]: rootfsTypes.artifact },
           platform: noPlatform,
         },
       ],
@@ -41,6 +47,7 @@ export function encodePublishedIndex({
 /** The members of an index that are rootfs manifests. */
 export function rootfsMembers({ manifests }: ImageIndex): Descriptor[] {
   return manifests.filter(
-    ({ artifactType, mediaType }) => artifactType === rootfsTypes.artifact && mediaType === mediaTypes.ociManifest,
+    ({ artifactType, annotations, mediaType }) =>
+      (artifactType ?? annotations?.[typeAnnotation]) === rootfsTypes.artifact && mediaType === mediaTypes.ociManifest,
   )
 }

@@ -31,7 +31,7 @@ describe('the layers of an image that boots can go', () => {
     expect(await store.images.list()).toMatchObject([{ tags: ['a:1'], boot_only: true, lower_bytes: lower.length }])
     await expect(store.images.saveTo({ refs: ['a:1'], path: store.path('out.tar') })).rejects.toMatchObject({
       code: 'IMAGE_INCOMPLETE',
-      hint: 'bring its layers: cowshed image pull --with-layers a:1',
+      hint: 'get what is missing: cowshed image pull --with-layers a:1',
     })
   })
 

@@ -1,0 +1,213 @@
+import { createReadStream } from 'node:fs'
+import { join } from 'node:path'
+import { type Digest, digestOf, shortDigest, writerVersion } from '../../base/index.ts'
+import {
+  type ChunkIndex,
+  type Descriptor,
+  emptyConfig,
+  encodeChunkIndex,
+  encodePublishedIndex,
+  encodeRootfsManifest,
+  mediaTypes,
+  type RootfsManifest,
+} from '../../formats/index.ts'
+import { openStaging } from '../../host/index.ts'
+import type { Repository, RepositoryName } from '../../wires/index.ts'
+import { findManifest } from '../find-manifest.ts'
+import { imageIncomplete, imageLayers } from '../image-layers.ts'
+import type { ImagesContext, LongWork } from '../images-context.ts'
+import { writeLowerParts } from '../lowers/ensure-lower.ts'
+import { type ResolvedImage, resolveImage } from '../resolve-image.ts'
+import { hashLeaves } from '../rootfs/hash-leaves.ts'
+import { evenChunks } from './part-chunks.ts'
+import { type BlobToSend, type SendTo, type Sent, sendBlob } from './send-blob.ts'
+import { type SentPart, sendLayerData } from './send-layer-data.ts'
+import { storePart } from './store-part.ts'
+
+export interface PublishImage extends LongWork {
+  readonly ref: string
+  readonly repository: Repository
+  /** What the published image is called in the repository. */
+  readonly tag: string
+  /** Repositories of the same registry that may have the image's blobs. */
+  readonly mountFrom?: readonly RepositoryName[]
+}
+
+export interface PublishedImage {
+  /** Of the index that the tag points at. */
+  readonly digest: Digest
+  /** Of the image, as it was. */
+  readonly manifestDigest: Digest
+  readonly rootfsDigest: Digest
+  /** Of the lower that hosts will boot from. */
+  readonly lowerBytes: number
+  /** What a host fetches of it when it has nothing: bootstrap, data blobs and chunk index. */
+  readonly rootfsBytes: number
+  readonly uploadedBytes: number
+  /** Blobs by how they came to be there. */
+  readonly blobs: Readonly<Record<Sent, number>>
+}
+
+/**
+ * Puts an image into a registry together with the form that hosts boot from. The tag is written last: until then nobody sees anything of it. What the
+ * registry has already is not sent again; what an earlier publication made of a layer is not made again.
+ *
+ * Progress: `unpack` for layers that are not in the cache, `compress` in bytes of data, `hash` in bytes of the lower, `push` in bytes of each blob.
+ *
+ * @throws Problem IMAGE_NOT_FOUND, IMAGE_INCOMPLETE, CANCELLED, NO_SPACE; what unpacking and the registry's client throw
+ */
+export async function publishImage(context: ImagesContext, request: PublishImage): Promise<PublishedImage> {
+  const image = await resolveImage(context, request.ref)
+  using _ = context.leases.holdImage(image.manifestDigest)
+  await context.leases.settled()
+  await using staging = await openStaging(context.layout, `publish-${shortDigest(image.manifestDigest)}`)
+  const publication = new Publication(request)
+  const subject = await sendImage(context, publication, image)
+  const rootfs = await sendRootfs(context, { publication, image, subject, staging: staging.path })
+  const platform = { architecture: image.config.architecture, os: image.config.os, variant: image.config.variant }
+  const index = encodePublishedIndex({ image: { ...subject, platform }, rootfs: rootfs.descriptor })
+  const { repository, tag, signal } = request
+  await repository.writeManifest({ reference: tag, mediaType: mediaTypes.ociIndex, bytes: index, signal })
+  return {
+    digest: digestOf(index),
+    manifestDigest: image.manifestDigest,
+    rootfsDigest: rootfs.descriptor.digest,
+    lowerBytes: rootfs.lowerBytes,
+    rootfsBytes: rootfs.storedBytes,
+    uploadedBytes: publication.uploadedBytes,
+    blobs: publication.blobs,
+  }
+}
+
+/** One publication on its way: where to, and what it took. */
+class Publication {
+  readonly request: PublishImage
+  readonly blobs = { present: 0, mounted: 0, uploaded: 0 }
+  uploadedBytes = 0
+
+  constructor(request: PublishImage) {
+    this.request = request
+  }
+
+  get to(): SendTo {
+    return this.request
+  }
+
+  async send(blob: Omit<BlobToSend, 'mountFrom'>): Promise<void> {
+    const mountFrom = this.request.mountFrom ?? []
+    this.count(await sendBlob(this.to, { ...blob, mountFrom }), blob.size)
+  }
+
+  async sendBytes(bytes: Buffer): Promise<Pick<Descriptor, 'digest' | 'size'>> {
+    const [digest, size] = [digestOf(bytes), bytes.length]
+    await this.send({ digest, size, open: (from) => piece(bytes.subarray(from)) })
+    return { digest, size }
+  }
+
+  async sendDocument(mediaType: string, bytes: Buffer): Promise<Descriptor> {
+    const digest = digestOf(bytes)
+    const { repository, signal } = this.request
+    await repository.writeManifest({ reference: digest, mediaType, bytes, signal })
+    return { mediaType, digest, size: bytes.length }
+  }
+
+  count(sent: Sent, size: number): void {
+    this.blobs[sent]++
+    if (sent === 'uploaded') this.uploadedBytes += size
+  }
+}
+
+/** The image as it is: its bytes are the store's. */
+async function sendImage(
+  { blobs }: ImagesContext,
+  publication: Publication,
+  { manifest, manifestDigest }: ResolvedImage,
+): Promise<Descriptor> {
+  const members = [...new Map([...manifest.layers, manifest.config].map((one) => [one.digest, one])).values()]
+  for (const { digest, size } of members) {
+    if ((await blobs.size(digest)) !== size) throw imageIncomplete(publication.request.ref, digest)
+  }
+  for (const { digest, size } of members) {
+    const path = blobs.path(digest)
+    await publication.send({ digest, size, open: (start) => createReadStream(path, { start }) })
+  }
+  const descriptor = await findManifest(blobs, manifestDigest, 'a publication needs')
+  const bytes = await blobs.readBytes(manifestDigest, descriptor.size)
+  const { repository, signal } = publication.request
+  await repository.writeManifest({ reference: manifestDigest, mediaType: manifest.mediaType, bytes, signal })
+  return { mediaType: manifest.mediaType, digest: manifestDigest, size: bytes.length }
+}
+
+interface SendRootfs {
+  readonly publication: Publication
+  readonly image: ResolvedImage
+  readonly subject: Descriptor
+  readonly staging: string
+}
+
+interface SentRootfs {
+  readonly descriptor: Descriptor
+  readonly lowerBytes: number
+  readonly storedBytes: number
+}
+
+async function sendRootfs(
+  context: ImagesContext,
+  { publication, image, subject, staging }: SendRootfs,
+): Promise<SentRootfs> {
+  const { layout } = context
+  const { onProgress, signal } = publication.request
+  const bootstrapPath = join(staging, 'bootstrap')
+  const layers = imageLayers(context.blobs, image)
+  const lower = await writeLowerParts({
+    layout,
+    manifest: subject.digest,
+    layers,
+    to: bootstrapPath,
+    ...(onProgress && { onProgress }),
+    ...(signal && { signal }),
+  })
+  const bootstrap = await sendBootstrap(publication, bootstrapPath, lower.bytes)
+  const data: SentPart[] = []
+  for (const [at, { diffId, bytes }] of lower.blobs.entries()) {
+    const sent = await sendLayerData(layout, {
+      to: publication.to,
+      diffId,
+      lowerBytes: bytes,
+      staged: join(staging, `data-${at}`),
+    })
+    publication.count(sent.sent, sent.size)
+    data.push(sent)
+  }
+  const leaves = await hashLeaves({
+    paths: [bootstrapPath, ...lower.blobs.map(({ path }) => path)],
+    onBytes: (done) => onProgress?.({ phase: 'hash', done, total: lower.totalBytes }),
+    signal,
+  })
+  const index: ChunkIndex = {
+    writerVersion,
+    profile: 'plain',
+    parts: [bootstrap.part, ...data.map(({ part }) => part)],
+    leaves,
+  }
+  const chunkIndex = await publication.sendBytes(encodeChunkIndex(index))
+  await publication.sendBytes(emptyConfig.bytes)
+  const manifest: RootfsManifest = { writerVersion, profile: 'plain', subject, bootstrap, data, chunkIndex }
+  const storedBytes = [bootstrap, ...data, chunkIndex].reduce((sum, { size }) => sum + size, 0)
+  const descriptor = await publication.sendDocument(mediaTypes.ociManifest, encodeRootfsManifest(manifest))
+  return { descriptor, lowerBytes: lower.totalBytes, storedBytes }
+}
+
+/** Of this image alone, and small. */
+async function sendBootstrap(publication: Publication, from: string, lowerBytes: number) {
+  const to = `${from}.zst`
+  const { signal } = publication.request
+  const { storedBytes: size, ...part } = await storePart({ from, to, lengths: await evenChunks(from), signal })
+  const { digest } = part
+  await publication.send({ digest, size, open: (start) => createReadStream(to, { start }) })
+  return { digest, size, lowerBytes, part }
+}
+
+async function* piece(bytes: Buffer): AsyncGenerator<Buffer> {
+  yield bytes
+}

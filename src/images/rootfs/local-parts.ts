@@ -1,0 +1,112 @@
+import { readdir, readFile, stat } from 'node:fs/promises'
+import { basename, join } from 'node:path'
+import { type Digest, errnoCode, isDigest, isProblem } from '../../base/index.ts'
+import { decodeChunkIndex, type RootfsManifest } from '../../formats/index.ts'
+import type { FilePart } from '../../host/index.ts'
+import type { ImagesContext } from '../images-context.ts'
+import { hasLayerFiles } from '../lowers/unpack-layer.ts'
+
+/** Where the bytes of some parts are on this host already. */
+export interface LocalParts extends Disposable {
+  /** Parts that need not be fetched, by their number in the lower. */
+  readonly found: ReadonlyMap<number, FilePart>
+}
+
+/**
+ * Looks for the data of a published rootfs in what this host has: layers that were unpacked here, and lowers that were published with the same
+ * blobs. Nothing is believed of them: the lower that is made of them is verified leaf by leaf. What they lie in is held until the disposal.
+ */
+export async function findLocalParts(context: ImagesContext, { data }: RootfsManifest): Promise<LocalParts> {
+  const held: Disposable[] = []
+  const found = new Map<number, FilePart>()
+  try {
+    const lowers = await publishedParts(context)
+    for (const [at, { digest, diffId, lowerBytes }] of data.entries()) {
+      // The bootstrap comes before them.
+      const number = at + 1
+      const unpacked = await unpackedLayer(context, diffId)
+      if (unpacked?.length === lowerBytes) {
+        held.push(leaseOf(context, diffId))
+        found.set(number, unpacked)
+        continue
+      }
+      const inLower = lowers.get(digest)
+      if (inLower?.part.length !== lowerBytes || !hold(context, held, inLower.manifest)) continue
+      found.set(number, inLower.part)
+    }
+    await context.leases.settled()
+    return { found, [Symbol.dispose]: () => letGo(held) }
+  } catch (error) {
+    letGo(held)
+    throw error
+  }
+}
+
+async function unpackedLayer({ layout }: ImagesContext, diffId: Digest): Promise<FilePart | undefined> {
+  if (!(await hasLayerFiles(layout, diffId))) return undefined
+  const path = layout.layerData(diffId)
+  const { size } = await stat(path)
+  return { path, offset: 0, length: size }
+}
+
+interface PartOfLower {
+  readonly manifest: Digest
+  readonly part: FilePart
+}
+
+/** The data blobs in the lowers that were pulled as they were published, by digest. */
+async function publishedParts({ layout }: ImagesContext): Promise<Map<Digest, PartOfLower>> {
+  const parts = new Map<Digest, PartOfLower>()
+  for (const name of await namesIn(layout.keptLowers)) {
+    const manifest = `sha256:${basename(name, '.chunks')}`
+    if (!name.endsWith('.chunks') || !isDigest(manifest)) continue
+    const index = await readIndex(join(layout.keptLowers, name))
+    let offset = 0
+    for (const { digest, lengths } of index?.parts ?? []) {
+      const length = lengths.reduce((sum, one) => sum + one, 0)
+      parts.set(digest, { manifest, part: { path: layout.keptLower(manifest), offset, length } })
+      offset += length
+    }
+  }
+  return parts
+}
+
+async function namesIn(directory: string): Promise<string[]> {
+  try {
+    return await readdir(directory)
+  } catch (error) {
+    if (errnoCode(error) === 'ENOENT') return []
+    throw error
+  }
+}
+
+/** One that cannot be read is of no help. */
+async function readIndex(path: string) {
+  try {
+    return decodeChunkIndex(await readFile(path))
+  } catch (error) {
+    if (isProblem(error) || errnoCode(error) !== undefined) return undefined
+    throw error
+  }
+}
+
+function letGo(held: readonly Disposable[]): void {
+  for (const one of held) one[Symbol.dispose]()
+}
+
+function leaseOf({ leases }: ImagesContext, digest: Digest): Disposable {
+  const lease = leases.openBlobLease()
+  lease.add(digest)
+  return lease
+}
+
+/** False when it is just being removed. */
+function hold({ leases }: ImagesContext, held: Disposable[], manifest: Digest): boolean {
+  try {
+    held.push(leases.holdImage(manifest))
+    return true
+  } catch (error) {
+    if (isProblem(error, 'IMAGE_NOT_FOUND')) return false
+    throw error
+  }
+}

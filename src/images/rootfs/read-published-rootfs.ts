@@ -1,0 +1,103 @@
+import { DigestHasher, digestAlgorithm, Problem, shortDigest } from '../../base/index.ts'
+import {
+  type ChunkIndex,
+  chunkIndexLimits,
+  type Descriptor,
+  decodeChunkIndex,
+  documentKind,
+  type ImageIndex,
+  parseIndex,
+  parseManifest,
+  parseRootfsManifest,
+  type RootfsManifest,
+  type RootfsPart,
+  rootfsMembers,
+  type StoredPart,
+} from '../../formats/index.ts'
+import type { RemoteManifest, Repository } from '../../wires/index.ts'
+
+/** The form of an image that hosts boot from, as a registry has it; its blobs are still there. */
+export interface PublishedRootfs {
+  readonly descriptor: Descriptor
+  readonly manifest: RootfsManifest
+  readonly index: ChunkIndex
+  /** The chunk index as it came. */
+  readonly indexBytes: Buffer
+}
+
+export interface ReadPublishedRootfs {
+  readonly repository: Pick<Repository, 'readManifest' | 'readBlob'>
+  /** From what was asked for to the image's manifest. */
+  readonly documents: readonly RemoteManifest[]
+  readonly signal?: AbortSignal | undefined
+}
+
+/**
+ * The rootfs that was published with an image. Everything in it was verified from the digest of what was asked for on, and is consistent in itself.
+ *
+ * @returns undefined when there is none that this cowshed can use: then the image is pulled as any other
+ * @throws Problem IMAGE_INVALID, CHUNK_INDEX_INVALID, DIGEST_MISMATCH, SIZE_MISMATCH, LIMIT_EXCEEDED, and what the registry's client throws
+ */
+export async function readPublishedRootfs(request: ReadPublishedRootfs): Promise<PublishedRootfs | undefined> {
+  const { repository, documents, signal } = request
+  const image = documents.at(-1)?.descriptor
+  const members = documents.flatMap(indexOf).flatMap(rootfsMembers)
+  for (const descriptor of members) {
+    const { bytes } = await repository.readManifest(descriptor.digest, { signal })
+    if (bytes.length !== descriptor.size) throw wrongSize(descriptor.digest, descriptor.size, bytes.length)
+    const manifest = parseRootfsManifest(parseManifest(bytes, descriptor.mediaType))
+    if (manifest.subject.digest !== image?.digest || manifest.profile !== 'plain') continue
+    const indexBytes = await readSmallBlob(request, manifest.chunkIndex)
+    const index = decodeChunkIndex(indexBytes)
+    checkAgreement(manifest, index)
+    return { descriptor, manifest, index, indexBytes }
+  }
+  return undefined
+}
+
+function indexOf({ descriptor, bytes }: RemoteManifest): ImageIndex[] {
+  return documentKind(descriptor.mediaType) === 'index' ? [parseIndex(bytes, descriptor.mediaType)] : []
+}
+
+async function readSmallBlob(
+  { repository, signal }: ReadPublishedRootfs,
+  { digest, size }: RootfsManifest['chunkIndex'],
+): Promise<Buffer> {
+  if (size > chunkIndexLimits.bytes) {
+    throw new Problem('LIMIT_EXCEEDED', `the chunk index has ${size} bytes; ${chunkIndexLimits.bytes} are read`)
+  }
+  const hasher = new DigestHasher(digestAlgorithm(digest))
+  const chunks: Buffer[] = []
+  for await (const chunk of repository.readBlob({ digest, size, signal })) {
+    hasher.update(chunk)
+    chunks.push(chunk)
+  }
+  if (hasher.bytes !== size) throw wrongSize(digest, size, hasher.bytes)
+  if (hasher.digest() === digest) return Buffer.concat(chunks)
+  throw new Problem('DIGEST_MISMATCH', `the chunk index ${shortDigest(digest)} is not what its digest says`)
+}
+
+/** Manifest and chunk index say the same of every part. @throws Problem IMAGE_INVALID */
+function checkAgreement({ writerVersion, profile, bootstrap, data }: RootfsManifest, index: ChunkIndex): void {
+  const parts = [bootstrap, ...data]
+  const agree =
+    index.writerVersion === writerVersion &&
+    index.profile === profile &&
+    index.parts.length === parts.length &&
+    parts.every((part, at) => isSame(part, index.parts[at]))
+  if (agree) return
+  throw new Problem('IMAGE_INVALID', 'the rootfs manifest and its chunk index contradict each other')
+}
+
+function isSame(part: RootfsPart, stored: StoredPart | undefined): boolean {
+  if (stored === undefined || stored.digest !== part.digest) return false
+  return sum(stored.lengths) === part.lowerBytes && sum(stored.storedLengths) === part.size
+}
+
+function sum(lengths: Uint32Array): number {
+  return lengths.reduce((total, length) => total + length, 0)
+}
+
+function wrongSize(digest: string, expected: number, found: number): Problem {
+  return new Problem('SIZE_MISMATCH', `${shortDigest(digest)} should have ${expected} bytes and has ${found}`)
+}
