@@ -11,6 +11,7 @@ export { bootId } from './boot-id.ts'
 export { type Cloned, type CloneStrategy, cloneFile } from './clone-file.ts'
 export { type Compression, sniffCompression } from './compression.ts'
 export { type DecompressOptions, decompress } from './decompress.ts'
+export { type DeletedOpenFile, deletedOpenFiles } from './deleted-open-files.ts'
 export { alignedBuffer, openDirectSync } from './direct-io.ts'
 export {
   type Accuracy,
@@ -19,6 +20,7 @@ export {
   type Extents,
   mark,
 } from './extents/extent-source.ts'
+export { type FilesystemSpace, measureSpace, releaseReservations, settleFilesystem } from './extents/measure-space.ts'
 export { openExtentSource } from './extents/open-extent-source.ts'
 export { FileGrowth, type GrowingFile, readGrowingFile } from './file-growth.ts'
 export { type Filesystem, filesystemOf } from './filesystem-of.ts'
@@ -36,10 +38,12 @@ export {
   sweepStaging,
   sweepStaleStaging,
 } from './open-staging.ts'
+export { openWorker, type WorkerService } from './open-worker.ts'
 export { processStartTime } from './process-start-time.ts'
 export { readSmallFile } from './read-small-file.ts'
 export { type RunInWorker, runInWorker } from './run-in-worker.ts'
 export { type RunToolOptions, runTool, type ToolResult } from './run-tool.ts'
+export { serveCalls } from './serve-calls.ts'
 export { serveWorker } from './serve-worker.ts'
 export { type DetachedProcess, type SpawnDetached, spawnDetached } from './spawn-detached.ts'
 export { syncDirectory } from './sync-directory.ts'

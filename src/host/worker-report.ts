@@ -9,6 +9,16 @@ export type WorkerReport =
   | { readonly kind: 'done'; readonly value: unknown }
   | { readonly kind: 'failed'; readonly problem: WireProblem }
 
+/** A call to a thread that answers many. */
+export interface CallRequest {
+  readonly id: number
+  readonly input: unknown
+}
+
+export type CallReply =
+  | { readonly kind: 'done'; readonly id: number; readonly value: unknown }
+  | { readonly kind: 'failed'; readonly id: number; readonly problem: WireProblem }
+
 /** A Problem as structured clone can carry it: a clone of an Error loses its class and its fields. */
 export interface WireProblem {
   readonly code: ProblemCode

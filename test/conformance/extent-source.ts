@@ -1,4 +1,4 @@
-import { copyFileSync, constants as fsConstants, lstatSync } from 'node:fs'
+import { lstatSync } from 'node:fs'
 import { mkdir, open, rm, truncate } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -7,6 +7,7 @@ import { type FilesystemType, toolsFor } from '../support/filesystems.ts'
 import { type Mounted, mountFresh } from '../support/mount-filesystem.ts'
 import { needs } from '../support/needs.ts'
 import { noise } from '../support/noise.ts'
+import { reflink } from '../support/reflink.ts'
 
 export interface SourceUnderTest {
   readonly filesystem: FilesystemType | 'tmpfs'
@@ -112,10 +113,6 @@ export function describeExtentSource(name: string, subject: SourceUnderTest): vo
       })
     })
   })
-}
-
-export function reflink(from: string, to: string): void {
-  copyFileSync(from, to, fsConstants.COPYFILE_FICLONE_FORCE)
 }
 
 /** Bytes that do not compress, not waited for to be on disk. */

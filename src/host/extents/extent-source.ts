@@ -53,6 +53,8 @@ export interface ExtentSource extends Disposable {
    * question.
    */
   readonly references?: (addresses: Float64Array) => Float64Array
+  /** Where a file can have more than its extents: what is held ready for writes to blocks that it shares, as near as can be known. */
+  readonly reservedBytes?: (file: ExtentFile, extents: Extents) => number
 }
 
 /** Collects extents. */

@@ -1,0 +1,58 @@
+import { existsSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { Worker } from 'node:worker_threads'
+import { Problem } from '../base/index.ts'
+import { endOfJob } from './worker-report.ts'
+
+export interface WorkerModule {
+  /** What the thread is called, and its file in the bundle: `dist/<name>.js`. */
+  readonly name: string
+  /** `new URL('./unpack-worker.ts', import.meta.url)`. */
+  readonly module: URL
+}
+
+/** How long a thread may take to end by itself, in milliseconds. */
+const graceMs = 1_000
+
+/** @param input what the thread finds as its workerData; copied (structured clone) */
+export function startWorker({ name, module }: WorkerModule, input: unknown): Worker {
+  return new Worker(workerModule(name, module), { name, workerData: input, execArgv: [] })
+}
+
+/**
+ * Tells a thread to end, which it does between two turns of its event loop. terminate() ends it anywhere, also while it binds a native
+ * function, and then koffi, whose exception cannot be thrown any more, aborts the whole process: it is for threads that never come to a turn.
+ *
+ * @param exited when it has
+ */
+export async function endWorker(worker: Worker, exited: Promise<void>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, graceMs)
+  })
+  worker.postMessage(endOfJob)
+  await Promise.race([exited, late])
+  clearTimeout(timer)
+  await worker.terminate()
+}
+
+/** What a caller hears of a thread that broke. */
+export function brokenWorker(name: string, cause: Error): Problem {
+  return new Problem('INTERNAL', `the worker ${name} broke: ${cause.message}`, { cause })
+}
+
+/** From source it is the TypeScript module itself; the bundle has the same module as a file of its own beside it. */
+function workerModule(name: string, module: URL): URL {
+  if (!module.pathname.endsWith('.ts')) return module
+  return existsSync(fileURLToPath(module)) ? throughTsx(module) : new URL(`./${name}.js`, module)
+}
+
+/**
+ * A thread does not run what its parent was started with (`--import tsx`): it has to register tsx itself. The types alone Node 22 could
+ * strip by itself, but it does not know `using`.
+ */
+function throughTsx(module: URL): URL {
+  const api = import.meta.resolve('tsx/esm/api')
+  const code = `import { register } from '${api}'; register(); await import(${JSON.stringify(module.href)})`
+  return new URL(`data:text/javascript,${encodeURIComponent(code)}`)
+}
