@@ -78,6 +78,11 @@ export const commandTable: readonly CommandEntry[] = [
   },
   { name: 'image rm', summary: 'remove images', load: async () => (await import('./commands/image-rm.ts')).imageRm },
   {
+    name: 'image prune',
+    summary: 'remove images that nothing needs, or what is made from images and can be made again',
+    load: async () => (await import('./commands/image-prune.ts')).imagePrune,
+  },
+  {
     name: 'system df',
     summary: 'what holds which bytes',
     load: async () => (await import('./commands/system-df.ts')).systemDf,

@@ -342,6 +342,21 @@ describe('prune', () => {
     expect(stderr).toContain('Proceed? [y/N] ')
   })
 
+  test('of images, and of the cache with its budgets, is the same prune with its scope', async () => {
+    const run = (...args: string[]) => cli.run([...args, '--dry-run'])
+    await run('image', 'prune')
+    await run('image', 'prune', '--cache-only', '--until', '24h')
+    await run('image', 'prune', '--max-used', '20GB')
+    await run('system', 'prune', '--logs', '--cache-only', '--keep-free', '1GiB')
+    expect(asked).toMatchObject([
+      { scope: ['images'] },
+      { scope: ['cache'], until_ms: 24 * 3600e3 },
+      { scope: ['cache'], max_used_bytes: 20e9 },
+      { scope: ['logs', 'cache'], keep_free_bytes: 2 ** 30 },
+    ])
+    expect((await run('image', 'prune', '--max-used', 'much')).code).toBe(2)
+  })
+
   test('removes nothing without a yes, in a dry run, or with nobody to ask', async () => {
     expect((await cli.run(['system', 'prune'], { isTty: true, input: 'n\n' })).code).toBe(1)
     expect((await cli.run(['system', 'prune', '--dry-run'])).code).toBe(0)

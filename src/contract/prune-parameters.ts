@@ -14,13 +14,15 @@ const DurationText = z.string().transform((text, context) => {
   }
 })
 
-/** PruneQuery as a query string: `scope=images&scope=logs&dry_run=false&until=72h&log_tail_bytes=0`. */
+/** PruneQuery as a query string: `scope=images&scope=logs&dry_run=false&until=72h&log_tail_bytes=0&max_used_bytes=20000000000`. */
 export const PruneParameters = z
   .strictObject({
     scope: oneOrMany.optional(),
     dry_run: z.stringbool().default(true),
     until: DurationText.optional(),
     log_tail_bytes: z.coerce.number().int().min(0).optional(),
+    max_used_bytes: z.coerce.number().int().min(0).optional(),
+    keep_free_bytes: z.coerce.number().int().min(0).optional(),
     plan_id: z.string().optional(),
   })
   .transform(({ until, ...rest }) => PruneQuery.parse({ ...rest, until_ms: until }))

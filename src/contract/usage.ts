@@ -55,32 +55,37 @@ export const UsageReport = z.object({
 })
 export type UsageReport = z.infer<typeof UsageReport>
 
-export const PruneScope = z.enum(['images', 'instances', 'orphans', 'logs'])
+export const PruneScope = z.enum(['images', 'instances', 'cache', 'orphans', 'logs'])
 export type PruneScope = z.infer<typeof PruneScope>
 
 export const PruneQuery = z.strictObject({
   scope: z.array(PruneScope).optional(),
   dry_run: z.boolean().default(true),
-  /** Age gate in milliseconds. */
-  until_ms: z
-    .int()
-    .min(0)
-    .default(72 * 3600e3),
+  /** Age gate in milliseconds: of sheds by their last change of state, 72 hours unless told; of the cache by its last use, none unless told. */
+  until_ms: z.int().min(0).optional(),
   log_tail_bytes: z
     .int()
     .min(0)
     .default(5 * 2 ** 20),
+  /** The cache may take so many bytes: what was used last stays. Implies the scope `cache`. */
+  max_used_bytes: z.int().min(0).optional(),
+  /** So many bytes of the filesystem are to be free. Implies the scope `cache`. */
+  keep_free_bytes: z.int().min(0).optional(),
   /** The id of a plan that was shown: only what it lists is removed. */
   plan_id: z.string().optional(),
 })
 export type PruneQuery = z.infer<typeof PruneQuery>
 
 export const PruneItem = z.object({
-  kind: z.enum(['instance', 'image', 'orphan', 'log']),
+  kind: z.enum(['instance', 'image', 'cache', 'orphan', 'log']),
   name: z.string().optional(),
   path: z.string().optional(),
   action: z.enum(['remove', 'truncate']),
   freed: Size,
+  /** What it frees once all before it are gone; `freed` counts what it shares as well. At least so much where only bounds are known. */
+  marginal_bytes: z.int().optional(),
+  /** Of the cache. */
+  last_used_at: z.iso.datetime().optional(),
   reason: z.string().optional(),
 })
 export type PruneItem = z.infer<typeof PruneItem>

@@ -2,7 +2,7 @@ import { rm } from 'node:fs/promises'
 import { type DataLayout, isProblem, Problem, problemFromSystem } from '../base/index.ts'
 import type { PruneItem, PruneSkip } from '../contract/index.ts'
 import { filesystemOf, runTool } from '../host/index.ts'
-import type { Images } from '../images/index.ts'
+import type { EvictEntry, Images } from '../images/index.ts'
 import type { Sheds } from '../sheds/index.ts'
 import type { Inventory, Orphan } from './inventory.ts'
 import type { PrunePlan, PruneStep } from './plan-prune.ts'
@@ -29,12 +29,16 @@ export async function executePrune(plan: PrunePlan, hands: PruneHands): Promise<
   const skipped: PruneSkip[] = [...plan.skipped]
   const before = await freeBytes(hands.layout)
   let orphans: OrphanRemoval | undefined
+  let evicted: CheckEvicted | undefined
   for (const step of plan.steps) {
     try {
       if (step.kind === 'orphan') {
         // When the first one's turn comes: sheds and images are gone by then.
         orphans ??= await removeOrphans(plan.steps.flatMap(orphanOf), hands)
         orphans.check(step.file)
+      } else if (step.kind === 'cache') {
+        evicted ??= await evictAll(plan.steps.flatMap(cacheEntryOf), hands)
+        evicted(step.entry)
       } else await executeStep(step, hands)
       done.push(step.item)
     } catch (error) {
@@ -47,7 +51,7 @@ export async function executePrune(plan: PrunePlan, hands: PruneHands): Promise<
   return { done, skipped, reclaimedBytes: Math.max(0, after - before) }
 }
 
-async function executeStep(step: Exclude<PruneStep, { kind: 'orphan' }>, hands: PruneHands): Promise<void> {
+async function executeStep(step: Exclude<PruneStep, { kind: 'orphan' | 'cache' }>, hands: PruneHands): Promise<void> {
   switch (step.kind) {
     case 'instance':
       return await hands.sheds.remove(step.shed.name, { force: false }, { ifUnchangedSince: step.shed.changed_at })
@@ -61,6 +65,26 @@ async function executeStep(step: Exclude<PruneStep, { kind: 'orphan' }>, hands: 
 
 function orphanOf(step: PruneStep): Orphan[] {
   return step.kind === 'orphan' ? [step.file] : []
+}
+
+function cacheEntryOf(step: PruneStep): EvictEntry[] {
+  return step.kind === 'cache' ? [step.entry] : []
+}
+
+/** Throws the Problem that says why an entry was not evicted. */
+type CheckEvicted = (entry: EvictEntry) => void
+
+/** Together, so that who needs them is looked at once. */
+async function evictAll(entries: readonly EvictEntry[], { images }: PruneHands): Promise<CheckEvicted> {
+  const outcomes = await images.evict(entries).catch((error: unknown) => {
+    if (!isProblem(error)) throw error
+    return error
+  })
+  return (entry) => {
+    if (isProblem(outcomes)) throw outcomes
+    const keptBy = outcomes.find((outcome) => outcome.entry === entry)?.keptBy
+    if (keptBy !== undefined) throw new Problem('PLAN_CHANGED', keptBy)
+  }
 }
 
 /** What became of each of some orphans. */

@@ -3,9 +3,10 @@ import type { PruneQuery, PruneReport } from '../contract/index.ts'
 import type { Images } from '../images/index.ts'
 import type { Sheds } from '../sheds/index.ts'
 import type { EventLog } from '../state/index.ts'
+import { noEviction, planCacheEviction } from './eviction/plan-cache-eviction.ts'
 import { executePrune } from './execute-prune.ts'
 import { type Inventory, takeInventory } from './inventory.ts'
-import { goingSheds, type PrunePlan, planPrune, prunesImages } from './plan-prune.ts'
+import { goingSheds, type PrunePlan, planPrune, prunesCache, prunesImages } from './plan-prune.ts'
 import { reportUsage, type ServerIdentity } from './report-usage.ts'
 import type { Usage } from './usage.ts'
 
@@ -48,15 +49,25 @@ async function currentInventory({ layout, images, sheds }: UsageOptions): Promis
 
 async function makePlan(inventory: Inventory, query: PruneQuery, { images, layout }: UsageOptions): Promise<PrunePlan> {
   const withoutUsers = goingSheds({ inventory, query })
-  if (!prunesImages(query)) return planPrune({ inventory, query, layout, removals: [] })
-  const removals = await images
-    .planRemovals({ images: inventory.images.map(({ entry }) => entry.digest), withoutUsers })
-    .catch((error: unknown) => {
-      // Somebody who may need an image cannot be read: no image is removed, and the report says why.
-      if (isProblem(error)) return error
-      throw error
-    })
-  return planPrune({ inventory, query, layout, removals })
+  // Somebody who may need an image cannot be read: no image is removed, and the report says why.
+  const removals = prunesImages(query)
+    ? await orProblem(images.planRemovals({ images: inventory.images.map(({ entry }) => entry.digest), withoutUsers }))
+    : []
+  const eviction = prunesCache(query)
+    ? await orProblem(
+        planCacheEviction({ inventory, query, images, layout, removals: isProblem(removals) ? [] : removals }),
+      )
+    : noEviction
+  return planPrune({ inventory, query, layout, removals, eviction })
+}
+
+async function orProblem<T>(work: Promise<T>): Promise<T | Problem> {
+  try {
+    return await work
+  } catch (error) {
+    if (isProblem(error)) return error
+    throw error
+  }
 }
 
 async function carryOut(
@@ -86,6 +97,7 @@ async function carryOut(
 
 function reportPrune(plan: PrunePlan, query: PruneQuery, { serverName }: ServerIdentity): PruneReport {
   const items = plan.steps.map((step) => step.item)
+  const predicted = items.reduce((sum, item) => sum + (item.marginal_bytes ?? item.freed.physical_bytes), 0)
   const freed = {
     logical_bytes: items.reduce((sum, item) => sum + item.freed.logical_bytes, 0),
     physical_bytes: items.reduce((sum, item) => sum + item.freed.physical_bytes, 0),
@@ -98,8 +110,8 @@ function reportPrune(plan: PrunePlan, query: PruneQuery, { serverName }: ServerI
     until: formatDuration(plan.untilMs),
     items,
     skipped: [...plan.skipped],
-    notes: ['physical bytes count the blocks of each file; a file that shares extents frees less'],
-    totals: { freed, items: items.length, predicted_bytes: freed.physical_bytes },
+    notes: [...plan.notes, 'physical bytes count the blocks of each file; a file that shares extents frees less'],
+    totals: { freed, items: items.length, predicted_bytes: predicted },
   }
 }
 

@@ -3,6 +3,7 @@ import { dataLayout, digestOf, Problem } from '../base/index.ts'
 import type { PruneQuery, Shed } from '../contract/index.ts'
 import type { RemovalPlan } from '../images/index.ts'
 import type { DiskFile } from './disk-file.ts'
+import { noEviction } from './eviction/plan-cache-eviction.ts'
 import type { Inventory } from './inventory.ts'
 import { goingSheds, type PlanPrune, planPrune } from './plan-prune.ts'
 
@@ -151,7 +152,13 @@ const nothing = {
 
 function plan(given: Partial<Inventory>, query: Partial<PruneQuery> = {}, removals: PlanPrune['removals'] = []) {
   const full: PruneQuery = { dry_run: true, until_ms: 72 * 3600e3, log_tail_bytes: 5 * 2 ** 20, ...query }
-  return planPrune({ inventory: { takenAt: now, ...nothing, ...given }, query: full, layout, removals })
+  return planPrune({
+    inventory: { takenAt: now, ...nothing, ...given },
+    query: full,
+    layout,
+    removals,
+    eviction: noEviction,
+  })
 }
 
 function shed(name: string, rest: Partial<Shed>, files: DiskFile[] = [file(layout.shed(name).upper, 1000)]) {

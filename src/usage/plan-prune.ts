@@ -1,14 +1,24 @@
 import { createHash } from 'node:crypto'
-import { type DataLayout, type Digest, formatDuration, isProblem, type Problem, shortDigest } from '../base/index.ts'
+import {
+  type DataLayout,
+  type Digest,
+  formatDuration,
+  formatSize,
+  isProblem,
+  type Problem,
+  shortDigest,
+} from '../base/index.ts'
 import type { PruneItem, PruneQuery, PruneScope, PruneSkip, Shed } from '../contract/index.ts'
-import type { RemovalPlan } from '../images/index.ts'
-import { freedSize } from './disk-file.ts'
+import type { EvictEntry, RemovalPlan } from '../images/index.ts'
+import { type DiskFile, freedSize, sumSizes } from './disk-file.ts'
+import type { EvictionPlan } from './eviction/plan-eviction.ts'
 import type { Inventory, Orphan } from './inventory.ts'
 
 /** One thing to do, and what must still be true when it is done. */
 export type PruneStep =
   | { readonly kind: 'instance'; readonly item: PruneItem; readonly shed: Shed }
   | { readonly kind: 'image'; readonly item: PruneItem; readonly digest: Digest; readonly tags: readonly string[] }
+  | { readonly kind: 'cache'; readonly item: PruneItem; readonly entry: EvictEntry }
   | { readonly kind: 'orphan'; readonly item: PruneItem; readonly file: Orphan }
   | {
       readonly kind: 'log'
@@ -25,11 +35,14 @@ export interface PrunePlan {
   readonly untilMs: number
   readonly steps: readonly PruneStep[]
   readonly skipped: readonly PruneSkip[]
+  readonly notes: readonly string[]
 }
 
 /** Half-made things may be in the making for this long. */
 const youngMs = 3600e3
 const defaultScope: readonly PruneScope[] = ['images', 'instances', 'orphans']
+/** For sheds. */
+const defaultUntilMs = 72 * 3600e3
 
 export interface PlanPrune {
   readonly inventory: Inventory
@@ -37,9 +50,11 @@ export interface PlanPrune {
   readonly layout: DataLayout
   /** What removing each image would free once the sheds of `goingSheds` are gone; a problem when that cannot be known. */
   readonly removals: readonly RemovalPlan[] | Problem
+  /** What of the cache would be evicted besides; a problem when it cannot be known who needs it. */
+  readonly eviction: EvictionPlan | Problem
 }
 
-/** Works out a prune: sheds first, then images as they will be once those sheds are gone, then orphans, then logs. */
+/** Works out a prune: sheds first, then images as they will be once those sheds are gone, then the cache, then orphans, then logs. */
 export function planPrune(given: PlanPrune): PrunePlan {
   const scope = scopeOf(given.query)
   const steps: PruneStep[] = []
@@ -47,9 +62,24 @@ export function planPrune(given: PlanPrune): PrunePlan {
   const plan = { ...given, steps, skipped }
   if (scope.includes('instances')) planInstances(plan)
   if (scope.includes('images')) planImages(plan)
+  if (scope.includes('cache')) planCache(plan)
   if (scope.includes('orphans')) planOrphans(plan)
   if (scope.includes('logs')) planLogs(plan)
-  return { id: planId(steps), scope, untilMs: given.query.until_ms, steps, skipped }
+  return {
+    id: planId(steps),
+    scope,
+    untilMs: given.query.until_ms ?? defaultUntilMs,
+    steps,
+    skipped,
+    notes: notesOf(given),
+  }
+}
+
+function notesOf({ eviction }: PlanPrune): string[] {
+  if (isProblem(eviction) || eviction.shortBytes === 0) return []
+  return [
+    `the budget lacks ${formatSize(eviction.shortBytes)} even so: what stays of the cache is listed with its reason`,
+  ]
 }
 
 /** The sheds that a prune would remove. */
@@ -64,8 +94,15 @@ export function prunesImages(query: PruneQuery): boolean {
   return scopeOf(query).includes('images')
 }
 
-function scopeOf({ scope }: PruneQuery): readonly PruneScope[] {
-  return scope === undefined || scope.length === 0 ? defaultScope : [...new Set(scope)]
+/** Whether a prune looks at the cache at all. */
+export function prunesCache(query: PruneQuery): boolean {
+  return scopeOf(query).includes('cache')
+}
+
+function scopeOf({ scope = [], max_used_bytes, keep_free_bytes }: PruneQuery): readonly PruneScope[] {
+  const hasBudget = max_used_bytes !== undefined || keep_free_bytes !== undefined
+  const asked = new Set<PruneScope>([...scope, ...(hasBudget ? (['cache'] as const) : [])])
+  return asked.size === 0 ? defaultScope : [...asked]
 }
 
 interface Planning extends PlanPrune {
@@ -84,7 +121,11 @@ function planInstances({ inventory, query, steps, skipped }: Planning): void {
   }
 }
 
-function whyKept(shed: Shed, { takenAt }: Inventory, { until_ms: untilMs }: PruneQuery): string | undefined {
+function whyKept(
+  shed: Shed,
+  { takenAt }: Inventory,
+  { until_ms: untilMs = defaultUntilMs }: PruneQuery,
+): string | undefined {
   if (shed.status === 'running') return 'cannot prune running shed'
   if (shed.status === 'broken') return `cannot prune broken shed: ${shed.status_reason ?? 'its record cannot be read'}`
   if (shed.status !== 'stopped' && shed.status !== 'crashed') return `cannot prune shed that is ${shed.status}`
@@ -111,6 +152,33 @@ function planImages({ removals, steps, skipped }: Planning): void {
     const path = first === undefined ? {} : { path: first.path }
     steps.push({ kind: 'image', item: { kind: 'image', name, ...path, action: 'remove', freed }, digest, tags })
   }
+}
+
+function planCache({ eviction, steps, skipped }: Planning): void {
+  if (isProblem(eviction)) {
+    skipped.push({ kind: 'cache', reason: `nothing is evicted: ${eviction.message}` })
+    return
+  }
+  for (const { entry, marginal } of eviction.steps) {
+    const { kind, digest, unit, name, files, lastUsedAt } = entry
+    const item = {
+      kind: 'cache' as const,
+      name,
+      ...pathOf(files),
+      action: 'remove' as const,
+      freed: sumSizes(files),
+      marginal_bytes: marginal.atLeast,
+      last_used_at: new Date(lastUsedAt).toISOString(),
+    }
+    steps.push({ kind: 'cache', item, entry: { kind, digest, unit, ifUnusedSince: lastUsedAt } })
+  }
+  for (const { entry, reason } of eviction.kept) skipped.push({ kind: 'cache', name: entry.name, reason })
+}
+
+/** The largest stands for all. */
+function pathOf(files: readonly DiskFile[]): { path?: string } {
+  const [largest] = [...files].sort((a, b) => b.size.physical_bytes - a.size.physical_bytes)
+  return largest === undefined ? {} : { path: largest.path }
 }
 
 function planOrphans({ inventory, layout, steps, skipped }: Planning): void {
@@ -172,6 +240,8 @@ function conditionsOf(step: PruneStep): readonly (string | number)[] {
       return [step.shed.id, step.shed.changed_at]
     case 'image':
       return [step.digest]
+    case 'cache':
+      return [step.entry.ifUnusedSince]
     case 'orphan':
       return [step.file.modifiedAt]
     case 'log':

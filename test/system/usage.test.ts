@@ -146,6 +146,59 @@ describe.runIf(able)('df and prune on a data directory with everything in it', (
     await expect(rooms.usage.prune(query)).rejects.toMatchObject({ code: 'FILE_NOT_FOUND' })
   })
 
+  test('the cache goes by budget, the longest unused first, and comes back when a shed needs it', async () => {
+    await using dir = await temporaryDirectory()
+    await using rooms = await openRoomsOn(dir.path)
+    const { layout } = rooms
+    await rooms.loadMini()
+    await rooms.create('a')
+    const before = await treeOf(layout)
+    const lower = before.find(([path]) => path.endsWith('.erofs'))?.[0] ?? ''
+    await utimes(join(layout.root, lower), new Date(), new Date(Date.now() - 60_000))
+    const scoped: PruneQuery = { dry_run: true, log_tail_bytes: 0, scope: ['cache'] }
+
+    const all = await rooms.usage.prune(scoped)
+    const [first, ...others] = all.items
+    expect([first?.kind, first?.name, others.length]).toEqual(['cache', 'lower of mini:1', 3])
+    for (const { name } of others) expect(name).toMatch(/^layer [0-9a-f]{12} of mini:1$/)
+    expect(all.totals.predicted_bytes).toBe(all.items.reduce((sum, item) => sum + (item.marginal_bytes ?? 0), 0))
+    const used = all.totals.predicted_bytes
+    const old = await rooms.usage.prune({ ...scoped, until_ms: 30_000 })
+    expect(old.items.map(({ name }) => name)).toEqual(['lower of mini:1'])
+    const budget: PruneQuery = { dry_run: true, log_tail_bytes: 0, max_used_bytes: used - 1 }
+    const one = await rooms.usage.prune(budget)
+    expect([one.scope, one.items.map(({ name }) => name)]).toEqual([['cache'], ['lower of mini:1']])
+    expect((await rooms.usage.prune({ ...budget, max_used_bytes: used })).items).toEqual([])
+    const everything = await rooms.usage.prune({ ...budget, keep_free_bytes: Number.MAX_SAFE_INTEGER })
+    expect([everything.items.length, everything.notes[0]]).toEqual([4, expect.stringContaining('the budget lacks')])
+    expect(await treeOf(layout)).toEqual(before)
+
+    // Somebody needs it between the look and the deed.
+    await rooms.create('b')
+    const refused = await rooms.usage.prune({ ...scoped, dry_run: false, plan_id: one.plan_id })
+    expect([refused.items, refused.skipped.at(-1)?.reason]).toEqual([[], 'it has been used since the plan was made'])
+    expect(await treeOf(layout)).toEqual(before)
+
+    const done = await rooms.usage.prune({ ...scoped, dry_run: false })
+    expect(done.items).toHaveLength(4)
+    expect((await treeOf(layout)).filter(([path]) => path.startsWith('cache/'))).toEqual([])
+    await rooms.create('c')
+    expect(await treeOf(layout)).toEqual(before)
+
+    // What an image takes along is not evicted as well.
+    for (const name of ['a', 'b', 'c']) await rooms.sheds.remove(name, { force: false })
+    const both = await rooms.usage.prune({ ...scoped, scope: ['images', 'cache'] })
+    expect(both.items.map(({ kind, name }) => [kind, name])).toEqual([['image', 'mini:1']])
+    // Nobody knows what a shed with a torn record has open.
+    await rooms.create('d')
+    await writeFile(layout.shed('d').record, 'torn')
+    const torn = await rooms.usage.prune(scoped)
+    expect([torn.items, torn.skipped.map(({ reason }) => reason).join()]).toEqual([
+      [],
+      expect.stringContaining('nothing is evicted: the shed d is broken'),
+    ])
+  })
+
   test('what a long load finished long ago is not an orphan while the load goes on', async () => {
     await using dir = await temporaryDirectory()
     await using rooms = await openRoomsOn(dir.path)
@@ -179,6 +232,13 @@ async function orphan(path: string, bytes: number): Promise<string> {
   await utimes(path, longAgo, longAgo)
   expect((await stat(path)).size).toBe(bytes)
   return path
+}
+
+/** Every blob and derived file with the digest of its bytes. */
+async function treeOf(layout: { readonly root: string }) {
+  const command = 'find blobs cache -type f -exec sha256sum {} + | sort -k2'
+  const lines = execFileSync('sh', ['-c', command], { cwd: layout.root, encoding: 'utf8' }).trim().split('\n')
+  return lines.map((line) => [line.slice(66), line.slice(0, 64)] as const)
 }
 
 /** Sums of find(1): each inode once. */

@@ -1,12 +1,10 @@
-import { Problem, parseDuration } from '../../base/index.ts'
-import type { PruneReport, PruneScope } from '../../contract/index.ts'
-import type { Cli } from '../cli.ts'
-import { confirm } from '../confirm.ts'
+import type { PruneScope } from '../../contract/index.ts'
 import type { DefineCommand } from '../define-command.ts'
+import { addCacheOptions, type CacheOptions, checkedDuration, isAboutCache } from '../options/prune-options.ts'
 import { wholeNumber } from '../options/whole-number.ts'
-import { pruneOutcome, prunePlan } from '../output/prune-report.ts'
+import { runPrune } from '../run-prune.ts'
 
-interface Options {
+interface Options extends CacheOptions {
   readonly images?: boolean
   readonly instances?: boolean
   readonly orphans?: boolean
@@ -23,7 +21,12 @@ export const systemPrune: DefineCommand = (command, run) => {
     .option('--instances', 'sheds that have been stopped for longer than --until')
     .option('--orphans', 'files that nothing owns any more')
     .option('--logs', 'consoles, cut to their last bytes; never without being asked for')
-    .option('--until <duration>', 'only what has not changed for this long; 0s is any age (72h)', checkedDuration)
+  addCacheOptions(command)
+    .option(
+      '--until <duration>',
+      'only what has not changed, or for the cache not been used, for this long; 0s is any age (72h; the cache: 0s)',
+      checkedDuration,
+    )
     .option(
       '--log-tail-bytes <n>',
       'how much of a console is kept (5242880)',
@@ -31,45 +34,10 @@ export const systemPrune: DefineCommand = (command, run) => {
     )
     .option('--dry-run', 'only show')
     .option('-f, --force', 'do not ask')
-    .action(run((cli, options: Options) => (cli.json ? pruneForPrograms(cli, options) : pruneForPeople(cli, options))))
+    .action(run((cli, options: Options) => runPrune(cli, { ...options, scope: scopesOf(options) })))
 }
 
-const scopes: readonly PruneScope[] = ['images', 'instances', 'orphans', 'logs']
-
-async function pruneForPeople(cli: Cli, options: Options): Promise<number> {
-  const plan = await ask(cli, options, { dry_run: 'true' })
-  cli.print(prunePlan(plan))
-  if (options.dryRun === true || plan.items.length === 0) return 0
-  if (!(await confirm(cli, { question: 'Proceed?', force: options.force }))) return 1
-  // What is removed is what was shown.
-  const outcome = await ask(cli, options, { dry_run: 'false', plan_id: plan.plan_id })
-  cli.print(`\n${pruneOutcome(outcome)}`)
-  return 0
-}
-
-async function pruneForPrograms(cli: Cli, options: Options): Promise<number> {
-  if (options.dryRun !== true && options.force !== true) {
-    throw new Problem('CONFIRMATION_REQUIRED', 'this removes data, and --json asks no questions', {
-      hint: 'look first: --json --dry-run; then: --json --force',
-    })
-  }
-  cli.printJson(await ask(cli, options, { dry_run: options.dryRun === true ? 'true' : 'false' }))
-  return 0
-}
-
-function ask(cli: Cli, options: Options, how: { dry_run: string; plan_id?: string }): Promise<PruneReport> {
-  const { until, logTailBytes } = options
-  const query = {
-    ...how,
-    scope: scopes.filter((scope) => options[scope] === true),
-    ...(until === undefined ? {} : { until }),
-    ...(logTailBytes === undefined ? {} : { log_tail_bytes: logTailBytes }),
-  }
-  return cli.withProgress((onProgress) => cli.api.call('prune', { query, onProgress }))
-}
-
-/** Passed on as it is written; the daemon shows it again. */
-function checkedDuration(text: string): string {
-  parseDuration(text)
-  return text
+function scopesOf(options: Options): PruneScope[] {
+  const asked = (['images', 'instances', 'orphans', 'logs'] as const).filter((scope) => options[scope] === true)
+  return isAboutCache(options) ? [...asked, 'cache'] : asked
 }

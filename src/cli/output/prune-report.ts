@@ -5,6 +5,7 @@ import { type Column, table } from '../terminal/table.ts'
 const sections = [
   ['instance', 'INSTANCES'],
   ['image', 'IMAGES'],
+  ['cache', 'CACHE'],
   ['orphan', 'ORPHANS'],
   ['log', 'LOGS'],
 ] as const
@@ -21,7 +22,7 @@ export function prunePlan(report: PruneReport): string {
     ),
     skippedSection(skipped),
     notes.map((note) => `Note: ${printable(note)}\n`).join(''),
-    `TOTAL TO FREE: ${both(totals.freed)} (${totals.items} ${totals.items === 1 ? 'item' : 'items'})\n`,
+    `TOTAL TO FREE: ${amount(totals)} (${totals.items} ${totals.items === 1 ? 'item' : 'items'})\n`,
   ]
   return `${heading(report)}\n${blocks.filter((block) => block !== '').join('\n')}`
 }
@@ -31,7 +32,7 @@ export function pruneOutcome({ items, skipped, totals }: PruneReport): string {
   const reclaimed =
     totals.reclaimed_bytes === undefined ? '' : `; ${formatSize(totals.reclaimed_bytes)} reclaimed on the filesystem`
   const skips = skippedSection(skipped)
-  return `${skips}${skips === '' ? '' : '\n'}FREED: ${both(totals.freed)} (${items.length} ${items.length === 1 ? 'item' : 'items'})${reclaimed}\n`
+  return `${skips}${skips === '' ? '' : '\n'}FREED: ${amount(totals)} (${items.length} ${items.length === 1 ? 'item' : 'items'})${reclaimed}\n`
 }
 
 function heading({ server_name, dry_run, until, scope }: PruneReport): string {
@@ -44,13 +45,28 @@ function itemSection(title: string, items: readonly PruneItem[]): string {
   const logical = items.reduce((sum, { freed }) => sum + freed.logical_bytes, 0)
   const named = items.some(({ name }) => name !== undefined)
   const placed = items.some(({ path }) => path !== undefined)
+  const shares = items.some((item) => item.marginal_bytes !== undefined)
   const columns: Column<PruneItem>[] = [
     ...(named ? [{ title: 'NAME', cell: ({ name }: PruneItem) => printable(name ?? '-') }] : []),
     ...(placed ? [{ title: 'PATH', cell: ({ path }: PruneItem) => printable(path ?? '-') }] : []),
     { title: 'LOGICAL', align: 'right', cell: ({ freed }) => formatSize(freed.logical_bytes) },
     { title: 'PHYSICAL', align: 'right', cell: ({ freed }) => formatSize(freed.physical_bytes) },
+    ...(shares ? [freesColumn] : []),
+    ...(items.some((item) => item.last_used_at !== undefined) ? [lastUsedColumn] : []),
   ]
   return `${title} (${items.length}, ${formatSize(logical)})\n${table(columns, items)}`
+}
+
+/** What shares its bytes with another row frees nothing before the last of them goes. */
+const freesColumn: Column<PruneItem> = {
+  title: 'FREES',
+  align: 'right',
+  cell: ({ freed, marginal_bytes }) => formatSize(marginal_bytes ?? freed.physical_bytes),
+}
+
+const lastUsedColumn: Column<PruneItem> = {
+  title: 'LAST USED',
+  cell: ({ last_used_at: at }) => (at === undefined ? '-' : `${at.slice(0, 16).replace('T', ' ')}Z`),
 }
 
 function skippedSection(skipped: readonly PruneSkip[]): string {
@@ -63,6 +79,7 @@ function skippedSection(skipped: readonly PruneSkip[]): string {
   return `SKIPPED (${skipped.length})\n${table(columns, skipped)}`
 }
 
-function both({ logical_bytes, physical_bytes }: PruneReport['totals']['freed']): string {
-  return `${formatSize(logical_bytes)} logical / ${formatSize(physical_bytes)} physical`
+function amount({ freed, predicted_bytes }: PruneReport['totals']): string {
+  const both = `${formatSize(freed.logical_bytes)} logical / ${formatSize(freed.physical_bytes)} physical`
+  return predicted_bytes === freed.physical_bytes ? both : `${both} / ${formatSize(predicted_bytes)} of the disk`
 }
