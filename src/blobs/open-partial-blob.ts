@@ -1,9 +1,10 @@
-import { type FileHandle, mkdir, open, rm } from 'node:fs/promises'
+import { type FileHandle, mkdir, open, rm, stat } from 'node:fs/promises'
 import {
   type DataLayout,
   type Digest,
   DigestHasher,
   digestAlgorithm,
+  errnoCode,
   formatSize,
   problemFromSystem,
   shortDigest,
@@ -51,9 +52,11 @@ export async function openPartialBlob({ layout, digest, size, signal }: OpenPart
   const path = layout.partialBlob(digest)
   try {
     await mkdir(layout.downloads, { recursive: true, mode: 0o700 })
+    // More than the blob may have cannot be the beginning of it. Not cut off: somebody may be just installing that file.
+    if ((await sizeOf(path)) > size) await rm(path, { force: true })
     const file = await open(path, 'a+', 0o600)
     try {
-      const hasher = await hashBeginning(file, { digest, size, signal })
+      const hasher = await hashBeginning(file, { digest, signal })
       return new OpenedPartialBlob({ path, file, digest, size, hasher })
     } catch (error) {
       await file.close()
@@ -64,13 +67,20 @@ export async function openPartialBlob({ layout, digest, size, signal }: OpenPart
   }
 }
 
-/** More than the blob may have cannot be the beginning of it. */
+async function sizeOf(path: string): Promise<number> {
+  try {
+    return (await stat(path)).size
+  } catch (error) {
+    if (errnoCode(error) === 'ENOENT') return 0
+    throw error
+  }
+}
+
 async function hashBeginning(
   file: FileHandle,
-  { digest, size, signal }: Pick<OpenPartialBlob, 'digest' | 'size' | 'signal'>,
+  { digest, signal }: Pick<OpenPartialBlob, 'digest' | 'signal'>,
 ): Promise<DigestHasher> {
   const hasher = new DigestHasher(digestAlgorithm(digest))
-  if ((await file.stat()).size > size) await file.truncate(0)
   const piece = Buffer.allocUnsafeSlow(readBytes)
   for (;;) {
     if (signal?.aborted) throw cancelled(signal)

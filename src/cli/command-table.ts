@@ -46,6 +46,16 @@ export const commandTable: readonly CommandEntry[] = [
   },
   { name: 'events', summary: 'what happened', load: async () => (await import('./commands/events.ts')).events },
   {
+    name: 'image pull',
+    summary: 'bring images from their registries',
+    load: async () => (await import('./commands/image-pull.ts')).imagePull,
+  },
+  {
+    name: 'image push',
+    summary: 'send an image to a registry, byte for byte',
+    load: async () => (await import('./commands/image-push.ts')).imagePush,
+  },
+  {
     name: 'image load',
     summary: 'take in an OCI archive, a docker archive or an OCI layout directory',
     load: async () => (await import('./commands/image-load.ts')).imageLoad,

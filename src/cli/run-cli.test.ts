@@ -204,7 +204,19 @@ describe('create', () => {
       return { shed: shed(body.name), outcome: seen.length === 1 ? 'created' : 'unchanged' }
     }
     const words = ['create', 'web', '--image', 'debian:12', '--cpus', '2', '--memory', '1GiB', '--upper-size', '20GB']
-    const options = ['--net', 'none', '--env', 'A=1', '--env', 'B=x=y', '--label', 'team=', '--no-start']
+    const options = [
+      '--net',
+      'none',
+      '--env',
+      'A=1',
+      '--env',
+      'B=x=y',
+      '--label',
+      'team=',
+      '--no-start',
+      '--pull',
+      'never',
+    ]
     expect((await cli.run([...words, ...options])).stdout).toBe('web created (running)\n')
     expect((await cli.run(['create', 'web', '--image', 'debian:12'])).stdout).toBe('web unchanged (running)\n')
     expect(seen[0]).toEqual({
@@ -217,8 +229,9 @@ describe('create', () => {
       env: { A: '1', B: 'x=y' },
       labels: { team: '' },
       start: false,
+      pull: 'never',
     })
-    expect(seen[1]).toMatchObject({ cpus: 1, start: true, network: 'user' })
+    expect(seen[1]).toMatchObject({ cpus: 1, start: true, network: 'user', pull: 'whole' })
   })
 
   test('shows progress as JSON lines on stderr for programs', async () => {

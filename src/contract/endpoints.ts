@@ -34,6 +34,8 @@ export const endpoints = {
   readImageDocument: { method: 'GET', path: '/api/images/document' },
   removeImage: { method: 'DELETE', path: '/api/images' },
   tagImage: { method: 'POST', path: '/api/images/tag' },
+  pullImage: { method: 'POST', path: '/api/images/pull' },
+  pushImage: { method: 'POST', path: '/api/images/push' },
   loadImage: { method: 'POST', path: '/api/images/load' },
   buildImage: { method: 'POST', path: '/api/images/build' },
   saveImage: { method: 'POST', path: '/api/images/save' },

@@ -82,6 +82,44 @@ export const BuildImageRequest = z.strictObject({
   no_cache: z.boolean().default(false),
 })
 export type BuildImageRequest = z.infer<typeof BuildImageRequest>
+export const PullImageRequest = z.strictObject({
+  /** `debian:12`, `registry.example/app@sha256:…`. */
+  ref: z.string().min(1),
+  /** `os/arch[/variant]`; the host's own unless told. */
+  platform: z.string().optional(),
+  /** Plain http, whatever the settings say. */
+  insecure: z.boolean().default(false),
+  /** Also layers that were dropped from the store because only a push needs them. */
+  with_layers: z.boolean().default(false),
+})
+export type PullImageRequest = z.infer<typeof PullImageRequest>
+export const PullImageReply = z.object({
+  image: ImageSummary,
+  /** `unchanged`: the registry has the same, and nothing was fetched. */
+  outcome: z.enum(['pulled', 'unchanged']),
+})
+export type PullImageReply = z.infer<typeof PullImageReply>
+
+export const PushImageRequest = z.strictObject({
+  ref: z.string().min(1),
+  /** What it will be called in the registry; its own name unless told. */
+  destination: z.string().optional(),
+  insecure: z.boolean().default(false),
+})
+export type PushImageRequest = z.infer<typeof PushImageRequest>
+const BlobCount = z.object({ blobs: z.int(), bytes: z.int() })
+export const PushImageReply = z.object({
+  /** In full: `registry.example/team/app:v1`. */
+  destination: z.string(),
+  /** The same there as here. */
+  digest: z.string(),
+  uploaded: BlobCount,
+  /** Taken over from another repository of the registry, without being sent. */
+  mounted: BlobCount,
+  /** There already. */
+  present: BlobCount,
+})
+export type PushImageReply = z.infer<typeof PushImageReply>
 
 export const SaveImageRequest = z.strictObject({
   refs: z.array(z.string()).min(1),

@@ -17,6 +17,10 @@ import {
   ListImagesReply,
   LoadImageReply,
   LoadImageRequest,
+  PullImageReply,
+  PullImageRequest,
+  PushImageReply,
+  PushImageRequest,
   RemoveImageReply,
   SaveImageReply,
   SaveImageRequest,
@@ -66,6 +70,13 @@ const shedCodes = ['SHED_NOT_FOUND', 'SHED_BUSY', 'SHED_BROKEN'] as const
 const startCodes = ['KERNEL_NOT_FOUND', 'IMAGE_NOT_FOUND', 'BOOT_FAILED', 'MACHINE_FAILED', 'NO_SPACE'] as const
 const guestCodes = ['SHED_NOT_FOUND', 'SHED_NOT_RUNNING', 'AGENT_UNREACHABLE', 'AGENT_PROTOCOL'] as const
 const archiveCodes = ['IMAGE_INVALID', 'IMAGE_UNSUPPORTED', 'TAR_INVALID', 'DIGEST_MISMATCH', 'NO_SPACE'] as const
+const registryCodes = [
+  'REGISTRY_UNREACHABLE',
+  'REGISTRY_UNAUTHORIZED',
+  'REGISTRY_NOT_FOUND',
+  'REGISTRY_THROTTLED',
+  'REGISTRY_FAILED',
+] as const
 
 /** Parameters in paths, by name: what they must look like. */
 export const pathParameters = {
@@ -224,6 +235,27 @@ export const routes = {
     summary: 'Give an image one more name',
     body: TagImageRequest,
     codes: ['IMAGE_NOT_FOUND'],
+  },
+  pullImage: {
+    kind: 'work',
+    summary: 'Bring an image from its registry; what was fetched of one that fails is where the next pull goes on',
+    body: PullImageRequest,
+    reply: PullImageReply,
+    codes: [
+      ...registryCodes,
+      'PLATFORM_NOT_FOUND',
+      'IMAGE_INVALID',
+      'IMAGE_UNSUPPORTED',
+      'DIGEST_MISMATCH',
+      'NO_SPACE',
+    ],
+  },
+  pushImage: {
+    kind: 'work',
+    summary: 'Send an image to a registry, byte for byte',
+    body: PushImageRequest,
+    reply: PushImageReply,
+    codes: [...registryCodes, 'IMAGE_NOT_FOUND', 'IMAGE_INCOMPLETE', 'DIGEST_MISMATCH'],
   },
   loadImage: {
     kind: 'work',

@@ -20,6 +20,9 @@ export type ShedStatus = z.infer<typeof ShedStatus>
 export const Network = z.enum(['user', 'none'])
 export type Network = z.infer<typeof Network>
 
+export const PullPolicy = z.enum(['whole', 'never'])
+export type PullPolicy = z.infer<typeof PullPolicy>
+
 export const Labels = z.record(z.string().min(1).max(128), z.string().max(1024))
 export const Environment = z.record(z.string().regex(/^[^=\0]+$/), z.string().regex(/^[^\0]*$/))
 
@@ -33,6 +36,8 @@ export const CreateShedRequest = z.strictObject({
   env: Environment.default({}),
   labels: Labels.default({}),
   start: z.boolean().default(true),
+  /** `whole`: an image that is not here is pulled first. */
+  pull: PullPolicy.default('whole'),
 })
 export type CreateShedRequest = z.infer<typeof CreateShedRequest>
 

@@ -7,6 +7,7 @@ import { createQemuDriver } from '../machines/index.ts'
 import { openSheds, type Sheds } from '../sheds/index.ts'
 import { openEventLog } from '../state/index.ts'
 import { openUsage } from '../usage/index.ts'
+import { openRegistries } from '../wires/index.ts'
 import { fixHost, runDoctor } from './doctor/run-doctor.ts'
 import { setUp } from './set-up.ts'
 import { readSettings } from './settings/read-settings.ts'
@@ -17,14 +18,16 @@ const bootTimeoutMs = 120_000
 
 /** Opens every room on a data directory that this process holds: the one place where they are wired up. */
 export async function openRooms({ layout, runDirectory, agentPath }: OpenRooms): Promise<OpenedRooms> {
-  await readSettings(layout.config)
+  const settings = await readSettings(layout.config)
   const events = openEventLog(layout.indexDb)
   const driver = createQemuDriver()
   const blobs = await openBlobStore(layout)
+  const registries = openRegistries({ settings: settings.registries })
   let sheds: Sheds | undefined
   const images = openImages({
     layout,
     blobs,
+    registries,
     // Sheds need images and images ask which sheds pin them. Nothing asks before both are there; if it did, it must not hear "nobody".
     users: () => sheds?.imageUsers() ?? Promise.reject(new Error('images were asked for before sheds were open')),
   })
@@ -45,6 +48,7 @@ export async function openRooms({ layout, runDirectory, agentPath }: OpenRooms):
     },
     async close() {
       await opened.release()
+      await registries.close()
       events.close()
     },
   }

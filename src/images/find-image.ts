@@ -1,7 +1,8 @@
 import { type Digest, isDigest, isProblem, Problem } from '../base/index.ts'
 import type { BlobStore, StoreIndexEntry } from '../blobs/index.ts'
-import { type Descriptor, documentKind, formatReference, parseReference } from '../formats/index.ts'
+import { type Descriptor, documentKind, formatReference, parseReference, platformOf, runsOn } from '../formats/index.ts'
 import { readIndexDocument } from './image-graph.ts'
+import { joinOrigins, noOrigin, type Origin, readOrigin } from './origin.ts'
 
 /** One image of the store: what one or several entries of index.json point at. */
 export interface StoredImage {
@@ -9,6 +10,7 @@ export interface StoredImage {
   readonly descriptor: Descriptor
   /** Every tag, in full, sorted. */
   readonly tags: readonly string[]
+  readonly origin: Origin
 }
 
 /** A stored image, and by which of its names it was found. */
@@ -19,19 +21,24 @@ export interface FoundImage extends StoredImage {
 
 /** What index.json lists, in its order, each digest once. */
 export function storedImages(entries: readonly StoreIndexEntry[]): StoredImage[] {
-  const images = new Map<Digest, { descriptor: Descriptor; tags: Set<string> }>()
+  const images = new Map<Digest, { descriptor: Descriptor; tags: Set<string>; origins: Origin[] }>()
   for (const { descriptor, refName } of entries) {
     if (descriptor === undefined) continue
-    const image = images.get(descriptor.digest) ?? { descriptor, tags: new Set() }
+    const image = images.get(descriptor.digest) ?? { descriptor, tags: new Set(), origins: [] }
     images.set(descriptor.digest, image)
+    image.origins.push(readOrigin(descriptor.annotations))
     if (refName !== undefined) image.tags.add(fullTag(refName))
   }
-  return [...images.values()].map(({ descriptor, tags }) => ({ descriptor, tags: [...tags].sort() }))
+  return [...images.values()].map(({ descriptor, tags, origins }) => ({
+    descriptor,
+    tags: [...tags].sort(),
+    origin: joinOrigins(origins),
+  }))
 }
 
 /**
  * Finds an image by tag, by digest, or by the first 6 or more hex digits of a digest that only one image has. A digest may also be that of
- * one platform's manifest inside an index.
+ * one platform's manifest inside an index, or of the index that a manifest was taken from.
  *
  * @throws Problem IMAGE_NOT_FOUND; INVALID_REQUEST for what is no reference, or a prefix that several images have
  */
@@ -98,11 +105,16 @@ async function findByDigest(
   { ref, prefix }: WantedDigest,
 ): Promise<FoundImage> {
   const found = new Map<Digest, StoredImage>()
+  const ofIndex = images.filter(({ origin }) => origin.indexes.some((digest) => digest === prefix))
+  // What was taken from that index, for this host when there are several.
+  const [taken] = [...ofIndex.filter(isForHost), ...ofIndex]
+  if (taken !== undefined) return { ...taken, tag: undefined }
   for (const image of images) if (image.descriptor.digest.startsWith(prefix)) found.set(image.descriptor.digest, image)
   if (found.size === 0) {
     for (const image of images) {
       for (const member of await platformsOf(store, image)) {
-        if (member.digest.startsWith(prefix)) found.set(member.digest, { descriptor: member, tags: [] })
+        if (member.digest.startsWith(prefix))
+          found.set(member.digest, { descriptor: member, tags: [], origin: noOrigin })
       }
     }
   }
@@ -113,6 +125,10 @@ async function findByDigest(
     hint: 'give more digits',
     data: { digests: [...found.keys()] },
   })
+}
+
+function isForHost({ descriptor: { platform } }: StoredImage): boolean {
+  return platform === undefined || runsOn(platform, platformOf(process.arch))
 }
 
 /** Members of an index; none when it cannot be read, because looking for another image must not fail for it. */
@@ -129,7 +145,7 @@ async function platformsOf(store: BlobStore, { descriptor }: StoredImage): Promi
 
 function notFound(ref: string): Problem {
   return new Problem('IMAGE_NOT_FOUND', `no image ${JSON.stringify(ref.slice(0, 200))}`, {
-    hint: 'see which there are: cowshed image ls; bring one from an archive: cowshed image load FILE',
+    hint: 'see which there are: cowshed image ls; bring one: cowshed image pull REF, or cowshed image load FILE',
     data: { ref },
   })
 }

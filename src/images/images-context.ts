@@ -1,9 +1,11 @@
 import type { DataLayout, OnProgress } from '../base/index.ts'
 import type { BlobStore } from '../blobs/index.ts'
 import type { Platform } from '../formats/index.ts'
+import type { Registries } from '../wires/index.ts'
 import type { Leases } from './leases.ts'
 import type { ensureLower } from './lowers/ensure-lower.ts'
 import type { unpackLayer } from './lowers/unpack-layer.ts'
+import type { Downloads } from './pull/downloads.ts'
 
 /** A shed that is pinned to an image. */
 export interface ImageUser {
@@ -18,6 +20,8 @@ export interface ImagesContext {
   readonly layout: DataLayout
   readonly blobs: BlobStore
   readonly leases: Leases
+  readonly registries: Registries
+  readonly downloads: Downloads
   /** Which sheds are pinned to which manifests. Throws when a record cannot be read: what cannot be known must not be deleted. */
   readonly users: () => Promise<readonly ImageUser[]>
   /** What this host's guests run. */

@@ -1,10 +1,10 @@
 /**
  * images: from references to lowers.
  *
- * Belongs here: tags, load, save, build, inspect, removal by reachability; unpacking layers, flattening them, building lowers.
+ * Belongs here: tags, pull, push, load, save, build, inspect, removal by reachability; unpacking layers, flattening them, building lowers.
  * Promises: nothing is visible before all of it is verified; whatever the store refers to, it has; what a tag, a shed or work in flight needs
  * is never removed, and when that cannot be known, nothing is.
- * Never: writes anything that an image holds as a file of the host (a builder does, below staging), mounts an image, talks to a network.
+ * Never: writes anything that an image holds as a file of the host (a builder does, below staging), mounts an image; speaks HTTP itself.
  */
 export type { BuildRequest } from './build/build-image.ts'
 export { type DerivedFile, derivedFileAt, derivedFiles } from './cache/derived-files.ts'
@@ -18,5 +18,8 @@ export type { LoadRequest } from './load/load-images.ts'
 export type { Lower } from './lowers/ensure-lower.ts'
 export { type Images, type ImagesOptions, openImages } from './open-images.ts'
 export type { PlanRemovals, RemovalFile, RemovalPlan } from './plan-removal.ts'
+export type { ObtainedImage } from './pull/obtain-image.ts'
+export type { PulledImage, PullRequest } from './pull/pull-image.ts'
+export type { PushedImage, PushRequest } from './push/push-image.ts'
 export type { UnneededFile } from './remove-unneeded.ts'
 export type { ResolvedImage } from './resolve-image.ts'

@@ -1,7 +1,8 @@
-import type { DataLayout, Digest } from '../base/index.ts'
+import { type DataLayout, type Digest, Problem } from '../base/index.ts'
 import type { BlobStore } from '../blobs/index.ts'
 import type { ImageDetail, ImageHistoryReply, ImageSummary, RemoveImageReply } from '../contract/index.ts'
 import { type Platform, platformOf } from '../formats/index.ts'
+import type { Registries } from '../wires/index.ts'
 import { type BuildRequest, buildImage } from './build/build-image.ts'
 import { type EvictEntry, type Evicted, evict } from './cache/evict.ts'
 import { type CacheEntry, listCache } from './cache/list-cache.ts'
@@ -17,6 +18,11 @@ import { type LoadRequest, loadImages } from './load/load-images.ts'
 import { ensureLower, type Lower } from './lowers/ensure-lower.ts'
 import { unpackLayer } from './lowers/unpack-layer.ts'
 import { type PlanRemovals, planRemovals, type RemovalPlan } from './plan-removal.ts'
+import { Downloads } from './pull/downloads.ts'
+import { dropDownload } from './pull/drop-download.ts'
+import { type ObtainedImage, obtainImage } from './pull/obtain-image.ts'
+import { type PulledImage, type PullRequest, pullImage } from './pull/pull-image.ts'
+import { type PushedImage, type PushRequest, pushImage } from './push/push-image.ts'
 import { type RemoveImage, removeImage } from './remove-image.ts'
 import { removeUnneeded, type UnneededFile } from './remove-unneeded.ts'
 import { type ResolvedImage, resolveImage } from './resolve-image.ts'
@@ -30,6 +36,8 @@ export interface ImagesOptions {
   readonly users: () => Promise<readonly ImageUser[]>
   /** What guests run: this host's platform unless told. */
   readonly platform?: Platform
+  /** Without them nothing can be pulled or pushed. */
+  readonly registries?: Registries
   readonly unpackLayer?: ImagesContext['unpackLayer']
   readonly ensureLower?: ImagesContext['ensureLower']
 }
@@ -40,6 +48,10 @@ export interface Images {
   load(request: LoadRequest): Promise<ImageSummary[]>
   /** Builds an image of a Dockerfile and takes it in. @see buildImage */
   build(request: BuildRequest): Promise<ImageSummary[]>
+  /** Brings an image from its registry into the store. @see pullImage */
+  pull(request: PullRequest): Promise<PulledImage>
+  /** Sends an image to a registry, byte for byte. @see pushImage */
+  push(request: PushRequest): Promise<PushedImage>
   /** Writes an OCI archive to a path that must not exist. @returns bytes written @see saveImages */
   saveTo(request: { readonly refs: readonly string[]; readonly path: string } & LongWork): Promise<number>
   /** An OCI archive as a stream; every reference has been found when the promise resolves. @see archiveImages */
@@ -58,6 +70,10 @@ export interface Images {
   remove(ref: string, options: RemoveImage): Promise<RemoveImageReply>
   /** Removes files of the store that nothing needs. @returns the paths that went @throws Problem RECORD_INVALID @see removeUnneeded */
   removeUnneeded(files: readonly UnneededFile[]): Promise<ReadonlySet<string>>
+  /** Whether work in flight needs a blob: what there is of it so far is no waste. */
+  isInFlight(digest: Digest): boolean
+  /** Removes what a download has left that nobody is at. @returns whether it is gone @see dropDownload */
+  dropDownload(digest: Digest): boolean
   /** What removing images would free, one after another. @throws Problem RECORD_INVALID @see planRemovals */
   planRemovals(request: PlanRemovals): Promise<RemovalPlan[]>
   /** Which blobs of layers could go, because their images boot without. @throws Problem RECORD_INVALID @see planLayerDrops */
@@ -72,6 +88,8 @@ export interface Images {
   catalog(options?: { readonly onDamage: 'throw' | 'show' }): Promise<CatalogEntry[]>
   /** The image of this host's platform. @throws Problem IMAGE_NOT_FOUND, PLATFORM_NOT_FOUND, RECORD_INVALID */
   resolve(ref: string): Promise<ResolvedImage>
+  /** The same, pulled when it is not here. @see obtainImage */
+  obtain(ref: string, work?: LongWork): Promise<ObtainedImage>
   /** Keeps a resolved image from being removed until disposed of. @throws Problem IMAGE_NOT_FOUND when it is being removed */
   hold(manifest: Digest): Disposable
   /** Makes sure that the lower of a manifest is there. Hold the image meanwhile. @see ensureLower */
@@ -84,6 +102,8 @@ export function openImages(options: ImagesOptions): Images {
     blobs: options.blobs,
     users: options.users,
     leases: new Leases(),
+    registries: options.registries ?? noRegistries,
+    downloads: new Downloads(options.layout),
     platform: options.platform ?? platformOf(process.arch),
     unpackLayer: options.unpackLayer ?? unpackLayer,
     ensureLower: options.ensureLower ?? ensureLower,
@@ -91,6 +111,8 @@ export function openImages(options: ImagesOptions): Images {
   return {
     load: (request) => loadImages(context, request),
     build: (request) => buildImage(context, request),
+    pull: (request) => pullImage(context, request),
+    push: (request) => pushImage(context, request),
     saveTo: (request) => saveImages(context, request),
     archive: (refs, work = {}) => archiveImages(context, { refs, ...work }),
     list: () => listImages(context),
@@ -100,6 +122,8 @@ export function openImages(options: ImagesOptions): Images {
     tag: (ref, tag) => tagImage(context, ref, tag),
     remove: (ref, how) => removeImage(context, ref, how),
     removeUnneeded: (files) => removeUnneeded(context, files),
+    isInFlight: (digest) => context.leases.isLeased(digest),
+    dropDownload: (digest) => dropDownload(context, digest),
     planRemovals: (request) => planRemovals(context, request),
     planLayerDrops: () => planLayerDrops(context),
     dropLayers: (planned) => dropLayers(context, planned),
@@ -107,7 +131,15 @@ export function openImages(options: ImagesOptions): Images {
     evict: (entries) => evict(context, entries),
     catalog: (how = { onDamage: 'throw' }) => catalogImages(context, how),
     resolve: (ref) => resolveImage(context, ref),
+    obtain: (ref, work = {}) => obtainImage(context, ref, work),
     hold: (manifest) => context.leases.holdImage(manifest),
     ensureLower: (manifest, work = {}) => ensureImageLower(context, manifest, work),
   }
+}
+
+const noRegistries: Registries = {
+  repository: () => {
+    throw new Problem('INTERNAL', 'the images were opened without registries')
+  },
+  close: async () => {},
 }

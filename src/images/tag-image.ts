@@ -2,6 +2,7 @@ import { refNameAnnotation, type StoreIndexEntry, storeIndexEntry } from '../blo
 import type { Descriptor } from '../formats/index.ts'
 import { findImage, fullTag, parseTag } from './find-image.ts'
 import type { ImagesContext } from './images-context.ts'
+import { joinOrigins, noOrigin, type Origin, readOrigin, writeOrigin } from './origin.ts'
 
 /**
  * Gives an image another tag; one that has it already loses it, and stays in the store without.
@@ -20,19 +21,26 @@ export async function tagImage({ blobs, leases }: ImagesContext, ref: string, ta
 /**
  * The entries of index.json when `tags` point at `descriptor`. Whoever had one of them loses it; an image that has no tag left keeps one
  * entry without a name, because a shed may be pinned to it. Without tags, the image is entered without a name.
+ *
+ * @param origin what is new about where it came from; what is known already is kept
  */
 export function withTags(
   entries: readonly StoreIndexEntry[],
   descriptor: Descriptor,
   tags: readonly string[],
+  origin: Origin = noOrigin,
 ): StoreIndexEntry[] {
   const free = withoutTags(entries, tags, { keep: true })
+  const known = entries.filter((entry) => isOf(entry, descriptor))
+  const origins = joinOrigins([origin, ...known.map((entry) => readOrigin(entry.descriptor?.annotations))])
   if (tags.length > 0) {
     const others = free.filter((entry) => entry.refName !== undefined || !isOf(entry, descriptor))
-    return [...others, ...tags.map((tag) => storeIndexEntry(indexMember(descriptor, tag)))]
+    return [...others, ...tags.map((tag) => storeIndexEntry(indexMember(descriptor, tag, origins)))]
   }
   const isThere = free.some((entry) => isOf(entry, descriptor))
-  return isThere ? free : [...free, storeIndexEntry(indexMember(descriptor, undefined))]
+  return isThere
+    ? free.map((entry) => (isOf(entry, descriptor) ? withOrigin(entry, origins) : entry))
+    : [...free, storeIndexEntry(indexMember(descriptor, undefined, origins))]
 }
 
 /**
@@ -68,9 +76,27 @@ function isOf(entry: StoreIndexEntry, { digest }: Descriptor): boolean {
 }
 
 /** A member of an index.json: nothing but what a layout needs, so that the same image gives the same member. */
-export function indexMember({ mediaType, digest, size, platform }: Descriptor, tag: string | undefined): object {
-  const annotations = tag === undefined ? {} : { annotations: { [refNameAnnotation]: tag } }
-  return { mediaType, digest, size, ...(platform === undefined ? {} : { platform }), ...annotations }
+export function indexMember(
+  { mediaType, digest, size, platform }: Descriptor,
+  tag: string | undefined,
+  origin: Origin = noOrigin,
+): object {
+  const annotations = { ...(tag === undefined ? {} : { [refNameAnnotation]: tag }), ...writeOrigin(origin) }
+  return {
+    mediaType,
+    digest,
+    size,
+    ...(platform === undefined ? {} : { platform }),
+    ...(Object.keys(annotations).length === 0 ? {} : { annotations }),
+  }
+}
+
+/** An entry as it stands, and where the image came from. */
+function withOrigin(entry: StoreIndexEntry, origin: Origin): StoreIndexEntry {
+  const told = writeOrigin(origin)
+  if (Object.keys(told).length === 0) return entry
+  const { annotations, ...rest } = entry.raw as { annotations?: Record<string, string> }
+  return storeIndexEntry({ ...rest, annotations: { ...annotations, ...told } })
 }
 
 /** An entry as it stands, without its name. */

@@ -34,7 +34,7 @@ export async function createShed(
   if (existing !== undefined) return { record: matching(existing, request), outcome: 'unchanged' }
   // Without a kernel it could not boot, after minutes of building its lower.
   if (request.start) await currentKernel(context.layout)
-  const image = await context.images.resolve(request.image)
+  const image = await findImage(context, request, work)
   // From here to the record that pins it, nothing may take the image away.
   using _hold = context.images.hold(image.manifestDigest)
   await context.images.ensureLower(image.manifestDigest, work)
@@ -43,6 +43,17 @@ export async function createShed(
   context.events.append({ type: 'shed.created', subject: record.name, message: `shed ${record.name} is created` })
   if (!request.start) return { record, outcome: 'created' }
   return { record: await firstBoot(context, record, work), outcome: 'created' }
+}
+
+async function findImage(
+  { images, events }: ShedsContext,
+  { image: ref, pull }: CreateShedRequest,
+  work: LongWork,
+): Promise<ResolvedImage> {
+  if (pull === 'never') return await images.resolve(ref)
+  const { image, pulled } = await images.obtain(ref, work)
+  if (pulled !== undefined) events.append({ type: 'image.pulled', subject: ref, message: `${ref} is pulled` })
+  return image
 }
 
 /** A shed of that name is there: the same one as asked for, or a conflict. */

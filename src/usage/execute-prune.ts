@@ -105,10 +105,11 @@ async function removeOrphans(files: readonly Orphan[], { images, takeInventory }
     return new Set<string>()
   })
   const gone = new Set(removed)
-  for (const { path, holds } of still) {
+  for (const { path, holds, partialOf } of still) {
     if (holds !== undefined) continue
     try {
-      await rm(path, { force: true })
+      if (partialOf === undefined) await rm(path, { force: true })
+      else if (!images.dropDownload(partialOf)) continue
       gone.add(path)
     } catch (error) {
       problems.set(path, problemFromSystem(error, `remove ${path}`))

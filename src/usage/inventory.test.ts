@@ -2,7 +2,7 @@ import { mkdir, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { temporaryDirectory } from '../../test/support/temporary-directory.ts'
-import { dataLayout } from '../base/index.ts'
+import { dataLayout, digestOf } from '../base/index.ts'
 import { openStaging } from '../host/index.ts'
 import { takeInventory } from './inventory.ts'
 
@@ -18,7 +18,21 @@ test('what is being made is the daemon’s own, however long it takes; what a cr
     await writeFile(path, 'half of it')
     await utimes(path, longAgo, longAgo)
   }
-  const inventory = await takeInventory({ layout, images: [], sheds: [] })
+  const inventory = await takeInventory({ layout, images: [], sheds: [], isInFlight: () => false })
   expect(inventory.own.map(({ path }) => path)).toEqual([making])
   expect(inventory.orphans.map(({ path, why }) => [path, why])).toEqual([[forgotten, 'left in staging']])
+})
+
+test('a blob that is being downloaded is in flight; what a download left is an orphan, and any other file there nobody’s', async () => {
+  await using directory = await temporaryDirectory()
+  const layout = dataLayout(directory.path)
+  await mkdir(layout.downloads)
+  const [coming, left] = [digestOf('coming'), digestOf('left')]
+  const other = join(layout.downloads, 'notes.txt')
+  for (const path of [layout.partialBlob(coming), layout.partialBlob(left), other]) await writeFile(path, 'half of it')
+  const isInFlight = (digest: string) => digest === coming
+  const { downloads, orphans, foreign } = await takeInventory({ layout, images: [], sheds: [], isInFlight })
+  expect(downloads.map(({ path }) => path)).toEqual([layout.partialBlob(coming)])
+  expect(orphans.map(({ path, why }) => [path, why])).toEqual([[layout.partialBlob(left), 'left of a download']])
+  expect(foreign.map(({ path }) => path)).toEqual([other])
 })

@@ -1,5 +1,5 @@
 import { basename, dirname } from 'node:path'
-import { type DataLayout, isDigest } from '../base/index.ts'
+import { type DataLayout, type Digest, isDigest } from '../base/index.ts'
 import type { Shed } from '../contract/index.ts'
 import { isBeingMade } from '../host/index.ts'
 import {
@@ -32,6 +32,8 @@ export interface Orphan extends DiskFile {
   readonly why: string
   /** What it holds that an image or a shed could refer to: it is an orphan only if all of them could be read. */
   readonly holds?: Pick<UnneededFile, 'kind' | 'digest'>
+  /** The blob that it is the beginning of, for what a download has left. */
+  readonly partialOf?: Digest
 }
 
 /** Everything that is in a data directory, and whose it is. A value: reports and plans are worked out from it. */
@@ -43,6 +45,8 @@ export interface Inventory {
   readonly derived: readonly CachedFile[]
   readonly kernels: readonly DiskFile[]
   readonly templates: readonly DiskFile[]
+  /** Blobs that are being downloaded at the moment. */
+  readonly downloads: readonly DiskFile[]
   /** The daemon's own: index, log, locks, and what it is making at the moment. */
   readonly own: readonly DiskFile[]
   readonly orphans: readonly Orphan[]
@@ -57,10 +61,12 @@ export interface InventorySources {
   /** Every image of the store, damaged ones with their problem. */
   readonly images: readonly CatalogEntry[]
   readonly sheds: readonly Shed[]
+  /** Whether work in flight needs a blob. */
+  readonly isInFlight: (digest: Digest) => boolean
 }
 
 /** Takes stock of a data directory: one walk over it, held against what the rooms say is theirs. @throws Problem PERMISSION_DENIED, IO_FAILED */
-export async function takeInventory({ layout, images, sheds }: InventorySources): Promise<Inventory> {
+export async function takeInventory({ layout, images, sheds, isInFlight }: InventorySources): Promise<Inventory> {
   const files = await findFiles(layout.root)
   const rooms = byRoom(layout, files.keys())
   const taken = new Set<string>()
@@ -92,6 +98,11 @@ export async function takeInventory({ layout, images, sheds }: InventorySources)
   })
   const kernels = below(layout.kernels)
   const templates = below(layout.templates)
+  const isBeingDownloaded = (path: string) => {
+    const digest = partialOf(layout, path)
+    return digest !== undefined && isInFlight(digest)
+  }
+  const downloads = take([...(rooms.get(layout.downloads) ?? [])].filter(isBeingDownloaded))
   const own = take([
     layout.lock,
     layout.daemonLog,
@@ -115,6 +126,7 @@ export async function takeInventory({ layout, images, sheds }: InventorySources)
     derived,
     kernels,
     templates,
+    downloads,
     own,
     orphans,
     foreign: left.filter((file) => !orphaned.has(file.path)),
@@ -140,7 +152,7 @@ function byRoom(layout: DataLayout, paths: Iterable<string>): Map<string, string
 }
 
 /** Every derived file that images and sheds may have. A shed that is pinned to an image whose tag went still boots from its lower. */
-function expectedFiles({ layout, images, sheds }: InventorySources): DerivedFile[] {
+function expectedFiles({ layout, images, sheds }: Omit<InventorySources, 'isInFlight'>): DerivedFile[] {
   const manifests = images.flatMap((entry) => entry.manifests)
   const pinned = sheds.map((shed) => shed.image.manifest_digest).filter(isDigest)
   const lowers = new Set([...manifests.map(({ digest }) => digest), ...pinned])
@@ -156,10 +168,12 @@ function indexFiles(layout: DataLayout): string[] {
 }
 
 /** Why a file that nobody refers to is waste; undefined when it is not of cowshed's making. */
-function whyOrphan(layout: DataLayout, path: string): Pick<Orphan, 'why' | 'holds'> | undefined {
+function whyOrphan(layout: DataLayout, path: string): Pick<Orphan, 'why' | 'holds' | 'partialOf'> | undefined {
   const isBelow = (directory: string) => path.startsWith(`${directory}/`)
   if (isBelow(layout.staging)) return { why: 'left in staging' }
   if (isBelow(layout.failures)) return { why: 'console of a create that failed' }
+  const blob = partialOf(layout, path)
+  if (blob !== undefined) return { why: 'left of a download', partialOf: blob }
   const holds = contentOf(layout, path)
   if (holds !== undefined) return { why: unneeded[holds.kind], holds }
   if (isBelow(layout.blobs)) return { why: 'no blob has such a name' }
@@ -179,6 +193,12 @@ function contentOf(layout: DataLayout, path: string): Orphan['holds'] {
   if (isDigest(digest) && layout.blob(digest) === path) return { kind: 'blob', digest }
   const derived = derivedFileAt(layout, path) ?? keptFileAt(layout, path)
   return derived && { kind: derived.kind, digest: derived.digest }
+}
+
+/** The blob that a file of `downloads/` is the beginning of, by its name. */
+function partialOf(layout: DataLayout, path: string): Digest | undefined {
+  const digest = basename(path, '.partial').replace('-', ':')
+  return isDigest(digest) && layout.partialBlob(digest) === path ? digest : undefined
 }
 
 /** Atomic writes go through a name like this, beside their target. */

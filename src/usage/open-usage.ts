@@ -44,7 +44,7 @@ export function openUsage(options: UsageOptions): Usage {
 
 async function currentInventory({ layout, images, sheds }: UsageOptions): Promise<Inventory> {
   const [catalog, all] = await Promise.all([images.catalog({ onDamage: 'show' }), sheds.list()])
-  return await takeInventory({ layout, images: catalog, sheds: all })
+  return await takeInventory({ layout, images: catalog, sheds: all, isInFlight: images.isInFlight })
 }
 
 async function makePlan(inventory: Inventory, query: PruneQuery, { images, layout }: UsageOptions): Promise<PrunePlan> {

@@ -144,6 +144,7 @@ const nothing = {
   derived: [],
   kernels: [],
   templates: [],
+  downloads: [],
   own: [],
   orphans: [],
   foreign: [],

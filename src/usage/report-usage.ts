@@ -13,7 +13,8 @@ export interface ServerIdentity {
 export function reportUsage(inventory: Inventory, server: ServerIdentity, layout: DataLayout): UsageReport {
   const images = unique(inventory.images.flatMap((image) => image.files))
   const sheds = inventory.sheds.flatMap((shed) => shed.files)
-  const caches = [...inventory.derived, ...inventory.templates, ...inventory.kernels, ...inventory.own]
+  const { derived, templates, kernels, downloads, own } = inventory
+  const caches = [...derived, ...templates, ...kernels, ...downloads, ...own]
   const lowers = new Set(inventory.derived.map((file) => file.path))
   const statuses = inventory.sheds.map(({ shed }) => shed.status)
   return {
@@ -28,6 +29,7 @@ export function reportUsage(inventory: Inventory, server: ServerIdentity, layout
       ...inventory.derived.map(cachedFile),
       ...inventory.templates.map((file) => usageFile(file, 'template')),
       ...otherKernelFiles(inventory.kernels).map((file) => usageFile(file, 'kernel')),
+      ...downloads.map((file) => usageFile(file, 'download')),
       ...inventory.own.map((file) => usageFile(file, 'daemon')),
     ],
     orphans: inventory.orphans.map((file) => usageFile(file, file.why)),

@@ -40,6 +40,7 @@ const settings = {
   env: {},
   labels: {},
   start: false,
+  pull: 'never' as const,
 }
 
 async function* once(bytes: Buffer): AsyncIterable<Buffer> {

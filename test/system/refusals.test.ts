@@ -54,7 +54,7 @@ describe.runIf(able)('bad input is refused, says why, and leaves nothing', () =>
   test('names that are none, images that are not there, ports that are taken', async () => {
     const cases: [args: string[], code: number, says: RegExp][] = [
       [['create', '../up', '--image', 'mini:1'], 2, /hint: .*a-z/],
-      [['create', 'x', '--image', 'absent:1'], 3, /absent:1/],
+      [['create', 'x', '--image', 'absent:1', '--pull', 'never'], 3, /absent:1/],
       [['create', 'x'], 2, /--image/],
       [['create', 'x', '--image', 'mini:1', '--memory', 'lots'], 2, /512MiB/],
       [['start', 'absent'], 3, /no shed absent/],

@@ -1,6 +1,6 @@
 import { Option } from 'commander'
 import { parseName } from '../../base/index.ts'
-import { type CreateShedReply, smallestMemoryBytes, smallestUpperBytes } from '../../contract/index.ts'
+import { type CreateShedReply, type PullPolicy, smallestMemoryBytes, smallestUpperBytes } from '../../contract/index.ts'
 import type { DefineCommand } from '../define-command.ts'
 import { collectPairs } from '../options/collect-pairs.ts'
 import { sizeAtLeast } from '../options/size-at-least.ts'
@@ -15,6 +15,7 @@ interface Options {
   readonly env?: Record<string, string>
   readonly label?: Record<string, string>
   readonly start: boolean
+  readonly pull?: PullPolicy
 }
 
 export const create: DefineCommand = (command, run) => {
@@ -31,6 +32,12 @@ export const create: DefineCommand = (command, run) => {
     .addOption(new Option('--net <mode>', 'outbound network, or none (user)').choices(['user', 'none']))
     .option('--env <K=V>', 'environment of what runs in it; may be repeated', collectPairs('--env'))
     .option('--label <K=V>', 'a label; may be repeated', collectPairs('--label'))
+    .addOption(
+      new Option('--pull <policy>', 'an image that is not here: pull it whole, or never (whole)').choices([
+        'whole',
+        'never',
+      ]),
+    )
     .option('--no-start', 'do not start it')
     .action(
       run(async (cli, name: string, options: Options) => {
@@ -43,7 +50,7 @@ export const create: DefineCommand = (command, run) => {
     )
 }
 
-function requestOf(name: string, { image, cpus, memory, upperSize, net, env, label, start }: Options) {
+function requestOf(name: string, { image, cpus, memory, upperSize, net, env, label, start, pull }: Options) {
   return {
     name,
     image,
@@ -54,6 +61,7 @@ function requestOf(name: string, { image, cpus, memory, upperSize, net, env, lab
     ...(net === undefined ? {} : { network: net }),
     ...(env === undefined ? {} : { env }),
     ...(label === undefined ? {} : { labels: label }),
+    ...(pull === undefined ? {} : { pull }),
   }
 }
 

@@ -52,6 +52,56 @@ describe('on a terminal', () => {
   })
 })
 
+describe('layers that come', () => {
+  test('have a line each on a terminal, drawn over each other and taken away at the end', () => {
+    const { report, end, output, clock } = display({ isTTY: true })
+    report({ phase: 'download', item: 'aaa', done: 0, total: 20e6 })
+    report({ phase: 'download', item: 'bbb', done: 0, total: 40e6 })
+    clock.ms = 600
+    report({ phase: 'download', item: 'aaa', done: 10e6, total: 20e6 })
+    clock.ms = 800
+    report({ phase: 'unpack', item: 'aaa', done: 5e6, total: 20e6 })
+    report({ phase: 'download', item: 'aaa', done: 20e6, total: 20e6 })
+    clock.ms = 1000
+    report({ phase: 'unpack', item: 'aaa', done: 15e6, total: 20e6 })
+    clock.ms = 1200
+    report({ phase: 'unpack', item: 'aaa', done: 20e6, total: 20e6 })
+    end()
+    const drawn = output.text().split(/\r\u001b\[K|\u001b\[1A\r\u001b\[J/)
+    expect(drawn.map((block) => block.split('\n').map((line) => line.replace(/ *\[[█░]+\] */, ' ')))).toEqual([
+      [''],
+      [expect.stringMatching(/^aaa {2}download.* 50 %/), expect.stringMatching(/^bbb {2}download.* 0 %/)],
+      [expect.stringMatching(/^aaa {2}unpack.* 75 %/), expect.stringMatching(/^bbb {2}download.* 0 %/)],
+      [expect.stringMatching(/^bbb {2}download.* 0 %/), 'aaa  done      20.0 MB'],
+      [''],
+    ])
+  })
+
+  test('are no more than the terminal has lines for', () => {
+    const { report, output, clock } = display({ isTTY: true })
+    clock.ms = 600
+    for (let layer = 0; layer < 40; layer++) {
+      clock.ms += 200
+      report({ phase: 'push', item: `layer-${layer}`, done: 1e6, total: 1e6 + (layer % 2) })
+    }
+    const last = output.text().split('\u001b[J').at(-1)?.split('\n') ?? []
+    expect(last).toHaveLength(16)
+    expect(last.at(-1)).toBe('and 25 more (20 done)')
+  })
+
+  test('are a line for each 10 % of each phase elsewhere', () => {
+    const { report, output, clock } = display({ isTTY: false })
+    clock.ms = 600
+    for (let done = 0; done <= 100; done += 50) {
+      report({ phase: 'download', item: 'aaa', done, total: 100 })
+      report({ phase: 'unpack', item: 'aaa', done: done / 2, total: 100 })
+    }
+    expect(output.text()).toBe(
+      'download: 0 %\nunpack: 0 %\ndownload: 50 %\nunpack: 20 %\ndownload: 100 %\nunpack: 50 %\n',
+    )
+  })
+})
+
 test('elsewhere it is a line for each 10 %', () => {
   const { report, output, clock } = display({ isTTY: false })
   for (let done = 0; done <= 1000; done++) {

@@ -1,7 +1,9 @@
+import { isDeepStrictEqual } from 'node:util'
 import { printable } from '../../base/index.ts'
 import type { ProgressEvent } from '../../contract/index.ts'
 import type { TerminalOutput } from '../terminal/terminal.ts'
 import { drawBar } from './draw-bar.ts'
+import { LayerLines } from './layer-lines.ts'
 import { PhaseTotals } from './phase-totals.ts'
 
 export type ProgressMode = 'auto' | 'json' | 'none'
@@ -23,8 +25,13 @@ export interface ProgressDisplayOptions {
 const quietMs = 500
 const redrawMs = 100
 const clearLine = '\r\x1b[K'
+/** Of a terminal, however high it is. */
+const mostLines = 16
 
-/** Shows the progress of long work: a bar on a terminal, a line for each 10 % elsewhere, JSON lines for programs. */
+/**
+ * Shows the progress of long work: on a terminal a bar, or one for each layer that comes or goes; a line for each 10 % elsewhere; JSON lines for
+ * programs.
+ */
 export function progressDisplay({
   output,
   mode,
@@ -38,36 +45,47 @@ export function progressDisplay({
 
 function bar(output: TerminalOutput, now: () => number): ProgressDisplay {
   const phases = new PhaseTotals()
+  const layers = new LayerLines()
   const started = now()
   let drawnAt = Number.NEGATIVE_INFINITY
-  let shown = ''
+  let shown: readonly string[] = []
+  const size = () => ({
+    columns: output.columns ?? 80,
+    rows: Math.min(mostLines, Math.max(1, (output.rows ?? 24) - 1)),
+  })
   return {
     report(progress) {
       if (progress.message !== undefined) {
-        output.write(`${shown === '' ? '' : clearLine}${printable(progress.message)}\n`)
-        shown = ''
+        output.write(`${shown.length === 0 ? '' : erase(shown.length)}${printable(progress.message)}\n`)
+        shown = []
         return
       }
-      const total = phases.add(progress)
+      const total = layers.add(progress) ? undefined : phases.add(progress)
       const time = now()
       if (time - started < quietMs || time - drawnAt < redrawMs) return
-      const line = drawBar(total, output.columns ?? 80)
+      const lines = total === undefined ? layers.draw(size()) : [drawBar(total, size().columns)]
       // One write for erasing and drawing, and none when nothing changed: that is what keeps it from flickering.
-      if (line !== shown) output.write(clearLine + line)
-      shown = line
+      if (!isDeepStrictEqual(lines, shown)) output.write(erase(shown.length) + lines.join('\n'))
+      shown = lines
       drawnAt = time
     },
     end() {
-      if (shown !== '') output.write(clearLine)
-      shown = ''
+      if (shown.length > 0) output.write(erase(shown.length))
+      shown = []
     },
   }
+}
+
+/** What takes away so many lines, the last of which the cursor stands in. */
+function erase(lines: number): string {
+  return lines > 1 ? `\x1b[${lines - 1}A\r\x1b[J` : clearLine
 }
 
 function lines(output: TerminalOutput, now: () => number): ProgressDisplay {
   const phases = new PhaseTotals()
   const started = now()
-  let last = ''
+  // By phase: layers are downloaded and unpacked at the same time.
+  const last = new Map<string, string>()
   return {
     report(progress) {
       if (progress.message !== undefined) return void output.write(`${printable(progress.message)}\n`)
@@ -75,8 +93,8 @@ function lines(output: TerminalOutput, now: () => number): ProgressDisplay {
       if (now() - started < quietMs) return
       const tenth = total === undefined || total === 0 ? undefined : Math.min(10, Math.floor((done / total) * 10)) * 10
       const line = tenth === undefined ? `${phase}…` : `${phase}: ${tenth} %`
-      if (line !== last) output.write(`${line}\n`)
-      last = line
+      if (line !== last.get(phase)) output.write(`${line}\n`)
+      last.set(phase, line)
     },
     end() {},
   }

@@ -29,14 +29,15 @@ const intervalMs = 50
 
 /** Passes on the first and the last of each phase and item, and between them no more than a terminal can show. */
 function thinned(onProgress: OnProgress): OnProgress {
-  let last: { key: string; at: number } | undefined
+  // By phase and item: layers that come side by side report in turns.
+  const sentAt = new Map<string, number>()
   return (progress: Progress) => {
     const key = `${progress.phase} ${progress.item ?? ''}`
     const now = performance.now()
     const isLast = progress.done === progress.total
     if (progress.message !== undefined) return onProgress(progress)
-    if (!isLast && last?.key === key && now - last.at < intervalMs) return
-    last = { key, at: now }
+    if (!isLast && now - (sentAt.get(key) ?? Number.NEGATIVE_INFINITY) < intervalMs) return
+    sentAt.set(key, now)
     onProgress(progress)
   }
 }

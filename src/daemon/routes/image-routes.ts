@@ -1,5 +1,6 @@
 import { isAbsolute } from 'node:path'
 import { Problem } from '../../base/index.ts'
+import { parsePlatform } from '../../formats/index.ts'
 import type { BuildRequest } from '../../images/index.ts'
 import type { Call, Handlers } from '../http/handlers.ts'
 import type { Rooms } from '../rooms.ts'
@@ -12,6 +13,8 @@ type ImageHandlers = Pick<
   | 'readImageDocument'
   | 'removeImage'
   | 'tagImage'
+  | 'pullImage'
+  | 'pushImage'
   | 'loadImage'
   | 'buildImage'
   | 'saveImage'
@@ -36,6 +39,26 @@ export function imageRoutes({ images, events }: Pick<Rooms, 'images' | 'events'>
     async tagImage({ body: { ref, tag } }) {
       await images.tag(ref, tag)
       events.append({ type: 'image.tagged', subject: tag, message: `${tag} is ${ref}` })
+    },
+    async pullImage({ body, onProgress, signal }) {
+      const platform = body.platform === undefined ? undefined : parsePlatform(body.platform)
+      const { ref, insecure, with_layers: withLayers } = body
+      const { image, outcome } = await images.pull({ ref, platform, insecure, withLayers, onProgress, signal })
+      if (outcome === 'pulled') {
+        events.append({
+          type: 'image.pulled',
+          subject: ref,
+          message: `${ref} is pulled`,
+          data: { digest: image.digest },
+        })
+      }
+      return { image, outcome }
+    },
+    async pushImage({ body, onProgress, signal }) {
+      const { destination, digest, ...counts } = await images.push({ ...body, onProgress, signal })
+      const message = `${body.ref} is pushed to ${destination}`
+      events.append({ type: 'image.pushed', subject: body.ref, message, data: { destination, digest } })
+      return { destination, digest, ...counts }
     },
     async loadImage(call) {
       const { onProgress, signal } = call

@@ -25,6 +25,7 @@ export { formatReference, isTag, parseReference, type Reference } from './parse-
 export {
   formatPlatform,
   isAttestation,
+  parsePlatform,
   platformNotFound,
   platformOf,
   runsOn,

@@ -67,6 +67,19 @@ export function formatPlatform({ os, architecture, variant }: Platform): string 
   return [os, architecture, ...(variant === undefined || variant === '' ? [] : [variant])].join('/')
 }
 
+/** `linux/arm64`, `linux/arm/v7`. @throws Problem INVALID_REQUEST */
+export function parsePlatform(text: string): Platform {
+  const [os, architecture, variant, ...rest] = text.split('/')
+  const isWord = (word: string | undefined): word is string =>
+    word !== undefined && /^[a-z0-9][a-z0-9._-]*$/i.test(word)
+  if (isWord(os) && isWord(architecture) && (variant === undefined || isWord(variant)) && rest.length === 0) {
+    return { os, architecture, ...(variant === undefined ? {} : { variant }) }
+  }
+  throw new Problem('INVALID_REQUEST', `not a platform: ${JSON.stringify(text.slice(0, 80))}`, {
+    hint: 'write it like linux/arm64 or linux/arm/v7',
+  })
+}
+
 /** BuildKit keeps provenance beside the images, as manifests of platform unknown/unknown. */
 export function isAttestation({ platform, annotations }: Descriptor): boolean {
   if (annotations?.['vnd.docker.reference.type'] === 'attestation-manifest') return true

@@ -6,7 +6,7 @@ import type { BuiltRoot } from '../../../test/support/image-builder.ts'
 import { registryUser, type StartRegistry, startRegistry, type TestRegistry } from '../../../test/support/registry.ts'
 import { temporaryDirectory } from '../../../test/support/temporary-directory.ts'
 import { digestOf, parseDigest } from '../../base/index.ts'
-import { openRegistries, type Patience, type RegistrySettings, type Repository } from './index.ts'
+import { openRegistries, type Patience, type Registries, type RegistrySettings, type Repository } from './index.ts'
 
 /** Failures that come in milliseconds, and pauses to match. */
 export const quickPatience: Patience = {
@@ -23,6 +23,7 @@ export interface RegistryClient extends AsyncDisposable {
   /** What stands between client and registry. */
   readonly proxy: FaultProxy
   readonly settings: Readonly<Record<string, RegistrySettings>>
+  readonly registries: Registries
   /** A repository through the proxy. */
   repository(path: string): Repository
 }
@@ -48,6 +49,7 @@ export async function openRegistryClient(
     registry,
     proxy,
     settings,
+    registries,
     repository: (path) => registries.repository({ registry: proxy.host, path }),
     async [Symbol.asyncDispose]() {
       await registries.close()

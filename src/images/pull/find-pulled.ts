@@ -1,0 +1,50 @@
+import { type Digest, isProblem } from '../../base/index.ts'
+import type { Descriptor, Platform } from '../../formats/index.ts'
+import { storedImages } from '../find-image.ts'
+import { readImageGraph } from '../image-graph.ts'
+import type { ImagesContext } from '../images-context.ts'
+import { findKeptLower } from '../kept/find-kept-lower.ts'
+import { type PlatformImage, readPlatform } from '../resolve-image.ts'
+
+export interface FindPulled {
+  /** What the registry says the reference is. */
+  readonly digest: Digest
+  readonly platform: Platform
+  /** Whether an image that boots without its layers is missing something. */
+  readonly withLayers: boolean
+}
+
+/**
+ * The image of the store that a pull of a digest would end in, when all of it is there. Nothing is hashed: it was when it came.
+ *
+ * @returns its entry in index.json
+ */
+export async function findPulled(context: ImagesContext, wanted: FindPulled): Promise<Descriptor | undefined> {
+  for (const { descriptor, origin } of storedImages((await context.blobs.readIndex()).entries)) {
+    if (descriptor.digest !== wanted.digest && !origin.indexes.includes(wanted.digest)) continue
+    if (await isWhole(context, descriptor, wanted)) return descriptor
+  }
+  return undefined
+}
+
+async function isWhole(context: ImagesContext, descriptor: Descriptor, wanted: FindPulled): Promise<boolean> {
+  const { blobs } = context
+  try {
+    const host = await readPlatform({ blobs, platform: wanted.platform }, descriptor)
+    const layers = wanted.withLayers ? new Set<Digest>() : dispensableLayers(context, host)
+    for (const [digest, size] of (await readImageGraph(blobs, descriptor)).blobs) {
+      if (!layers.has(digest) && (await blobs.size(digest)) !== size) return false
+    }
+    return true
+  } catch (error) {
+    // Damaged, or for another platform: then it is pulled.
+    if (isProblem(error)) return false
+    throw error
+  }
+}
+
+/** An image that boots without its layers is there without them. */
+function dispensableLayers({ layout }: ImagesContext, { manifestDescriptor, manifest }: PlatformImage): Set<Digest> {
+  const boots = findKeptLower(layout, manifestDescriptor.digest) !== undefined
+  return new Set(boots ? manifest.layers.map(({ digest }) => digest) : [])
+}

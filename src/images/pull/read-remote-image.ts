@@ -1,0 +1,83 @@
+import { Problem, printable } from '../../base/index.ts'
+import {
+  checkImageManifest,
+  type Descriptor,
+  documentKind,
+  documentLimits,
+  type Manifest,
+  type Platform,
+  parseIndex,
+  parseManifest,
+  selectPlatform,
+} from '../../formats/index.ts'
+import type { RemoteManifest, Repository } from '../../wires/index.ts'
+import type { LongWork } from '../images-context.ts'
+
+/** The documents of one platform's image, as a registry has them. */
+export interface RemoteImage {
+  /** From what was asked for to the manifest: one, or an index before it. */
+  readonly documents: readonly RemoteManifest[]
+  readonly manifest: Manifest
+}
+
+export interface ReadRemoteImage extends Pick<LongWork, 'signal'> {
+  readonly repository: Pick<Repository, 'readManifest'>
+  /** What the reference stands for: from here on it is asked for by digest, whatever becomes of the tag. */
+  readonly root: Descriptor
+  readonly platform: Platform
+}
+
+/** Indexes in indexes are followed this far. */
+const maxDepth = 4
+
+/**
+ * Reads a manifest, by way of the indexes above it.
+ *
+ * @throws Problem PLATFORM_NOT_FOUND, IMAGE_INVALID, IMAGE_UNSUPPORTED, SIZE_MISMATCH, LIMIT_EXCEEDED, and what the registry's client throws
+ */
+export async function readRemoteImage({ repository, root, platform, signal }: ReadRemoteImage): Promise<RemoteImage> {
+  const documents: RemoteManifest[] = []
+  for (let wanted = root; ; ) {
+    const document = await readDocument(repository, wanted, signal)
+    documents.push(document)
+    const kind = documentKind(document.descriptor.mediaType)
+    if (kind === undefined) throw notAnImage(document.descriptor)
+    if (kind === 'manifest') return { documents, manifest: imageManifest(document) }
+    if (documents.length > maxDepth) {
+      throw new Problem('IMAGE_INVALID', `its indexes are nested more than ${maxDepth} deep`)
+    }
+    wanted = selectPlatform(parseIndex(document.bytes, document.descriptor.mediaType), platform)
+  }
+}
+
+/** It must be what its descriptor says in every respect: one document must not be read as two things (CVE-2021-41190). */
+async function readDocument(
+  repository: ReadRemoteImage['repository'],
+  wanted: Descriptor,
+  signal: AbortSignal | undefined,
+): Promise<RemoteManifest> {
+  const { descriptor, bytes } = await repository.readManifest(wanted.digest, { signal })
+  if (descriptor.size !== wanted.size) {
+    throw new Problem('SIZE_MISMATCH', `${wanted.digest} should have ${wanted.size} bytes and has ${descriptor.size}`)
+  }
+  if (descriptor.mediaType !== wanted.mediaType) {
+    const types = `${printable(wanted.mediaType)}, but the registry sends it as ${printable(descriptor.mediaType)}`
+    throw new Problem('IMAGE_INVALID', `${wanted.digest} is said to be ${types}`)
+  }
+  // With its platform, which only what leads to it knows.
+  return { descriptor: wanted, bytes }
+}
+
+function imageManifest({ descriptor, bytes }: RemoteManifest): Manifest {
+  const manifest = parseManifest(bytes, descriptor.mediaType)
+  checkImageManifest(manifest)
+  const { size } = manifest.config
+  if (size > documentLimits.config) {
+    throw new Problem('LIMIT_EXCEEDED', `the image config has ${size} bytes; at most ${documentLimits.config} are read`)
+  }
+  return manifest
+}
+
+function notAnImage({ mediaType }: Descriptor): Problem {
+  return new Problem('IMAGE_UNSUPPORTED', `this is no container image: ${printable(mediaType)}`)
+}
