@@ -82,6 +82,11 @@ export const commandTable: readonly CommandEntry[] = [
     load: async () => (await import('./commands/image-history.ts')).imageHistory,
   },
   {
+    name: 'image verify',
+    summary: 'look for damage in all that images have on disk, and mend it',
+    load: async () => (await import('./commands/image-verify.ts')).imageVerify,
+  },
+  {
     name: 'image tag',
     summary: 'give an image one more name',
     load: async () => (await import('./commands/image-tag.ts')).imageTag,

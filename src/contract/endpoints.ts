@@ -38,6 +38,7 @@ export const endpoints = {
   pushImage: { method: 'POST', path: '/api/images/push' },
   loadImage: { method: 'POST', path: '/api/images/load' },
   buildImage: { method: 'POST', path: '/api/images/build' },
+  verifyImages: { method: 'POST', path: '/api/images/verify' },
   saveImage: { method: 'POST', path: '/api/images/save' },
   downloadImage: { method: 'GET', path: '/api/images/save' },
 

@@ -9,6 +9,7 @@ import { allRoutes, pathParameters, type Route } from './routes.ts'
 import * as server from './server.ts'
 import * as sheds from './sheds.ts'
 import * as usage from './usage.ts'
+import * as verify from './verify.ts'
 
 type Json = Record<string, unknown>
 type JsonSchema = z.core.JSONSchema.BaseSchema
@@ -27,6 +28,7 @@ const requests = {
   SetupRequest: server.SetupRequest,
   StopShedRequest: sheds.StopShedRequest,
   TagImageRequest: images.TagImageRequest,
+  VerifyImagesRequest: verify.VerifyImagesRequest,
 }
 
 /** Shapes that the server sends. */
@@ -41,6 +43,7 @@ const replies = {
   GuestDirectory,
   GuestFile,
   ImageDetail: images.ImageDetail,
+  ImageFinding: verify.ImageFinding,
   ImageHistoryReply,
   ImageHistoryStep,
   ImageSummary: images.ImageSummary,
@@ -58,6 +61,7 @@ const replies = {
   SetupReply: server.SetupReply,
   Shed: sheds.Shed,
   UsageReport: usage.UsageReport,
+  VerifyImagesReply: verify.VerifyImagesReply,
 }
 
 /** Codes that any route may answer with. */

@@ -39,6 +39,7 @@ import {
   StopShedRequest,
 } from './sheds.ts'
 import { PruneReport, UsageReport } from './usage.ts'
+import { VerifyImagesReply, VerifyImagesRequest } from './verify.ts'
 
 /**
  * How a route speaks.
@@ -275,6 +276,14 @@ export const routes = {
     body: BuildImageRequest,
     reply: LoadImageReply,
     codes: [...archiveCodes, 'FILE_NOT_FOUND', 'TOOL_NOT_FOUND', 'TOOL_FAILED', 'PERMISSION_DENIED'],
+  },
+  verifyImages: {
+    kind: 'work',
+    summary:
+      'Read all that images have on disk and say what is damaged and how to mend it; with repair, mend what can be',
+    body: VerifyImagesRequest,
+    reply: VerifyImagesReply,
+    codes: ['IMAGE_NOT_FOUND', 'RECORD_INVALID'],
   },
   saveImage: {
     kind: 'work',

@@ -76,14 +76,20 @@ export async function readManifestAndConfig(
   store: BlobStore,
   descriptor: Descriptor,
 ): Promise<{ manifest: Manifest; config: ImageConfig | undefined }> {
-  const manifest = await reading(descriptor, async () => {
+  const manifest = await readManifestDocument(store, descriptor)
+  return { manifest, config: await readConfigDocument(store, manifest.config) }
+}
+
+export async function readManifestDocument(store: BlobStore, descriptor: Descriptor): Promise<Manifest> {
+  return reading(descriptor, async () => {
     return parseManifest(await readDocument(store, descriptor, documentLimits.manifest), descriptor.mediaType)
   })
-  if (!isImageConfig(manifest.config.mediaType)) return { manifest, config: undefined }
-  const config = await reading(manifest.config, async () => {
-    return parseImageConfig(await readDocument(store, manifest.config, documentLimits.config))
-  })
-  return { manifest, config }
+}
+
+/** The config of a manifest; undefined when it is that of an artifact that is no image. */
+export async function readConfigDocument(store: BlobStore, descriptor: Descriptor): Promise<ImageConfig | undefined> {
+  if (!isImageConfig(descriptor.mediaType)) return undefined
+  return reading(descriptor, async () => parseImageConfig(await readDocument(store, descriptor, documentLimits.config)))
 }
 
 async function readDocument(store: BlobStore, { digest, size }: Descriptor, maxBytes: number): Promise<Buffer> {

@@ -1,6 +1,12 @@
 import { type DataLayout, type Digest, Problem } from '../base/index.ts'
 import type { BlobStore } from '../blobs/index.ts'
-import type { ImageDetail, ImageHistoryReply, ImageSummary, RemoveImageReply } from '../contract/index.ts'
+import type {
+  ImageDetail,
+  ImageHistoryReply,
+  ImageSummary,
+  RemoveImageReply,
+  VerifyImagesReply,
+} from '../contract/index.ts'
 import { type Platform, platformOf } from '../formats/index.ts'
 import type { Registries } from '../wires/index.ts'
 import { type BuildRequest, buildImage } from './build/build-image.ts'
@@ -28,6 +34,7 @@ import { removeUnneeded, type UnneededFile } from './remove-unneeded.ts'
 import { type ResolvedImage, resolveImage } from './resolve-image.ts'
 import { archiveImages, saveImages } from './save-images.ts'
 import { tagImage } from './tag-image.ts'
+import { type VerifyRequest, verifyImages } from './verify/verify-images.ts'
 
 export interface ImagesOptions {
   readonly layout: DataLayout
@@ -52,6 +59,8 @@ export interface Images {
   pull(request: PullRequest): Promise<PulledImage>
   /** Sends an image to a registry, byte for byte. @see pushImage */
   push(request: PushRequest): Promise<PushedImage>
+  /** Reads all that images have on disk and holds it against what it must be. @see verifyImages */
+  verify(request: VerifyRequest): Promise<VerifyImagesReply>
   /** Writes an OCI archive to a path that must not exist. @returns bytes written @see saveImages */
   saveTo(request: { readonly refs: readonly string[]; readonly path: string } & LongWork): Promise<number>
   /** An OCI archive as a stream; every reference has been found when the promise resolves. @see archiveImages */
@@ -113,6 +122,7 @@ export function openImages(options: ImagesOptions): Images {
     build: (request) => buildImage(context, request),
     pull: (request) => pullImage(context, request),
     push: (request) => pushImage(context, request),
+    verify: (request) => verifyImages(context, request),
     saveTo: (request) => saveImages(context, request),
     archive: (refs, work = {}) => archiveImages(context, { refs, ...work }),
     list: () => listImages(context),

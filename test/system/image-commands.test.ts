@@ -1,12 +1,13 @@
-import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, mkdtemp, open, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import type { ImageDetail, ImageHistoryReply, LoadImageReply } from '../../src/contract/index.ts'
+import { parseDigest } from '../../src/base/index.ts'
+import type { ImageDetail, ImageHistoryReply, LoadImageReply, VerifyImagesReply } from '../../src/contract/index.ts'
 import { busyboxArchive } from '../support/busybox-image.ts'
 import { type Cowshed, launcher, openCowshed, until } from '../support/cowshed.ts'
 import { openTerminal, terminalTools } from '../support/host-terminal.ts'
-import { type BuiltImage, buildImage, buildLayer, ociArchive } from '../support/image-builder.ts'
+import { type BuiltImage, buildImage, buildLayer, noise, ociArchive } from '../support/image-builder.ts'
 import { needs } from '../support/needs.ts'
 
 let cowshed: Cowshed
@@ -140,6 +141,27 @@ describe('image history', () => {
     const { code, stderr } = await cowshed.run('image', 'history', 'odd:1')
     expect([code, stderr]).toEqual([0, expect.stringContaining('which made which cannot be told')])
   })
+})
+
+test('image verify finds a flipped bit in a layer, says how to mend it, and mends it', async () => {
+  // Large enough for a thread of its own.
+  const large = buildLayer([{ path: 'large', content: noise(9 << 20) }], { compression: 'none' })
+  await load(buildImage({ layers: [large] }), 'large:1')
+  expect(await cowshed.ok('image', 'verify', 'large:1')).toMatch(
+    /^1 image, 3 blobs, 1 layer, 0 lowers, .* read: all intact$/m,
+  )
+  const path = cowshed.layout.layerData(parseDigest(large.diffId))
+  await chmod(path, 0o644)
+  await using file = await open(path, 'r+')
+  await file.write(Buffer.from([1]), 0, 1, 5 << 20)
+  const damaged = await cowshed.run('image', 'verify')
+  expect(damaged.code).toBe(1)
+  expect(damaged.stdout).toMatch(/^damaged: layer \w{12} of large:1$/m)
+  expect(damaged.stdout).toMatch(/^ {2}what: +the content of large is damaged$/m)
+  expect(damaged.stdout).toMatch(/^ {2}mend: +cowshed image verify --repair large:1$/m)
+  const repaired = await cowshed.json<VerifyImagesReply>('image', 'verify', '--repair', 'large:1')
+  expect(repaired.findings).toMatchObject([{ kind: 'layer', repaired: true }])
+  expect(await cowshed.ok('image', 'verify', 'large:1')).toContain('all intact')
 })
 
 describe.runIf(needs({ root: true, tools: ['buildah', 'busybox'] }))('image build', () => {

@@ -1,5 +1,5 @@
 import { isAbsolute } from 'node:path'
-import { Problem } from '../../base/index.ts'
+import { Problem, shortDigest } from '../../base/index.ts'
 import { parsePlatform } from '../../formats/index.ts'
 import type { BuildRequest } from '../../images/index.ts'
 import type { Call, Handlers } from '../http/handlers.ts'
@@ -17,6 +17,7 @@ type ImageHandlers = Pick<
   | 'pushImage'
   | 'loadImage'
   | 'buildImage'
+  | 'verifyImages'
   | 'saveImage'
   | 'downloadImage'
 >
@@ -79,6 +80,15 @@ export function imageRoutes({ images, events }: Pick<Rooms, 'images' | 'events'>
         events.append({ type: 'image.built', subject: name, message: `${name} is built of ${body.context}` })
       }
       return { images: built }
+    },
+    async verifyImages({ body: { refs, repair }, onProgress, signal }) {
+      const reply = await images.verify({ refs, repair, onProgress, signal })
+      for (const { kind, digest, images: names, message, repaired } of reply.findings) {
+        const what = `${kind} ${shortDigest(digest)} of ${names.join(', ')}`
+        const type = repaired ? 'image.repaired' : 'image.damaged'
+        events.append({ type, subject: names[0] ?? digest, message: `${what}: ${message}` })
+      }
+      return reply
     },
     async saveImage({ body: { refs, path }, onProgress, signal }) {
       return { path, bytes: await images.saveTo({ refs, path: absolute(path), onProgress, signal }) }
