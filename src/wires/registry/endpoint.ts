@@ -1,11 +1,10 @@
-import type { Readable } from 'node:stream'
 import { type AttemptOptions, retrying } from './attempts.ts'
 import { type Access, Authorizer } from './auth/authorizer.ts'
 import { findCredentials } from './auth/find-credentials.ts'
 import { parseChallenges } from './headers/parse-challenges.ts'
 import { follow } from './http/follow.ts'
 import type { Resolve } from './http/guard.ts'
-import { discard, type HttpRequest, type HttpResponse, headerOf, type Method } from './http/http-message.ts'
+import { type Body, discard, type HttpRequest, type HttpResponse, headerOf, type Method } from './http/http-message.ts'
 import { Transport } from './http/transport.ts'
 import type { Patience } from './patience.ts'
 import { statusProblem } from './status-problem.ts'
@@ -26,7 +25,7 @@ export interface RegistryRequest {
   readonly target: string | URL
   readonly headers?: Readonly<Record<string, string>> | undefined
   /** Made anew for each try. */
-  readonly body?: (() => Buffer | Readable) | undefined
+  readonly body?: (() => Body) | undefined
   readonly access: Access
   /** Statuses that are answers; any other becomes a Problem. */
   readonly expect: readonly number[]

@@ -14,7 +14,8 @@ export interface MirrorAddress {
  * @throws Problem SETTINGS_INVALID
  */
 export function parseMirror(text: string): MirrorAddress {
-  const [, scheme, host = '', path = ''] = /^(?:(https?):\/\/)?([^/@?#\s]+)(\/[^?#\s]*)?$/i.exec(text) ?? []
+  const [, scheme, host = '', path = ''] =
+    /^(?:(https?):\/\/)?((?:[a-z0-9.-]+|\[[a-f0-9:]+\])(?::\d{1,5})?)(\/[^?#\s]*)?$/i.exec(text) ?? []
   if (host === '' || !URL.canParse(`https://${host}`)) {
     throw new Problem('SETTINGS_INVALID', `not a mirror: ${JSON.stringify(text.slice(0, 120))}`, {
       hint: 'write registries.*.mirrors like mirror.example:5000 or mirror.example/path',

@@ -7,7 +7,7 @@ import { registryTools, registryUser, type StartRegistry, startRegistry } from '
 import { temporaryDirectory } from '../../../test/support/temporary-directory.ts'
 import { digestOf, parseDigest } from '../../base/index.ts'
 import { openRegistries } from './index.ts'
-import { collect, keystream, openRegistryClient, pushImage, uploadBytes } from './registry.testkit.ts'
+import { chunksOf, collect, keystream, openRegistryClient, pushImage, uploadBytes } from './registry.testkit.ts'
 
 const kinds: [string, StartRegistry][] = [
   ['open to anyone', {}],
@@ -76,7 +76,7 @@ describe.runIf(needs({ tools: registryTools })).each(kinds)('a registry %s', (_,
     const upload = {
       digest: digestOf('another'),
       size: blob.length,
-      open: () => [blob] as unknown as AsyncIterable<Buffer>,
+      open: () => chunksOf(blob),
     }
     await expect(client.repository('team/app').uploadBlob(upload)).rejects.toMatchObject({ code: 'DIGEST_MISMATCH' })
   })

@@ -1,14 +1,16 @@
-import type { Readable } from 'node:stream'
 import type { Dispatcher } from 'undici'
 
 export type Method = 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
+
+/** With a content-length among the headers. */
+export type Body = Buffer | AsyncIterable<Uint8Array>
 
 export interface HttpRequest {
   readonly method: Method
   readonly url: URL
   /** Names in lower case. */
   readonly headers: Readonly<Record<string, string>>
-  readonly body?: Buffer | Readable | undefined
+  readonly body?: Body | undefined
   readonly signal?: AbortSignal | undefined
   /** Time that the server may take to answer beyond what it is given anyway: it has much to do. */
   readonly extraMs?: number | undefined

@@ -8,6 +8,7 @@ import type { HttpRequest, HttpResponse } from './http-message.ts'
 import { networkProblem } from './network-problem.ts'
 import { paced } from './paced.ts'
 import { trustedContext } from './trusted-context.ts'
+import { Watch } from './watch.ts'
 
 export interface OpenTransport {
   /** The registry itself: `https://registry.example`. */
@@ -36,21 +37,22 @@ export class Transport {
 
   /** @throws PassingProblem REGISTRY_UNREACHABLE; Problem REGISTRY_UNREACHABLE, REGISTRY_FAILED, CANCELLED */
   async exchange(request: HttpRequest): Promise<HttpResponse> {
-    const { method, url, headers, body, signal, extraMs = 0 } = request
+    const { method, url, headers, signal, extraMs = 0 } = request
     throwIfCancelled(signal)
     const agent = await this.#agentFor(url)
+    const { connectMs, idleMs } = this.#options.patience
+    const watch = new Watch({ signal, silenceMs: connectMs + idleMs + extraMs })
     try {
       const response = await agent.request({
         origin: url.origin,
         path: `${url.pathname}${url.search}`,
         method,
         headers: { 'user-agent': 'cowshed', ...headers },
-        body: body ?? null,
-        signal: signal ?? null,
-        headersTimeout: this.#options.patience.idleMs + extraMs,
+        body: watch.body(request.body),
+        signal: watch.signal,
+        headersTimeout: idleMs + extraMs,
       })
-      // A body that is given up on says so to whoever reads it; when nobody does, that is no reason to crash.
-      response.body.on('error', () => {})
+      watch.answered(response.body)
       return {
         status: response.statusCode,
         headers: response.headers,
@@ -59,6 +61,7 @@ export class Transport {
         authorization: headers.authorization,
       }
     } catch (error) {
+      watch.end()
       throw this.problem(error, request)
     }
   }

@@ -1,4 +1,3 @@
-import { Readable } from 'node:stream'
 import { Problem } from '../../../base/index.ts'
 import type { UploadBlob } from '../registry.ts'
 
@@ -11,29 +10,45 @@ export class UploadSource {
     this.#request = request
   }
 
-  /** Exactly `length` bytes from `offset` on, or an error. */
-  body(offset: number, length: number): Readable {
-    return Readable.from(this.#pieces(offset, length), { objectMode: false })
-  }
-
   /** @throws what the source threw, when it did */
   throwFailure(): void {
     if (this.#failure !== undefined) throw this.#failure.error
   }
 
-  async *#pieces(offset: number, length: number): AsyncGenerator<Uint8Array> {
-    const { open, onBytes, digest } = this.#request
+  /** Exactly `length` bytes from `offset` on, or an error. */
+  async *body(offset: number, length: number): AsyncGenerator<Uint8Array> {
+    const { onBytes } = this.#request
+    const source = this.#open(offset)
     let sent = 0
     try {
-      for await (const chunk of open(offset)) {
+      while (sent < length) {
+        const chunk = await this.#next(source, offset + sent)
         const piece = chunk.subarray(0, length - sent)
         sent += piece.length
+        // A connection that breaks is thrown in here: no failure of the source.
         yield piece
         onBytes?.(offset + sent)
-        if (sent === length) return
       }
-      if (sent < length)
-        throw new Problem('SIZE_MISMATCH', `${digest} ended after ${offset + sent} bytes, before its size`)
+    } finally {
+      await source.return?.()
+    }
+  }
+
+  #open(offset: number): AsyncIterator<Uint8Array> {
+    try {
+      return this.#request.open(offset)[Symbol.asyncIterator]()
+    } catch (error) {
+      this.#failure = { error }
+      throw error
+    }
+  }
+
+  async #next(source: AsyncIterator<Uint8Array>, at: number): Promise<Uint8Array> {
+    const { digest, size } = this.#request
+    try {
+      const next = await source.next()
+      if (next.done !== true) return next.value
+      throw new Problem('SIZE_MISMATCH', `${digest} ended after ${at} of ${size} bytes`)
     } catch (error) {
       this.#failure = { error }
       throw error

@@ -1,0 +1,188 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import type { Fault, Matching } from '../../../../test/support/fault-proxy.ts'
+import { needs } from '../../../../test/support/needs.ts'
+import { registryTools } from '../../../../test/support/registry.ts'
+import { digestOf } from '../../../base/index.ts'
+import { collect, keystream, openRegistryClient, type RegistryClient, uploadBytes } from '../registry.testkit.ts'
+import type { ReadBlob } from '../registry.ts'
+
+const blob = keystream(1 << 20)
+const digest = digestOf(blob)
+const size = blob.length
+const blobs: Matching = { method: 'GET', path: /\/blobs\/sha256:/ }
+const half = size >> 1
+
+describe.runIf(needs({ tools: registryTools }))('a blob comes whole', () => {
+  let client: RegistryClient
+  beforeAll(async () => {
+    client = await openRegistryClient()
+    await uploadBytes(client.repository('team/app'), blob)
+  })
+  afterAll(async () => {
+    await client[Symbol.asyncDispose]()
+  })
+  beforeEach(() => client.proxy.clear())
+
+  const read = async (request: Partial<ReadBlob> = {}) =>
+    await collect(client.repository('team/app').readBlob({ digest, size, ...request }))
+  const ranges = () => client.proxy.requests.map(({ headers }) => headers.range ?? 'all')
+  const answer = (status: number, headers: Record<string, string> = {}): Fault => ({ kind: 'answer', status, headers })
+  const range = (value: string | undefined): Fault => ({ kind: 'headers', headers: { 'content-range': value } })
+
+  test.each<[string, (Fault | [Matching, Fault])[]]>([
+    ['a reset in the middle', [{ kind: 'reset', after: half }]],
+    [
+      'resets again and again, each time further on',
+      [1, 2, 3, 4, 5, 6].map(() => ({ kind: 'reset', after: 100_000 }) as const),
+    ],
+    ['a reset before anything', [{ kind: 'reset', after: 0 }]],
+    ['silence in the middle', [{ kind: 'stall', after: half }]],
+    ['silence from the start', [{ kind: 'stall', after: 0 }]],
+    ['a trickle', [{ kind: 'trickle', bytesPerSecond: 50 }]],
+    ['an end too early', [{ kind: 'short', after: half }]],
+    [
+      'two of them',
+      [
+        { kind: 'short', after: half },
+        { kind: 'short', after: 1000 },
+      ],
+    ],
+    ['the whole for a Range', [{ kind: 'reset', after: half }, { kind: 'ignore-range' }]],
+    ['a Range that begins elsewhere', [{ kind: 'reset', after: half }, range(`bytes ${half - 7}-${size - 1}/${size}`)]],
+    ['a Range of a larger blob', [{ kind: 'reset', after: half }, range(`bytes ${half}-${size - 1}/${size + 1}`)]],
+    ['a Range that does not say which', [{ kind: 'reset', after: half }, range(undefined)]],
+    ['206 and nonsense', [{ kind: 'reset', after: half }, range('bytes x-y/z')]],
+    ['416', [{ kind: 'reset', after: half }, answer(416)]],
+    ['a Content-Length that is too small', [{ kind: 'headers', headers: { 'content-length': String(half) } }]],
+    ['a Content-Length that is too large', [{ kind: 'headers', headers: { 'content-length': String(size + 5) } }]],
+    ['429 with seconds', [answer(429, { 'retry-after': '0' })]],
+    ['429 with a date', [answer(429, { 'retry-after': new Date(0).toUTCString() })]],
+    ['500, 502, 503', [answer(500), answer(502), answer(503)]],
+    ['a link to a storage that refuses', [answer(307, { location: 'http://127.0.0.1:1/blob' })]],
+  ])('after %s', async (_, faults) => {
+    for (const fault of faults) {
+      const [matching, what] = Array.isArray(fault) ? fault : [blobs, fault]
+      client.proxy.fault(matching, what)
+    }
+    expect((await read()).equals(blob)).toBe(true)
+  })
+
+  test('and what has come is not asked for again', async () => {
+    client.proxy.fault(blobs, { kind: 'short', after: half })
+    await read()
+    expect(ranges()).toEqual(['all', `bytes=${half}-${size - 1}`])
+  })
+
+  test('in part, when only a part is wanted, also of a registry that knows no ranges', async () => {
+    const part = blob.subarray(1000, 300_000)
+    expect((await read({ from: 1000, until: 300_000 })).equals(part)).toBe(true)
+    client.proxy.fault({ ...blobs, times: 9 }, { kind: 'ignore-range' })
+    expect((await read({ from: 1000, until: 300_000 })).equals(part)).toBe(true)
+    expect((await read({ from: size })).length).toBe(0)
+  })
+
+  test.each<[string, Fault, string]>([
+    ['is longer than it should be', { kind: 'long', extra: 1 }, 'SIZE_MISMATCH'],
+    ['is always cut short', { kind: 'short', after: 10 }, 'SIZE_MISMATCH'],
+    ['never begins', { kind: 'stall', after: 0 }, 'REGISTRY_UNREACHABLE'],
+    ['trickles', { kind: 'trickle', bytesPerSecond: 50 }, 'REGISTRY_UNREACHABLE'],
+    ['breaks off at once', { kind: 'reset', after: 10 }, 'REGISTRY_UNREACHABLE'],
+    ['is said to be another size', { kind: 'headers', headers: { 'content-length': '7' } }, 'SIZE_MISMATCH'],
+    ['comes compressed', { kind: 'headers', headers: { 'content-encoding': 'gzip' } }, 'REGISTRY_FAILED'],
+    ['answers 503', { kind: 'answer', status: 503 }, 'REGISTRY_FAILED'],
+    ['answers 429', { kind: 'answer', status: 429 }, 'REGISTRY_THROTTLED'],
+    [
+      'answers 429 for an hour',
+      { kind: 'answer', status: 429, headers: { 'retry-after': '3600' } },
+      'REGISTRY_THROTTLED',
+    ],
+    ['answers 418', { kind: 'answer', status: 418 }, 'REGISTRY_FAILED'],
+    ['is not there', { kind: 'answer', status: 404 }, 'REGISTRY_NOT_FOUND'],
+    ['is not for us', { kind: 'answer', status: 403 }, 'REGISTRY_UNAUTHORIZED'],
+    [
+      'is behind a link that refuses',
+      { kind: 'answer', status: 302, headers: { location: 'http://127.0.0.1:1/' } },
+      'REGISTRY_UNREACHABLE',
+    ],
+    [
+      'is behind a circle of links',
+      { kind: 'answer', status: 302, headers: { location: '?again' } },
+      'REGISTRY_FAILED',
+    ],
+    ['is behind a link to nowhere', { kind: 'answer', status: 302 }, 'REGISTRY_FAILED'],
+  ])('or not at all, when it %s', async (_, fault, code) => {
+    client.proxy.fault({ ...blobs, times: 100 }, fault)
+    await expect(read()).rejects.toMatchObject({ code })
+  })
+
+  test('or not at all, when a registry without ranges breaks off for ever', async () => {
+    client.proxy.fault(blobs, { kind: 'reset', after: 100_000 })
+    client.proxy.fault(blobs, { kind: 'answer', status: 416 })
+    // Each whole answer brings 100,000 bytes more than the one before: progress, but at the cost of all that is before.
+    for (let at = 200_000; at < size; at += 100_000) client.proxy.fault(blobs, { kind: 'reset', after: at })
+    await expect(read()).rejects.toMatchObject({
+      code: 'REGISTRY_FAILED',
+      message: expect.stringContaining('from the middle'),
+    })
+  })
+
+  test('wrong bytes come as they are: whoever has them all hashes them', async () => {
+    client.proxy.fault(blobs, { kind: 'corrupt', at: 77 })
+    const bytes = await read()
+    expect(bytes.length).toBe(size)
+    expect(digestOf(bytes)).not.toBe(digest)
+  })
+
+  test('until somebody says stop', async () => {
+    const stop = new AbortController()
+    client.proxy.fault(blobs, { kind: 'stall', after: half })
+    let bytes = 0
+    const reading = (async () => {
+      for await (const chunk of client.repository('team/app').readBlob({ digest, size, signal: stop.signal })) {
+        bytes += chunk.length
+        if (bytes >= half) stop.abort()
+      }
+    })()
+    await expect(reading).rejects.toMatchObject({ code: 'CANCELLED' })
+  })
+
+  test('a reader that stops early is no error', async () => {
+    for await (const chunk of client.repository('team/app').readBlob({ digest, size })) {
+      expect(chunk.length).toBeGreaterThan(0)
+      break
+    }
+  })
+})
+
+describe.runIf(needs({ tools: registryTools }))('a token that ends in the middle of a download', () => {
+  test('is replaced, and the download goes on', async () => {
+    await using client = await openRegistryClient({ auth: 'token' })
+    const repository = client.repository('team/app')
+    await uploadBytes(repository, blob)
+    const challenge = { 'www-authenticate': `Bearer realm="${client.registry.tokens?.realm}",service="test-registry"` }
+    // The first request has no token yet.
+    client.proxy.fault({ ...blobs, skip: 1 }, { kind: 'reset', after: half })
+    client.proxy.fault(blobs, { kind: 'answer', status: 401, headers: challenge })
+    expect((await collect(repository.readBlob({ digest, size }))).equals(blob)).toBe(true)
+  })
+})
+
+describe.runIf(needs({ tools: registryTools }))('memory', () => {
+  test('is that of what is in flight, not of the blob', async () => {
+    await using client = await openRegistryClient({}, { patience: { idleMs: 10_000 } })
+    const large = keystream(96 << 20)
+    const repository = client.repository('team/app')
+    await uploadBytes(repository, large)
+    const before = process.memoryUsage().arrayBuffers
+    let most = 0
+    let bytes = 0
+    for await (const chunk of repository.readBlob({ digest: digestOf(large), size: large.length })) {
+      bytes += chunk.length
+      // A slow reader: what it does not take has to wait in the registry.
+      if (bytes % (1 << 20) < chunk.length) await new Promise((resolve) => setImmediate(resolve))
+      most = Math.max(most, process.memoryUsage().arrayBuffers - before)
+    }
+    expect(bytes).toBe(large.length)
+    expect(most).toBeLessThan(48 << 20)
+  })
+})
