@@ -43,6 +43,7 @@ export const endpoints = {
   downloadImage: { method: 'GET', path: '/api/images/save' },
 
   getUsage: { method: 'GET', path: '/api/system/df' },
+  explainUsage: { method: 'GET', path: '/api/system/df/explain' },
   prune: { method: 'POST', path: '/api/system/prune' },
   runDoctor: { method: 'GET', path: '/api/system/doctor' },
   fixHost: { method: 'POST', path: '/api/system/doctor' },

@@ -60,6 +60,7 @@ const replies = {
   ServerInfo: server.ServerInfo,
   SetupReply: server.SetupReply,
   Shed: sheds.Shed,
+  UsageExplained: usage.UsageExplained,
   UsageReport: usage.UsageReport,
   VerifyImagesReply: verify.VerifyImagesReply,
 }

@@ -38,7 +38,7 @@ import {
   Shed,
   StopShedRequest,
 } from './sheds.ts'
-import { PruneReport, UsageReport } from './usage.ts'
+import { ExplainQuery, PruneReport, UsageExplained, UsageReport } from './usage.ts'
 import { VerifyImagesReply, VerifyImagesRequest } from './verify.ts'
 
 /**
@@ -301,6 +301,13 @@ export const routes = {
   },
 
   getUsage: { kind: 'json', summary: 'What holds which bytes', reply: UsageReport, codes: ['RECORD_INVALID'] },
+  explainUsage: {
+    kind: 'json',
+    summary: 'Who shares what with one image, shed or file',
+    query: ExplainQuery,
+    reply: UsageExplained,
+    codes: ['FILE_NOT_FOUND', 'RECORD_INVALID'],
+  },
   prune: {
     kind: 'work',
     summary: 'What could be removed (a dry run unless told otherwise), or its removal',

@@ -4,7 +4,30 @@ import { z } from 'zod'
 export const Size = z.object({ logical_bytes: z.int(), physical_bytes: z.int() })
 export type Size = z.infer<typeof Size>
 
-export const UsageFile = z.object({
+/** Whose bytes they are, on the disk itself. `accuracy` of the report says how far to believe it. */
+const Exclusive = z.object({
+  /** Freed if this alone went; at least so much, where there are only bounds. */
+  exclusive_bytes: z.int(),
+  /** At most so much; absent where `exclusive_bytes` is no bound. */
+  exclusive_bytes_max: z.int().optional(),
+})
+
+const Holding = Exclusive.extend({
+  /** What it has besides, together with others. */
+  shared_bytes: z.int(),
+})
+
+/** Something that has files of its own, or together with others. */
+export const UsageOwner = z.object({ kind: z.string(), name: z.string() })
+export type UsageOwner = z.infer<typeof UsageOwner>
+
+const Owned = Holding.extend({
+  /** The few with whom it shares most, most first. */
+  shared_with: z.array(UsageOwner),
+  last_used_at: z.iso.datetime().optional(),
+})
+
+export const UsageFile = Exclusive.extend({
   path: z.string(),
   size: Size,
   kind: z.string(),
@@ -13,14 +36,17 @@ export const UsageFile = z.object({
 })
 export type UsageFile = z.infer<typeof UsageFile>
 
-export const UsageImage = z.object({
+/** An image with its layers and lower, which go with it unless another has them too. `size` is that of its blobs alone. */
+export const UsageImage = Owned.extend({
   name: z.string(),
   path: z.string(),
   /** The tag. */
   docker_ref: z.string(),
   size: Size,
+  /** Its blobs, and what is made from it. */
+  files: z.array(UsageFile),
 })
-export const UsageShed = z.object({
+export const UsageShed = Owned.extend({
   name: z.string(),
   status: z.string(),
   image: z.string(),
@@ -30,13 +56,36 @@ export const UsageShed = z.object({
   total: Size,
 })
 
-const CategoryTotal = Size.extend({ files: z.int() })
+const CategoryTotal = Size.extend({ files: z.int(), ...Holding.shape })
+
+/** The filesystem of the data directory, in its own words. */
+export const UsageFilesystem = z.object({
+  total_bytes: z.int(),
+  used_bytes: z.int(),
+  /** That the daemon can still write. */
+  free_bytes: z.int(),
+  /** The filesystem's own, where it says so. */
+  metadata_bytes: z.int().optional(),
+  /** Used by none of the above: other files, and the metadata where it is not told apart. */
+  other_bytes: z.int(),
+  /** Held ready by xfs for writes to shared blocks, as near as can be known; the next prune gives it back. */
+  reserved_bytes: z.int(),
+})
+
+export const Accuracy = z.enum(['exact', 'block', 'bounds', 'estimate'])
 
 export const UsageReport = z.object({
   server_name: z.string(),
   backend: z.string(),
   generated_at: z.iso.datetime(),
-  accuracy: z.enum(['exact', 'block', 'bounds', 'estimate']),
+  /**
+   * `exact`: what the filesystem would free. `block`: blocks of files, where files share nothing. `bounds`: at least, and at most. `estimate`:
+   * blocks of files, though they may share some.
+   */
+  accuracy: Accuracy,
+  /** Everything that is cowshed's, each byte on disk once. */
+  union_bytes: z.int(),
+  filesystem: UsageFilesystem,
   images: z.array(UsageImage),
   kernel: UsageFile.optional(),
   initrd: UsageFile.optional(),
@@ -44,6 +93,8 @@ export const UsageReport = z.object({
   /** Derived files that sheds and images are served from: layer data blobs, lowers, templates. */
   caches: z.array(UsageFile),
   orphans: z.array(UsageFile),
+  /** Files without a name that the daemon or a VMM keeps open. */
+  deleted: z.array(UsageFile),
   totals: z.object({
     images: CategoryTotal,
     sheds: CategoryTotal.extend({ stopped: z.int(), running: z.int() }),
@@ -54,6 +105,18 @@ export const UsageReport = z.object({
   notes: z.array(z.string()),
 })
 export type UsageReport = z.infer<typeof UsageReport>
+
+/** Who shares what with one image, shed or file. */
+export const UsageExplained = Holding.extend({
+  ...UsageOwner.shape,
+  accuracy: Accuracy,
+  size: Size,
+  /** Most first. What three have is shared with each of the other two, so that the sum may be more than `shared_bytes`. */
+  shares: z.array(UsageOwner.extend({ bytes: z.int() })),
+})
+export type UsageExplained = z.infer<typeof UsageExplained>
+
+export const ExplainQuery = z.strictObject({ name: z.string().min(1) })
 
 export const PruneScope = z.enum(['images', 'instances', 'cache', 'orphans', 'logs'])
 export type PruneScope = z.infer<typeof PruneScope>

@@ -34,6 +34,7 @@ export async function openRooms({ layout, runDirectory, agentPath }: OpenRooms):
   sheds = await openSheds({ layout, images, driver, events, runDirectory, bootTimeoutMs })
   const info = serverInfo(layout, driver.name)
   const opened = sheds
+  const usage = openUsage({ layout, images, sheds, events, serverName: info.name, backend: info.backend })
   const host = { layout, driver, runDirectory, agentPath }
   return {
     rooms: {
@@ -41,7 +42,7 @@ export async function openRooms({ layout, runDirectory, agentPath }: OpenRooms):
       sheds,
       images,
       events,
-      usage: openUsage({ layout, images, sheds, events, serverName: info.name, backend: info.backend }),
+      usage,
       doctor: () => runDoctor(host),
       fixHost: (work) => fixHost(host, work),
       setUp: (request, work) => setUp({ layout, driver, agentPath, events, request, ...work }),
@@ -49,6 +50,7 @@ export async function openRooms({ layout, runDirectory, agentPath }: OpenRooms):
     async close() {
       await opened.release()
       await registries.close()
+      await usage.close()
       events.close()
     },
   }

@@ -7,6 +7,7 @@ const file = (path: string, inode: string, links = 1): DiskFile => ({
   links,
   size: { logical_bytes: 10, physical_bytes: 4096 },
   modifiedAt: 0,
+  changedAt: 0,
 })
 
 test('a file with two names is counted once, and freed when both go', () => {

@@ -6,6 +6,8 @@ export interface DiskFile {
   readonly size: Size
   /** Milliseconds since the epoch. */
   readonly modifiedAt: number
+  /** The same of the last change of anything about it, its time of modification included: st_ctime. */
+  readonly changedAt: number
   /** What two names of one file have in common. */
   readonly inode: string
   /** How many names the file has, wherever they are. */

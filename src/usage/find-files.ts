@@ -26,7 +26,7 @@ async function walk(directory: string, found: Map<string, DiskFile>): Promise<vo
       // st_blocks counts 512 bytes whatever st_blksize says: inode(7).
       const size = { logical_bytes: stats.size, physical_bytes: stats.blocks * 512 }
       const inode = `${stats.dev}:${stats.ino}`
-      found.set(path, { path, size, modifiedAt: stats.mtimeMs, inode, links: stats.nlink })
+      found.set(path, { path, size, modifiedAt: stats.mtimeMs, changedAt: stats.ctimeMs, inode, links: stats.nlink })
     }),
   )
 }

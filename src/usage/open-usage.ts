@@ -3,12 +3,16 @@ import type { PruneQuery, PruneReport } from '../contract/index.ts'
 import type { Images } from '../images/index.ts'
 import type { Sheds } from '../sheds/index.ts'
 import type { EventLog } from '../state/index.ts'
+import type { MeasureRequest } from './accounting/measured-file.ts'
+import { openAccounting } from './accounting/open-accounting.ts'
 import { noEviction, planCacheEviction } from './eviction/plan-cache-eviction.ts'
 import { executePrune } from './execute-prune.ts'
 import { type Inventory, takeInventory } from './inventory.ts'
 import { goingSheds, type PrunePlan, planPrune, prunesCache, prunesImages } from './plan-prune.ts'
 import { reportUsage, type ServerIdentity } from './report-usage.ts'
 import type { Usage } from './usage.ts'
+import { explainThing, findThing, usageFigures } from './usage-figures.ts'
+import { imageName, type UsageOwners, usageOwners } from './usage-owners.ts'
 
 export interface UsageOptions extends ServerIdentity {
   readonly layout: DataLayout
@@ -21,6 +25,7 @@ export interface UsageOptions extends ServerIdentity {
 const rememberedPlans = 64
 
 export function openUsage(options: UsageOptions): Usage {
+  const accounting = openAccounting()
   const plans = new Map<string, PrunePlan>()
   const inventory = () => currentInventory(options)
   const recall = (id: string): PrunePlan => {
@@ -31,7 +36,23 @@ export function openUsage(options: UsageOptions): Usage {
     })
   }
   return {
-    df: async () => reportUsage(await inventory(), options, options.layout),
+    async df() {
+      const taken = await inventory()
+      const owners = usageOwners(taken, options.layout)
+      const measured = await accounting.measure(measureRequest(owners, options.layout))
+      return reportUsage(taken, usageFigures(owners, measured), options, options.layout)
+    },
+    async explain(name) {
+      const taken = await inventory()
+      const owners = usageOwners(taken, options.layout)
+      const thing = findThing(owners, name, tagsOf(taken))
+      const explain = owners.things.indexOf(thing)
+      return explainThing(
+        thing,
+        owners,
+        await accounting.measure({ ...measureRequest(owners, options.layout), explain }),
+      )
+    },
     async prune(query) {
       const plan =
         query.plan_id === undefined ? await makePlan(await inventory(), query, options) : recall(query.plan_id)
@@ -39,7 +60,19 @@ export function openUsage(options: UsageOptions): Usage {
       remember(plans, plan)
       return reportPrune(plan, query, options)
     },
+    close: () => accounting.close(),
   }
+}
+
+/** Things, categories, and all of them as one. Files that are not cowshed's belong to nobody. */
+function measureRequest({ files, byThing, byCategory }: UsageOwners, layout: DataLayout): MeasureRequest {
+  const all = { owners: 1, ofFile: byCategory.ofFile.map((owners) => (owners.length === 0 ? [] : [0])) }
+  return { root: layout.root, files, fresh: false, ownerships: [byThing, byCategory, all] }
+}
+
+/** What an image is called in the accounting, by each of its tags. */
+function tagsOf({ images }: Inventory): Map<string, string> {
+  return new Map(images.flatMap((image) => image.entry.tags.map((tag) => [tag, imageName(image)] as const)))
 }
 
 async function currentInventory({ layout, images, sheds }: UsageOptions): Promise<Inventory> {

@@ -190,5 +190,6 @@ function file(path: string, bytes: number): DiskFile {
     modifiedAt: now.getTime(),
     inode: path,
     links: 1,
+    changedAt: 0,
   }
 }

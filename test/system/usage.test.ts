@@ -1,11 +1,12 @@
 import { execFileSync } from 'node:child_process'
-import { link, mkdir, rm, stat, utimes, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { link, mkdir, open, rm, stat, utimes, writeFile } from 'node:fs/promises'
+import { basename, join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import type { PruneQuery } from '../../src/contract/index.ts'
+import type { PruneQuery, UsageReport } from '../../src/contract/index.ts'
 import { busyboxImageTools } from '../support/busybox-image.ts'
 import { onEachFilesystem } from '../support/filesystems.ts'
 import { needs } from '../support/needs.ts'
+import { noise } from '../support/noise.ts'
 import { openRoomsOn } from '../support/open-rooms.ts'
 import { temporaryDirectory } from '../support/temporary-directory.ts'
 
@@ -211,6 +212,54 @@ describe.runIf(able)('df and prune on a data directory with everything in it', (
 })
 
 if (able) {
+  onEachFilesystem(['xfs', 'btrfs'], (fs) => {
+    test('what df says is a shed’s own is what goes with it; who shares the rest is named', async () => {
+      await using rooms = await openRoomsOn(fs.path('cowshed'))
+      const { layout } = rooms
+      await rooms.loadMini()
+      await rooms.create('a')
+      await rooms.create('b')
+      await writeInto(layout.shed('a').upper, 8 << 20)
+      const before = await rooms.usage.df()
+      const [a, b] = before.sheds
+      expect(before.accuracy).toBe('exact')
+      expect(a?.exclusive_bytes).toBeGreaterThanOrEqual(8 << 20)
+      expect(a?.exclusive_bytes).toBeLessThan((8 << 20) + (256 << 10))
+      expect(b?.exclusive_bytes).toBeLessThan(256 << 10)
+      expect(b?.shared_with.map(({ kind }) => kind)).toEqual(['template', 'shed'])
+      expect(before.union_bytes).toBeLessThan(before.totals.all.physical_bytes)
+      expect(await rooms.usage.df()).toMatchObject({ union_bytes: before.union_bytes, totals: before.totals })
+
+      const explained = await rooms.usage.explain('a')
+      expect(explained).toMatchObject({
+        kind: 'shed',
+        exclusive_bytes: a?.exclusive_bytes,
+        shared_bytes: a?.shared_bytes,
+      })
+      expect(explained.shares.map(({ name }) => name).sort()).toEqual(['b', basename(layout.upperTemplate(64 << 20))])
+      expect(await rooms.usage.explain('mini:1')).toMatchObject({ kind: 'image', accuracy: 'exact' })
+      await expect(rooms.usage.explain('nobody')).rejects.toMatchObject({ code: 'FILE_NOT_FOUND' })
+
+      await rooms.sheds.remove('a', { force: false })
+      const after = await rooms.usage.df()
+      // What the daemon noted meanwhile is its own.
+      const others = (report: typeof before) => report.union_bytes - ownBytes(report)
+      expect(others(before) - others(after)).toBe(a?.exclusive_bytes)
+    })
+
+    test('a file that was deleted and is still open is on the books', async () => {
+      await using rooms = await openRoomsOn(fs.path('cowshed'))
+      const path = rooms.layout.failureConsole('gone', '0123456789ab')
+      await mkdir(join(path, '..'), { recursive: true })
+      await using file = await open(path, 'wx+')
+      await file.write(Buffer.alloc(3 << 20, 'x'))
+      await rm(path)
+      const { deleted, union_bytes } = await rooms.usage.df()
+      expect(deleted).toMatchObject([{ path, exclusive_bytes: 3 << 20 }])
+      expect(union_bytes).toBeGreaterThanOrEqual(3 << 20)
+    })
+  })
+
   onEachFilesystem(['ext4', 'xfs', 'btrfs'], (fs) => {
     test('what a prune reclaimed is what the filesystem has got back', async () => {
       await using rooms = await openRoomsOn(fs.path('cowshed'))
@@ -239,6 +288,16 @@ async function treeOf(layout: { readonly root: string }) {
   const command = 'find blobs cache -type f -exec sha256sum {} + | sort -k2'
   const lines = execFileSync('sh', ['-c', command], { cwd: layout.root, encoding: 'utf8' }).trim().split('\n')
   return lines.map((line) => [line.slice(66), line.slice(0, 64)] as const)
+}
+
+function ownBytes({ caches }: UsageReport): number {
+  const own = caches.filter(({ kind }) => kind === 'daemon')
+  return own.reduce((sum, { exclusive_bytes: bytes }) => sum + bytes, 0)
+}
+
+async function writeInto(path: string, bytes: number): Promise<void> {
+  await using file = await open(path, 'r+')
+  await file.write(noise(bytes, path), 0, bytes, 16 << 20)
 }
 
 /** Sums of find(1): each inode once. */

@@ -2,35 +2,62 @@ import { expect, test } from 'vitest'
 import type { PruneReport, UsageReport } from '../../contract/index.ts'
 import { imageTable } from './image-table.ts'
 import { pruneOutcome, prunePlan } from './prune-report.ts'
+import { sortUsage, usageOrders } from './sort-usage.ts'
+import { usageBar } from './usage-bar.ts'
+import { usageExplained } from './usage-explained.ts'
 import { usageDetails, usageRollup } from './usage-report.ts'
 
 const size = (logical: number, physical: number) => ({ logical_bytes: logical, physical_bytes: physical })
+const own = (exclusive: number, shared: number) => ({ exclusive_bytes: exclusive, shared_bytes: shared })
+const alone = (exclusive: number) => ({ exclusive_bytes: exclusive })
 
 const usage: UsageReport = {
   server_name: 'prod',
   backend: 'qemu',
   generated_at: '2026-04-21T13:36:15.123Z',
-  accuracy: 'block',
-  images: [{ name: 'base', path: '/d/base.erofs', docker_ref: 'debian:12', size: size(20e9, 3.2e9) }],
+  accuracy: 'exact',
+  union_bytes: 6.4e9,
+  filesystem: {
+    total_bytes: 100e9,
+    used_bytes: 10e9,
+    free_bytes: 85e9,
+    metadata_bytes: 0.2e9,
+    other_bytes: 2.8e9,
+    reserved_bytes: 0.6e9,
+  },
+  images: [
+    {
+      name: 'base',
+      path: '/d/base.erofs',
+      docker_ref: 'debian:12',
+      size: size(20e9, 3.2e9),
+      ...own(0.1e9, 3.1e9),
+      shared_with: [{ kind: 'image', name: 'app:1' }],
+      files: [{ path: '/d/base.erofs', size: size(20e9, 3.2e9), kind: 'lower', ...alone(0) }],
+    },
+  ],
   sheds: [
     {
       name: 'web',
       status: 'running',
       image: 'debian:12',
-      rootfs: { path: '/d/sheds/web/upper.ext4', size: size(20e9, 3e9), kind: 'upper' },
+      rootfs: { path: '/d/sheds/web/upper.ext4', size: size(20e9, 3e9), kind: 'upper', ...alone(2e9) },
       other_files: [],
+      ...own(2e9, 1e9),
+      shared_with: [{ kind: 'template', name: 'upper.ext4' }],
       total: size(20e9, 3e9),
     },
   ],
-  kernel: { path: '/d/vmlinuz', size: size(14_200_000, 14_200_000), kind: 'kernel' },
+  kernel: { path: '/d/vmlinuz', size: size(14_200_000, 14_200_000), kind: 'kernel', ...alone(14_200_000) },
   caches: [],
-  orphans: [{ path: '/d/x.tmp', size: size(0, 0), kind: 'tmp' }],
+  orphans: [{ path: '/d/x.tmp', size: size(0, 0), kind: 'tmp', ...alone(0) }],
+  deleted: [],
   totals: {
-    images: { ...size(20.1e9, 3.3e9), files: 3 },
-    sheds: { ...size(40e9, 6.3e9), files: 5, stopped: 0, running: 2 },
-    caches: { ...size(0, 0), files: 0 },
-    orphans: { ...size(0, 0), files: 1 },
-    all: { ...size(60.1e9, 9.6e9), files: 9 },
+    images: { ...size(20.1e9, 3.3e9), ...own(0.2e9, 3.1e9), files: 3 },
+    sheds: { ...size(40e9, 6.3e9), ...own(3e9, 3.1e9), files: 5, stopped: 0, running: 2 },
+    caches: { ...size(0, 0), ...own(0, 0), files: 0 },
+    orphans: { ...size(0, 0), ...own(0, 0), files: 1 },
+    all: { ...size(60.1e9, 9.6e9), ...own(6.3e9, 0.1e9), files: 9 },
   },
   notes: ['physical bytes may overcount shared extents'],
 }
@@ -39,12 +66,18 @@ test('df is a line for each category', () => {
   expect(usageRollup(usage)).toBe(`SERVER: prod  BACKEND: qemu
 GENERATED: 2026-04-21T13:36:15Z
 
-CATEGORY                  FILES  LOGICAL  PHYSICAL
-images                        3  20.1 GB    3.3 GB
-sheds (0 stopped, 2 run)      5  40.0 GB    6.3 GB
-caches                        0      0 B       0 B
-orphans                       1      0 B       0 B
-TOTAL                         9  60.1 GB    9.6 GB
+CATEGORY                  FILES  LOGICAL  PHYSICAL  EXCLUSIVE    SHARED
+images                        3  20.1 GB    3.3 GB   200.0 MB    3.1 GB
+sheds (0 stopped, 2 run)      5  40.0 GB    6.3 GB     3.0 GB    3.1 GB
+caches                        0      0 B       0 B        0 B       0 B
+orphans                       1      0 B       0 B        0 B       0 B
+TOTAL                         9  60.1 GB    9.6 GB     6.3 GB  100.0 MB
+
+ON DISK:     6.4 GB, each byte once (exact)
+METADATA:    200.0 MB
+RESERVED:    600.0 MB, given back by a prune
+OTHERS:      2.8 GB
+FILESYSTEM:  10.0 GB used, 85.0 GB free
 
 Note: physical bytes may overcount shared extents
 `)
@@ -53,20 +86,21 @@ Note: physical bytes may overcount shared extents
 test('df -v adds a row for each image, shed and file, and no empty sections', () => {
   expect(usageDetails(usage)).toBe(`
 IMAGES
-NAME       PATH           LOGICAL  PHYSICAL
-debian:12  /d/base.erofs  20.0 GB    3.2 GB
+NAME       PATH           LOGICAL  PHYSICAL  EXCLUSIVE  SHARED
+debian:12  /d/base.erofs  20.0 GB    3.2 GB   100.0 MB  3.1 GB
+  lower    /d/base.erofs  20.0 GB    3.2 GB        0 B
 
 SHEDS
-NAME  STATUS   IMAGE      ROOTFS                   LOGICAL  PHYSICAL
-web   running  debian:12  /d/sheds/web/upper.ext4  20.0 GB    3.0 GB
+NAME  STATUS   IMAGE      ROOTFS                   LOGICAL  PHYSICAL  EXCLUSIVE  SHARED  SHARED WITH
+web   running  debian:12  /d/sheds/web/upper.ext4  20.0 GB    3.0 GB     2.0 GB  1.0 GB  upper.ext4
 
 KERNEL
-KIND    PATH        LOGICAL  PHYSICAL
-kernel  /d/vmlinuz  14.2 MB   14.2 MB
+KIND    PATH        LOGICAL  PHYSICAL  EXCLUSIVE
+kernel  /d/vmlinuz  14.2 MB   14.2 MB    14.2 MB
 
 ORPHANS
-KIND  PATH      LOGICAL  PHYSICAL
-tmp   /d/x.tmp      0 B       0 B
+KIND  PATH      LOGICAL  PHYSICAL  EXCLUSIVE
+tmp   /d/x.tmp      0 B       0 B        0 B
 `)
 })
 
@@ -89,6 +123,48 @@ const plan: PruneReport = {
   notes: [],
   totals: { freed: size(40e9, 5.1e9), items: 3, predicted_bytes: 5.1e9 },
 }
+
+test('where there are only bounds, no number stands for what it may be', () => {
+  const bounds = { ...usage.totals.sheds, exclusive_bytes_max: 5e9 }
+  expect(usageRollup({ ...usage, totals: { ...usage.totals, sheds: bounds } })).toContain('≥ 3.0 GB')
+})
+
+test('the bar fills its width, and nothing that is there is left out of it', () => {
+  expect(usageBar(usage, 20)).toBe(`█▓▒░░░░░░░░░░░░░░░░░
+█ used 3.2 GB  ▓ shared 3.2 GB  ▒ others 3.6 GB  ░ free 85.0 GB
+`)
+})
+
+test('what a clone shares, and what is its own since', () => {
+  const explained = { kind: 'shed', name: 'fork', accuracy: 'exact' as const, size: size(5e9, 4e9), ...own(1e9, 3e9) }
+  const shares = [
+    { kind: 'shed', name: 'web', bytes: 3e9 },
+    { kind: 'template', name: 'upper.ext4', bytes: 1e6 },
+  ]
+  expect(
+    usageExplained({ ...explained, shares }),
+  ).toBe(`shed fork: 4.0 GB on disk, 1.0 GB of it (25 %) its own, 3.0 GB shared
+
+SHARED WITH  KIND       BYTES  OF IT
+web          shed      3.0 GB   75 %
+upper.ext4   template  1.0 MB    0 %
+`)
+})
+
+test('rows stand in the order that was asked for', () => {
+  const [shed] = usage.sheds
+  if (shed === undefined) throw new Error('there is a shed')
+  const small = { ...shed, name: 'a', ...own(1, 9e9), total: size(1, 9e9), last_used_at: '2026-01-01T00:00:00Z' }
+  const large = { ...shed, name: 'b', ...own(5, 0), total: size(5, 5), last_used_at: '2025-01-01T00:00:00Z' }
+  const names = (order: (typeof usageOrders)[number]) =>
+    sortUsage({ ...usage, sheds: [small, large] }, order).sheds.map(({ name }) => name)
+  expect(usageOrders.map(names)).toEqual([
+    ['a', 'b'],
+    ['b', 'a'],
+    ['a', 'b'],
+    ['b', 'a'],
+  ])
+})
 
 test('a prune shows what would go, what would not and why, and the sum', () => {
   expect(prunePlan(plan)).toBe(`SERVER: prod (dry-run)  --until 72h  scope=images+instances+orphans
@@ -133,6 +209,6 @@ test('an image that many sheds use stays a row', () => {
 })
 
 test('names that a guest or an image made up cannot play with the terminal', () => {
-  const hostile = { ...usage, images: [{ name: 'x', path: '/d', docker_ref: 'a\u001b[31m\nb', size: size(1, 1) }] }
+  const hostile = { ...usage, images: usage.images.map((image) => ({ ...image, docker_ref: 'a\u001b[31m\nb' })) }
   expect(usageDetails(hostile)).toContain('a\\x1b[31m\\x0ab')
 })

@@ -1,10 +1,11 @@
 import { formatDuration, formatSize, printable } from '../../base/index.ts'
 import type { Size, UsageReport } from '../../contract/index.ts'
-import { type Column, table } from '../terminal/table.ts'
+import { type Column, details, table } from '../terminal/table.ts'
 
-interface Category extends Size {
+type Total = UsageReport['totals']['all']
+
+interface Category extends Total {
   readonly name: string
-  readonly files: number
 }
 
 /** What a server holds, a line for each category. */
@@ -21,20 +22,53 @@ export function usageRollup(report: UsageReport): string {
     { title: 'CATEGORY', cell: ({ name }) => name },
     { title: 'FILES', align: 'right', cell: ({ files }) => String(files) },
     ...sizeColumns<Category>((category) => category),
+    ...ownColumns<Category>(),
   ]
   const head = `SERVER: ${printable(report.server_name)}  BACKEND: ${printable(report.backend)}\nGENERATED: ${seconds(report.generated_at)}\n\n`
   const notes = report.notes.map((note) => `Note: ${printable(note)}\n`).join('')
-  return `${head}${table(columns, categories)}${notes === '' ? '' : `\n${notes}`}`
+  return `${head}${table(columns, categories)}\n${usageFooter(report)}${notes === '' ? '' : `\n${notes}`}`
+}
+
+/** What is true of all of it together, and of the filesystem that it is on. */
+function usageFooter({ union_bytes: union, accuracy, filesystem, deleted }: UsageReport): string {
+  const open = deleted.reduce((sum, { size }) => sum + size.physical_bytes, 0)
+  const { used_bytes: used, free_bytes: free, metadata_bytes: metadata, other_bytes: other } = filesystem
+  return details([
+    ['ON DISK', `${formatSize(union)}, each byte once (${accuracy})`],
+    ['METADATA', metadata === undefined ? undefined : formatSize(metadata)],
+    [
+      'RESERVED',
+      filesystem.reserved_bytes === 0 ? undefined : `${formatSize(filesystem.reserved_bytes)}, given back by a prune`,
+    ],
+    [
+      'DELETED, OPEN',
+      deleted.length === 0
+        ? undefined
+        : `${formatSize(open)} in ${deleted.length} ${deleted.length === 1 ? 'file' : 'files'}`,
+    ],
+    [metadata === undefined ? 'OTHERS, METADATA' : 'OTHERS', formatSize(other)],
+    ['FILESYSTEM', `${formatSize(used)} used, ${formatSize(free)} free`],
+  ])
 }
 
 /** A section for each category, with a row for each thing in it. */
-export function usageDetails({ images, sheds, kernel, initrd, caches, orphans, generated_at }: UsageReport): string {
+export function usageDetails({
+  images,
+  sheds,
+  kernel,
+  initrd,
+  caches,
+  orphans,
+  deleted,
+  generated_at,
+}: UsageReport): string {
   const boot = [kernel, initrd].filter((file) => file !== undefined)
   return [
-    section('IMAGES', images, [
-      { title: 'NAME', cell: ({ docker_ref, name }) => printable(docker_ref === '' ? name : docker_ref) },
+    section('IMAGES', images.flatMap(imageLines), [
+      { title: 'NAME', cell: ({ name }) => name },
       { title: 'PATH', cell: ({ path }) => printable(path) },
-      ...sizeColumns<(typeof images)[number]>(({ size }) => size),
+      ...sizeColumns<ImageLine>(({ size }) => size),
+      ...ownColumns<ImageLine>(),
     ]),
     section('SHEDS', sheds, [
       { title: 'NAME', cell: ({ name }) => printable(name) },
@@ -42,17 +76,34 @@ export function usageDetails({ images, sheds, kernel, initrd, caches, orphans, g
       { title: 'IMAGE', cell: ({ image }) => printable(image) },
       { title: 'ROOTFS', cell: ({ rootfs }) => (rootfs === undefined ? '-' : printable(rootfs.path)) },
       ...sizeColumns<(typeof sheds)[number]>(({ total }) => total),
+      ...ownColumns<(typeof sheds)[number]>(),
+      { title: 'SHARED WITH', cell: ({ shared_with: others }) => others.map(({ name }) => printable(name)).join(', ') },
     ]),
     section('KERNEL', boot, fileColumns),
     section('CACHES', caches, [...fileColumns, lastUsedColumn(generated_at)]),
     section('ORPHANS', orphans, fileColumns),
+    section('DELETED, STILL OPEN', deleted, fileColumns),
   ].join('')
 }
 
-const fileColumns: readonly Column<UsageReport['caches'][number]>[] = [
+type Row = UsageReport['caches'][number]
+
+interface ImageLine extends Omit<Row, 'kind'> {
+  readonly name: string
+  readonly shared_bytes?: number
+}
+
+/** An image, and below it what it is made of and what is made from it. */
+function imageLines({ docker_ref, name, files, ...image }: UsageReport['images'][number]): ImageLine[] {
+  const parts = files.map(({ kind, ...file }) => ({ ...file, name: `  ${printable(kind)}` }))
+  return [{ ...image, name: printable(docker_ref === '' ? name : docker_ref) }, ...parts]
+}
+
+const fileColumns: readonly Column<Row>[] = [
   { title: 'KIND', cell: ({ kind }) => printable(kind) },
   { title: 'PATH', cell: ({ path }) => printable(path) },
-  ...sizeColumns<UsageReport['caches'][number]>(({ size }) => size),
+  ...sizeColumns<Row>(({ size }) => size),
+  { title: 'EXCLUSIVE', align: 'right', cell: exclusive },
 ]
 
 /** How long ago, by the clock of the server that says so. */
@@ -73,6 +124,28 @@ function sizeColumns<Row>(size: (row: Row) => Size): Column<Row>[] {
     { title: 'LOGICAL', align: 'right', cell: (row) => formatSize(size(row).logical_bytes) },
     { title: 'PHYSICAL', align: 'right', cell: (row) => formatSize(size(row).physical_bytes) },
   ]
+}
+
+interface Owned {
+  readonly exclusive_bytes: number
+  readonly exclusive_bytes_max?: number | undefined
+  readonly shared_bytes?: number
+}
+
+function ownColumns<Row extends Owned>(): Column<Row>[] {
+  return [
+    { title: 'EXCLUSIVE', align: 'right', cell: exclusive },
+    {
+      title: 'SHARED',
+      align: 'right',
+      cell: ({ shared_bytes: bytes }) => (bytes === undefined ? '' : formatSize(bytes)),
+    },
+  ]
+}
+
+/** Never one number where there are only bounds. */
+export function exclusive({ exclusive_bytes: least, exclusive_bytes_max: most }: Owned): string {
+  return most === undefined ? formatSize(least) : `≥ ${formatSize(least)}`
 }
 
 /** A time without its fraction of a second. */

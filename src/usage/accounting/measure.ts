@@ -1,5 +1,5 @@
 import { problemFromSystem } from '../../base/index.ts'
-import type { Accuracy } from '../../host/index.ts'
+import { type Accuracy, measureSpace } from '../../host/index.ts'
 import type { ExtentCache } from './extent-cache.ts'
 import { measurePlace, openPlaces } from './measure-place.ts'
 import type { Measurement, MeasureRequest, OwnersSpace } from './measured-file.ts'
@@ -12,7 +12,7 @@ import type { Space } from './space.ts'
  *
  * @throws Problem PERMISSION_DENIED, IO_FAILED
  */
-export function measure({ files, fresh, ownerships, explain }: MeasureRequest, cache: ExtentCache): Measurement {
+export function measure({ root, files, fresh, ownerships, explain }: MeasureRequest, cache: ExtentCache): Measurement {
   const lost = cache.retain(fresh ? [] : files)
   try {
     using opened = openPlaces(files)
@@ -26,6 +26,7 @@ export function measure({ files, fresh, ownerships, explain }: MeasureRequest, c
       files: exclusive(spaces, files.length),
       ownerships: seen.map((own, at) => ownersSpace(own, ownerships[at]?.owners ?? 0)),
       reservedBytes: found.reduce((sum, place) => sum + place.reservedBytes, 0),
+      space: measureSpace(root),
       ...(explain === undefined || first === undefined ? {} : { explained: sharedWith(first, explain) }),
     }
   } catch (error) {

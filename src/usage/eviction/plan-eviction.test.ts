@@ -116,6 +116,7 @@ function entry(name: string, hoursAgo: number, bytes: number, keptBy?: string): 
         path: `/${name}`,
         inode: name,
         links: 1,
+        changedAt: 0,
         modifiedAt: now - hoursAgo * hour,
         size: { logical_bytes: bytes, physical_bytes: bytes },
       },
