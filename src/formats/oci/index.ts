@@ -21,7 +21,7 @@ export {
 export { checkLayerCount, type HistoryEntry, type ImageConfig, parseImageConfig } from './parse-image-config.ts'
 export { type ImageIndex, parseIndex } from './parse-index.ts'
 export { checkImageManifest, type Manifest, maxLayers, parseManifest } from './parse-manifest.ts'
-export { formatReference, isTag, parseReference, type Reference } from './parse-reference.ts'
+export { formatReference, isRepositoryPath, isTag, parseReference, type Reference } from './parse-reference.ts'
 export {
   formatPlatform,
   isAttestation,

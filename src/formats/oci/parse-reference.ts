@@ -13,6 +13,7 @@ const component = '[a-z0-9]+(?:(?:\\.|_|__|-+)[a-z0-9]+)*'
 const hostLabel = '[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?'
 const host = `(?:${hostLabel}(?:\\.${hostLabel})*|\\[[a-fA-F0-9:]+\\])(?::[0-9]{1,5})?`
 const namePattern = new RegExp(`^(?:${host}/)?${component}(?:/${component})*$`)
+const pathPattern = new RegExp(`^${component}(?:/${component})*$`)
 const tagPattern = /^\w[\w.-]{0,127}$/
 
 /**
@@ -44,6 +45,11 @@ export function formatReference({ name, tag, digest }: Reference): string {
 /** The grammar is checked backwards here: whether a text could follow the colon of a reference. */
 export function isTag(text: string): boolean {
   return tagPattern.test(text)
+}
+
+/** Whether a text could be the name of a repository without its registry: `library/debian`. */
+export function isRepositoryPath(text: string): boolean {
+  return text.length <= 255 && pathPattern.test(text)
 }
 
 function nameHint(name: string): string {

@@ -1,3 +1,4 @@
+import { Problem } from '../../base/index.ts'
 import { type AttemptOptions, retrying } from './attempts.ts'
 import { type Access, Authorizer } from './auth/authorizer.ts'
 import { findCredentials } from './auth/find-credentials.ts'
@@ -104,7 +105,11 @@ export class Endpoint {
   }
 }
 
+/** @throws Problem INVALID_REQUEST for what is more, or less, than a host and a port */
 function baseUrl(registry: string, plainHttp: boolean): URL {
   const host = registry === 'docker.io' ? 'registry-1.docker.io' : registry
-  return new URL(`${plainHttp ? 'http' : 'https'}://${host}`)
+  const text = `${plainHttp ? 'http' : 'https'}://${host}`
+  const url = URL.canParse(text) ? new URL(text) : undefined
+  if (url?.href === `${url?.origin}/` && url.username === '') return url
+  throw new Problem('INVALID_REQUEST', `not a registry: ${JSON.stringify(registry.slice(0, 120))}`)
 }

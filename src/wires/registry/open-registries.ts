@@ -6,6 +6,7 @@ import { defaultPatience, type Patience } from './patience.ts'
 import type { Registries, RegistrySettings, Repository, RepositoryName, RepositoryOptions } from './registry.ts'
 import { Mirror } from './repository/mirror.ts'
 import { openRepository } from './repository/open-repository.ts'
+import { checkPath } from './repository/repository-context.ts'
 
 export interface OpenRegistries {
   /** By registry, as people write it: `registries` of config.toml. */
@@ -53,7 +54,7 @@ export function openRegistries(options: OpenRegistries = {}): Registries {
       const addresses = (settings[name.registry]?.mirrors ?? []).map(parseMirror)
       return openRepository({
         name,
-        home: { endpoint: endpoint(name.registry, { plainHttp, mirror: false }), path: name.path, title },
+        home: { endpoint: endpoint(name.registry, { plainHttp, mirror: false }), path: checkPath(name.path), title },
         mirrors: addresses.map(mirrorAt),
       })
     },

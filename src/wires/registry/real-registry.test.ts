@@ -61,6 +61,8 @@ describe.runIf(needs({ tools: registryTools })).each(kinds)('a registry %s', (_,
     const target = client.repository('two/target')
     expect(await target.hasBlob(digest)).toBe(false)
     expect(await target.mountBlob(digest, 'one/source')).toBe(true)
+    const asked = client.registry.tokens?.requests.map(({ scopes }) => scopes.join(' ')) ?? []
+    if (options.auth === 'token') expect(asked).toContain('repository:two/target:pull,push repository:one/source:pull')
     expect(await target.hasBlob(digest)).toBe(true)
     expect(await target.mountBlob(digestOf('nothing'), 'one/source')).toBe(false)
     await expect(target.readManifest('missing')).rejects.toMatchObject({ code: 'REGISTRY_NOT_FOUND' })
@@ -103,6 +105,7 @@ describe.runIf(needs({ tools: registryTools }))('who asks', () => {
     const anonymous = openRegistries({ settings: client.settings, env: {} })
     const repository = anonymous.repository({ registry: client.registry.host, path: 'team/app' })
     expect((await repository.readManifest('v1')).descriptor.size).toBeGreaterThan(0)
+    expect(await repository.mountBlob(digestOf('x'), 'team/other')).toBe(false)
     await expect(uploadBytes(repository, keystream(100))).rejects.toMatchObject({ code: 'REGISTRY_UNAUTHORIZED' })
     await anonymous.close()
   })
@@ -170,5 +173,51 @@ describe.runIf(needs({ tools: registryTools }))('a conversation that cannot be',
     const signal = AbortSignal.abort()
     await expect(repository.readManifest('v1', { signal })).rejects.toMatchObject({ code: 'CANCELLED' })
     await registries.close()
+  })
+
+  test('what began with TLS does not go on without, for a token, a storage or an upload', async () => {
+    await using client = await openRegistryClient({ tls: true })
+    const repository = client.repository('team/app')
+    const elsewhere = { location: 'http://127.0.0.1:1/', 'www-authenticate': 'Bearer realm="http://127.0.0.1:1/"' }
+    for (const status of [401, 307]) {
+      client.proxy.fault({}, { kind: 'answer', status, headers: elsewhere })
+      await expect(repository.readManifest('v1')).rejects.toMatchObject({
+        code: 'REGISTRY_FAILED',
+        message: expect.stringContaining('from https to http'),
+      })
+    }
+    client.proxy.fault({ method: 'POST' }, { kind: 'headers', headers: { location: 'http://127.0.0.1:1/' } })
+    await expect(uploadBytes(repository, keystream(9))).rejects.toMatchObject({ code: 'REGISTRY_FAILED' })
+  })
+
+  test.each(['/nowhere/ca.pem', import.meta.filename])('certificates in %s are none', async (ca) => {
+    const registries = openRegistries({ env: {}, settings: { 'registry.test': { ca } } })
+    const repository = registries.repository({ registry: 'registry.test', path: 'app' })
+    await expect(repository.readManifest('v1')).rejects.toMatchObject({
+      code: 'SETTINGS_INVALID',
+      message: expect.stringContaining(ca),
+    })
+  })
+
+  test.each([
+    ['registry.test/x', 'app'],
+    ['user@registry.test', 'app'],
+    ['', 'app'],
+    ['registry.test', '../app'],
+    ['registry.test', 'app?x'],
+    ['registry.test', ''],
+  ])('%s has no repository %s', (registry, path) => {
+    expect(() => openRegistries({ env: {} }).repository({ registry, path })).toThrow(
+      expect.objectContaining({ code: 'INVALID_REQUEST' }),
+    )
+  })
+
+  test('names that would lead elsewhere are not asked for', async () => {
+    const repository = openRegistries({ env: {} }).repository({ registry: 'registry.test', path: 'app' })
+    const refused = { code: 'INVALID_REQUEST' }
+    await expect(repository.readManifest('../../blobs/x')).rejects.toMatchObject(refused)
+    await expect(repository.mountBlob(digestOf('x'), '../x&y')).rejects.toMatchObject(refused)
+    const bytes = Buffer.from('{}')
+    await expect(repository.writeManifest({ reference: 'a/b', mediaType: 'x/y', bytes })).rejects.toMatchObject(refused)
   })
 })

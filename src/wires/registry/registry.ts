@@ -93,6 +93,7 @@ export interface RepositoryOptions {
 
 /** The registries that this host talks to. */
 export interface Registries {
+  /** @throws Problem INVALID_REQUEST for names that are none; SETTINGS_INVALID */
   repository(name: RepositoryName, options?: RepositoryOptions): Repository
   /** Ends every connection. */
   close(): Promise<void>

@@ -1,7 +1,7 @@
-import type { Digest } from '../../../base/index.ts'
-import { discard } from '../http/http-message.ts'
+import { type Digest, isProblem } from '../../../base/index.ts'
+import { discard, type HttpResponse } from '../http/http-message.ts'
 import type { RequestOptions } from '../registry.ts'
-import { pushAccess, type RepositoryContext, titleOf } from './repository-context.ts'
+import { checkPath, pushAccess, type RepositoryContext, titleOf } from './repository-context.ts'
 import { cancelUpload, uploadState } from './upload-session.ts'
 
 /** @see Repository.hasBlob */
@@ -30,21 +30,28 @@ export async function mountBlob(
   { digest, from, signal }: { readonly digest: Digest; readonly from: string } & RequestOptions,
 ): Promise<boolean> {
   const { path, scopes } = pushAccess(repository)
-  const query = new URLSearchParams({ mount: digest, from })
+  const query = new URLSearchParams({ mount: digest, from: checkPath(from) })
   const request = {
     method: 'POST',
     target: `${path}/blobs/uploads/?${query}`,
     headers: { 'content-length': '0' },
     access: { path, scopes: [...scopes, `repository:${from}:pull`] },
-    expect: [201, 202],
+    // Whoever may not read the source can still upload. Whether he may do that, the upload says.
+    expect: [201, 202, 400, 401, 403, 404, 405],
     doing: `mount ${digest} of ${from} in ${repository.title}`,
     signal,
   } as const
-  return await repository.endpoint.ask(request, async (response) => {
-    await discard(response)
-    if (response.status === 201) return true
-    // It has begun an upload instead, which nobody goes on with.
-    await cancelUpload(repository, uploadState(repository, response))
-    return false
-  })
+  try {
+    return await repository.endpoint.ask(request, (response) => isMounted(repository, response))
+  } catch (error) {
+    if (isProblem(error, 'REGISTRY_UNAUTHORIZED')) return false
+    throw error
+  }
+}
+
+async function isMounted(repository: RepositoryContext, response: HttpResponse): Promise<boolean> {
+  await discard(response)
+  // It has begun an upload instead, which nobody goes on with.
+  if (response.status === 202) await cancelUpload(repository, uploadState(repository, response))
+  return response.status === 201
 }

@@ -73,6 +73,17 @@ describe.runIf(needs({ tools: registryTools }))('a blob comes whole', () => {
     expect(ranges()).toEqual(['all', `bytes=${half}-${size - 1}`])
   })
 
+  test('however slowly, as long as it comes', async () => {
+    // Three times as long as silence is borne.
+    client.proxy.network.bytesPerSecond = size
+    try {
+      expect((await read()).equals(blob)).toBe(true)
+      expect(ranges()).toEqual(['all'])
+    } finally {
+      client.proxy.network.bytesPerSecond = Number.POSITIVE_INFINITY
+    }
+  })
+
   test('in part, when only a part is wanted, also of a registry that knows no ranges', async () => {
     const part = blob.subarray(1000, 300_000)
     expect((await read({ from: 1000, until: 300_000 })).equals(part)).toBe(true)

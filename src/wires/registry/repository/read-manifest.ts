@@ -19,7 +19,7 @@ import {
 import { contentLength, type HttpResponse, headerOf } from '../http/http-message.ts'
 import { readBounded } from '../http/read-bounded.ts'
 import type { RemoteManifest, RequestOptions } from '../registry.ts'
-import { pullAccess, type RepositoryContext, titleOf } from './repository-context.ts'
+import { checkReference, pullAccess, type RepositoryContext, titleOf } from './repository-context.ts'
 
 const { ociManifest, ociIndex, dockerManifest, dockerManifestList } = mediaTypes
 const accept = [ociManifest, ociIndex, dockerManifest, dockerManifestList].join(', ')
@@ -77,7 +77,7 @@ async function headManifest(
 
 function manifestRequest(repository: RepositoryContext, reference: string, signal: AbortSignal | undefined) {
   return {
-    target: `${repository.path}/manifests/${reference}`,
+    target: `${repository.path}/manifests/${checkReference(reference)}`,
     headers: { accept, 'accept-encoding': 'identity' },
     access: pullAccess(repository),
     doing: `read ${titleOf(repository, reference)}`,

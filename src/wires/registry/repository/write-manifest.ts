@@ -1,7 +1,7 @@
 import { type Digest, digestOf, isDigest, Problem } from '../../../base/index.ts'
 import { discard, headerOf } from '../http/http-message.ts'
 import type { WriteManifest } from '../registry.ts'
-import { pushAccess, type RepositoryContext, titleOf } from './repository-context.ts'
+import { checkReference, pushAccess, type RepositoryContext, titleOf } from './repository-context.ts'
 
 /** @see Repository.writeManifest */
 export async function writeManifest(
@@ -13,7 +13,7 @@ export async function writeManifest(
   if (reference.includes(':') && reference !== digest) throw mismatch(title, `the document is ${digest}`)
   const request = {
     method: 'PUT',
-    target: `${repository.path}/manifests/${reference}`,
+    target: `${repository.path}/manifests/${checkReference(reference)}`,
     headers: { 'content-type': mediaType, 'content-length': String(bytes.length) },
     body: () => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength),
     access: pushAccess(repository),
