@@ -20,7 +20,8 @@
 	failure(12, INIT_EXEC, "cannot run the image's /sbin/init") \
 	failure(13, NO_ROOTFS_DRIVE, "no drive with the serial 'rootfs'") \
 	failure(14, ROOTFS_NOT_EXT4, "the root filesystem is not ext4") \
-	failure(15, ROOTFS_MOUNT, "cannot mount the root filesystem (ext4)")
+	failure(15, ROOTFS_MOUNT, "cannot mount the root filesystem (ext4)") \
+	failure(16, NO_LOWER_PART, "no drive for a part of the lower")
 
 enum boot_failure {
 #define AS_ENUM(number, name, text) FAILURE_##name = number,

@@ -26,6 +26,13 @@ struct trim_range {
 #define EXT4_MAGIC_OFFSET (1024 + 0x38)
 #define EXT4_MAGIC 0xef53
 
+/* fs/erofs/erofs_fs.h: in the superblock, the lowest byte of the features that must be understood, and how many devices there are besides the first */
+#define EROFS_SUPERBLOCK_OFFSET 1024
+#define EROFS_SUPERBLOCK_SIZE 128
+#define EROFS_FEATURES 80
+#define EROFS_DEVICE_TABLE 0x8
+#define EROFS_EXTRA_DEVICES 86
+
 /* The real-time signals of glibc start here, and init systems mean glibc's; musl's SIGRTMIN is 35. */
 #define GLIBC_SIGRTMIN 34
 

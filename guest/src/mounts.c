@@ -18,6 +18,9 @@
 #define UPPER_FILES "/upper/upper"
 #define UPPER_WORK "/upper/work"
 
+/* Of the options for mount(2), which takes one page. */
+#define PART_OPTIONS_SIZE 2048
+
 static const char *const kernel_mounts[] = { "/proc", "/sys", "/dev" };
 
 /* For mount points: one that is there already is fine, a lack of anything else shows when it is mounted on. */
@@ -54,13 +57,43 @@ static bool is_ext4(const char *device)
 	return is;
 }
 
+/* How many drives the data of an erofs is on, besides the one with its superblock. */
+static int erofs_parts(const char *device)
+{
+	uint8_t superblock[EROFS_SUPERBLOCK_SIZE];
+	int fd = open(device, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return 0;
+	bool whole = pread(fd, superblock, sizeof superblock, EROFS_SUPERBLOCK_OFFSET) == sizeof superblock;
+	close(fd);
+	if (!whole || !(superblock[EROFS_FEATURES] & EROFS_DEVICE_TABLE))
+		return 0;
+	return superblock[EROFS_EXTRA_DEVICES] | superblock[EROFS_EXTRA_DEVICES + 1] << 8;
+}
+
+/* Mount options that name the drives of a lower in parts, in the order of its table: their serials are lower-1, lower-2, … */
+static void name_parts(int count, char options[PART_OPTIONS_SIZE])
+{
+	size_t used = 0;
+
+	options[0] = 0;
+	for (int part = 1; part <= count; part++) {
+		char serial[24], device[DRIVE_PATH_SIZE];
+		snprintf(serial, sizeof serial, "lower-%d", part);
+		if (used + sizeof device + 16 > PART_OPTIONS_SIZE || !drive_find(serial, device))
+			boot_fail(FAILURE_NO_LOWER_PART, 0);
+		used += (size_t)snprintf(options + used, PART_OPTIONS_SIZE - used, "%sdevice=%s", part > 1 ? "," : "", device);
+	}
+}
+
 static void mount_lower(void)
 {
-	char device[DRIVE_PATH_SIZE];
+	char device[DRIVE_PATH_SIZE], options[PART_OPTIONS_SIZE];
 
 	if (!drive_find("lower", device))
 		boot_fail(FAILURE_NO_LOWER_DRIVE, 0);
-	must_mount(FAILURE_LOWER_MOUNT, device, "/lower", "erofs", MS_RDONLY | MS_NOATIME, NULL);
+	name_parts(erofs_parts(device), options);
+	must_mount(FAILURE_LOWER_MOUNT, device, "/lower", "erofs", MS_RDONLY | MS_NOATIME, options[0] ? options : NULL);
 }
 
 static void mount_upper(void)

@@ -1,11 +1,12 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import { dataLayout, writerVersion } from './data-layout.ts'
+import { type CompressedProfile, dataLayout, writerVersion } from './data-layout.ts'
 import { parseDigest } from './digest.ts'
 
 const hex = 'c0'.repeat(32)
 const digest = parseDigest(`sha256:${hex}`)
+const anyProfile = '<profile>' as CompressedProfile
 
 test('docs/disk-layout.md describes every path of a data directory, and no other', () => {
   const text = readFileSync(join(import.meta.dirname, '../../docs/disk-layout.md'), 'utf8')
@@ -22,9 +23,12 @@ function allPaths(): string[] {
     partialBlob: layout.partialBlob(digest),
     layerData: layout.layerData(digest),
     layerIndex: layout.layerIndex(digest),
+    compressedData: layout.layerData(digest, anyProfile),
+    layerMap: layout.layerMap(digest, anyProfile),
+    lowers: layout.lowers(anyProfile),
+    lower: layout.lower(anyProfile, digest),
+    lowerBootstrap: layout.lowerBootstrap(anyProfile, digest),
     layerStored: layout.layerStored(digest),
-    lowers: layout.lowers('plain'),
-    lower: layout.lower('plain', digest),
     keptLower: layout.keptLower(digest),
     keptLowerRecord: layout.keptLowerRecord(digest),
     keptLowerChunks: layout.keptLowerChunks(digest),

@@ -6,8 +6,20 @@ import { type Digest, digestAlgorithm, digestHex } from './digest.ts'
  */
 export const writerVersion = 1
 
-/** How a lower is laid out. `plain` is uncompressed, readable by every kernel since 5.4. */
-export type LowerProfile = 'plain'
+/**
+ * How the file contents of a lower are stored. `plain` is uncompressed, `lz4` compressed into clusters of 4 KiB: both are readable by every kernel since
+ * 5.4. `lz4-64k` has clusters of up to 64 KiB, which kernels read since 5.13.
+ */
+export const lowerProfiles = ['plain', 'lz4', 'lz4-64k'] as const
+export type LowerProfile = (typeof lowerProfiles)[number]
+export type CompressedProfile = Exclude<LowerProfile, 'plain'>
+
+/**
+ * Whether a lower is one file, or a bootstrap that the data blobs of its layers belong to as devices of their own: nothing is copied then, and kernels
+ * read it since 5.16.
+ */
+export const lowerForms = ['whole', 'parts'] as const
+export type LowerForm = (typeof lowerForms)[number]
 
 /**
  * Every path in a data directory, as functions of its root. docs/disk-layout.md describes each of them and a test compares the two,
@@ -37,12 +49,16 @@ export function dataLayout(root: string) {
     cache: `${root}/cache`,
     /** Layer data blobs and layer indexes, by diff_id. */
     layers: `${cache}/layers`,
-    layerData: (diffId: Digest) => `${cache}/layers/${digestHex(diffId)}.data`,
+    layerData: (diffId: Digest, profile: LowerProfile = 'plain') =>
+      `${cache}/layers/${digestHex(diffId)}${profile === 'plain' ? '' : `.${profile}`}.data`,
+    /** Where a compressed data blob has what the index says where a plain one would have it. */
+    layerMap: (diffId: Digest, profile: CompressedProfile) => `${cache}/layers/${digestHex(diffId)}.${profile}.map`,
     layerIndex: (diffId: Digest) => `${cache}/layers/${digestHex(diffId)}.index`,
     /** What was made of a layer's data when it was published: where its blob is, and its chunks. */
     layerStored: (diffId: Digest) => `${cache}/layers/${digestHex(diffId)}.stored`,
     lowers: (profile: LowerProfile) => `${cache}/${profile}`,
     lower: (profile: LowerProfile, manifest: Digest) => `${cache}/${profile}/${digestHex(manifest)}.erofs`,
+    lowerBootstrap: (profile: LowerProfile, manifest: Digest) => `${cache}/${profile}/${digestHex(manifest)}.bootstrap`,
 
     /** What boots here and cannot be made again here: lowers of images whose layers are not here. */
     keptLowers: `${root}/lowers`,

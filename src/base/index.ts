@@ -6,7 +6,17 @@
  * Never: reads a file, knows what an image or a machine does.
  */
 export { defaultDataDirectory, type Surroundings } from './data-directory.ts'
-export { type DataLayout, dataLayout, type LowerProfile, maxSocketPath, writerVersion } from './data-layout.ts'
+export {
+  type CompressedProfile,
+  type DataLayout,
+  dataLayout,
+  type LowerForm,
+  type LowerProfile,
+  lowerForms,
+  lowerProfiles,
+  maxSocketPath,
+  writerVersion,
+} from './data-layout.ts'
 export {
   type Digest,
   DigestHasher,

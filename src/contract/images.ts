@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { lowerForms, lowerProfiles } from '../base/index.ts'
 
 export const ImageSummary = z.object({
   /** Every tag of this image; empty for one that only sheds keep. */
@@ -13,8 +14,12 @@ export const ImageSummary = z.object({
   layers: z.int(),
   /** Sum of the blobs as they are stored, each counted once. */
   size_bytes: z.int(),
-  /** Apparent size of the lower when it is built. */
+  /** Apparent size of the lower when it is built, with the data of its parts. */
   lower_bytes: z.int().optional(),
+  /** How file contents are stored in it. */
+  lower_profile: z.enum(lowerProfiles).optional(),
+  /** One file, or a bootstrap beside the data of its layers, which images share. */
+  lower_form: z.enum(lowerForms).optional(),
   /** Sheds boot from it, but its layers are not here: it cannot be pushed or saved before `image pull --with-layers` brings them. */
   boot_only: z.literal(true).optional(),
   used_by: z.array(z.string()),

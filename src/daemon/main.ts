@@ -1,9 +1,9 @@
 import { hostname } from 'node:os'
-import { type DataLayout, version } from '../base/index.ts'
+import { type DataLayout, isProblem, version } from '../base/index.ts'
 import { openBlobStore } from '../blobs/index.ts'
 import type { ServerInfo } from '../contract/index.ts'
 import { openImages } from '../images/index.ts'
-import { createQemuDriver } from '../machines/index.ts'
+import { createQemuDriver, currentKernel } from '../machines/index.ts'
 import { openSheds, type Sheds } from '../sheds/index.ts'
 import { openEventLog } from '../state/index.ts'
 import { openUsage } from '../usage/index.ts'
@@ -28,6 +28,10 @@ export async function openRooms({ layout, runDirectory, agentPath }: OpenRooms):
     layout,
     blobs,
     registries,
+    lowers: {
+      policy: { profile: settings.images.lower_profile, form: settings.images.lower_form },
+      guestRelease: () => guestRelease(layout),
+    },
     // Sheds need images and images ask which sheds pin them. Nothing asks before both are there; if it did, it must not hear "nobody".
     users: () => sheds?.imageUsers() ?? Promise.reject(new Error('images were asked for before sheds were open')),
   })
@@ -53,6 +57,16 @@ export async function openRooms({ layout, runDirectory, agentPath }: OpenRooms):
       await usage.close()
       events.close()
     },
+  }
+}
+
+/** Undefined before the set-up; that a kernel is damaged is said by whoever boots it. */
+async function guestRelease(layout: DataLayout): Promise<string | undefined> {
+  try {
+    return (await currentKernel(layout)).release
+  } catch (error) {
+    if (isProblem(error)) return undefined
+    throw error
   }
 }
 

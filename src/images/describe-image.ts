@@ -1,5 +1,4 @@
-import { stat } from 'node:fs/promises'
-import { type Digest, errnoCode, isProblem } from '../base/index.ts'
+import { type Digest, isProblem } from '../base/index.ts'
 import type { ImageDetail, ImageSummary } from '../contract/index.ts'
 import { documentKind, formatPlatform } from '../formats/index.ts'
 import { findImage, type StoredImage, storedImages } from './find-image.ts'
@@ -8,6 +7,9 @@ import { imageLayers, missingLayers } from './image-layers.ts'
 import { usersOf } from './image-users.ts'
 import type { ImagesContext, ImageUser } from './images-context.ts'
 import { isoTime } from './iso-time.ts'
+import { findKeptLower } from './kept/find-kept-lower.ts'
+import { findLower } from './lowers/ensure-lower.ts'
+import { lowerKinds } from './lowers/lower-kind.ts'
 import { type PlatformImage, readPlatform } from './resolve-image.ts'
 
 /** Every image, in the order of index.json. One that is damaged is there too, and says so: listing never fails for a single image. */
@@ -78,29 +80,20 @@ async function platformFields({ layout, blobs }: ImagesContext, image: PlatformI
   const { manifestDescriptor, config } = image
   const { digest } = manifestDescriptor
   const createdAt = isoTime(config.created)
-  const lowerBytes = (await sizeOf(layout.lower('plain', digest))) ?? (await sizeOf(layout.keptLower(digest)))
+  const lower = findLower(layout, digest, lowerKinds) ?? findKeptLower(layout, digest)
   const missing = await missingLayers(blobs, imageLayers(blobs, image))
   return {
     manifest_digest: manifestDescriptor.digest,
     platform: formatPlatform(config),
     ...(createdAt === undefined ? {} : { created_at: createdAt }),
-    ...(lowerBytes === undefined ? {} : { lower_bytes: lowerBytes }),
-    ...(lowerBytes !== undefined && missing.length > 0 ? { boot_only: true as const } : {}),
+    ...(lower && { lower_bytes: lower.bytes, lower_profile: lower.kind.profile, lower_form: lower.kind.form }),
+    ...(lower !== undefined && missing.length > 0 ? { boot_only: true as const } : {}),
   }
 }
 
 async function storedBytes({ blobs }: ImagesContext, { blobs: mine }: ImageGraph): Promise<number> {
   const sizes = await Promise.all([...mine.keys()].map((digest: Digest) => blobs.size(digest)))
   return sizes.reduce<number>((sum, size) => sum + (size ?? 0), 0)
-}
-
-async function sizeOf(path: string): Promise<number | undefined> {
-  try {
-    return (await stat(path)).size
-  } catch (error) {
-    if (errnoCode(error) === 'ENOENT') return undefined
-    throw error
-  }
 }
 
 /** Listing does not fail for a shed whose record cannot be read; removing does. */

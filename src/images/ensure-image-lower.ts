@@ -9,9 +9,10 @@ import type { ImagesContext, LongWork } from './images-context.ts'
 import { findKeptLower } from './kept/find-kept-lower.ts'
 import { settleKeptLower } from './kept/settle-kept-lower.ts'
 import { findLower, type Lower } from './lowers/ensure-lower.ts'
+import type { LowerKind } from './lowers/lower-kind.ts'
 
 /**
- * The lower of a manifest that is in the store, built when it is not there. The caller holds the image for as long as the lower must stay.
+ * The lower of a manifest that is in the store: any that is there and that guests can use, before one is built (docs/decisions/0035-lower-profiles.md). The caller holds the image for as long as the lower must stay.
  *
  * One that came without the layers is used as long as they are not here: what the layers give comes first, because it needs nobody's word.
  *
@@ -23,39 +24,55 @@ export async function ensureImageLower(context: ImagesContext, manifest: Digest,
   // An eviction that began before the caller held the image may still take the lower away.
   await context.leases.settled()
   // A lower that is there needs nothing else: sheds start even when a blob of their image was lost.
-  const present = await findLower(layout, manifest)
+  const kinds = await context.lowerKinds()
+  const present = findLower(layout, manifest, kinds)
   if (present !== undefined) {
     await noteUse(derivedFiles(layout, 'lower', manifest))
     return present
   }
-  const layers = await layersOrKept(context, manifest)
-  if ('path' in layers) return layers
-  const built = await context.ensureLower({ layout, manifest, layers, ...work })
+  const toBuild = await buildableOrKept(context, manifest, kinds)
+  if ('path' in toBuild) return toBuild
+  const { layers } = toBuild
+  const built = await context.ensureLower({ layout, manifest, ...toBuild, ...work })
   await noteUse(layers.flatMap(({ diffId }) => derivedFiles(layout, 'layer', diffId)))
   const warning = await settleKeptLower(layout, manifest, built)
   return warning === undefined ? built : { ...built, warnings: [...built.warnings, warning] }
 }
 
-/** The layers to build from, or else the lower that came without them. */
-async function layersOrKept(context: ImagesContext, manifest: Digest): Promise<ImageLayer[] | Lower> {
+interface Buildable {
+  readonly layers: readonly ImageLayer[]
+  readonly kind: LowerKind
+}
+
+/** What to build, or else the lower that came without the layers. */
+async function buildableOrKept(
+  context: ImagesContext,
+  manifest: Digest,
+  kinds: readonly LowerKind[],
+): Promise<Buildable | Lower> {
+  const kept = findKeptLower(context.layout, manifest)
   try {
-    return await buildable(context, manifest)
+    // One of the same kind can be held against what was kept, which sheds may have open.
+    return await buildable(context, manifest, kept === undefined ? kinds : [kept.kind])
   } catch (error) {
-    const kept = isProblem(error) ? findKeptLower(context.layout, manifest) : undefined
-    if (kept === undefined) throw error
+    if (!isProblem(error) || kept === undefined) throw error
     return kept
   }
 }
 
-/** The layers of a manifest, all of which can be had. */
-async function buildable(context: ImagesContext, manifest: Digest): Promise<ImageLayer[]> {
+/** The layers of a manifest, all of which can be had, and the first kind of lower for which that is so. */
+async function buildable(context: ImagesContext, manifest: Digest, kinds: readonly LowerKind[]): Promise<Buildable> {
   const { blobs } = context
   const read = await readManifestAndConfig(blobs, await findManifest(blobs, manifest, 'the shed needs'))
   const { config } = read
   if (config === undefined) throw new Problem('IMAGE_UNSUPPORTED', 'this is no container image: it has no image config')
   checkLayerCount(read.manifest, config)
   const layers = imageLayers(blobs, { manifest: read.manifest, config })
-  const [lost] = await lostLayers(context, layers)
-  if (lost !== undefined) throw imageIncomplete(manifest, lost.digest)
-  return layers
+  let missing: ImageLayer | undefined
+  for (const kind of kinds) {
+    const [lost] = await lostLayers(context, layers, kind.profile)
+    if (lost === undefined) return { layers, kind }
+    missing ??= lost
+  }
+  throw imageIncomplete(manifest, missing?.digest ?? manifest)
 }

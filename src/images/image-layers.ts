@@ -1,4 +1,4 @@
-import { type Digest, Problem, shortDigest } from '../base/index.ts'
+import { type Digest, type LowerProfile, Problem, shortDigest } from '../base/index.ts'
 import type { BlobStore } from '../blobs/index.ts'
 import type { ImageConfig, Manifest } from '../formats/index.ts'
 import type { ImagesContext } from './images-context.ts'
@@ -29,13 +29,14 @@ export async function missingLayers(blobs: BlobStore, layers: readonly ImageLaye
   return layers.filter(({ size }, at) => sizes[at] !== size)
 }
 
-/** The layers of which there is neither the blob nor what was made of it: without them no lower can be built. */
+/** The layers of which there is neither the blob nor what was made of it: without them no lower of the profile can be built. */
 export async function lostLayers(
   { blobs, layout }: Pick<ImagesContext, 'blobs' | 'layout'>,
   layers: readonly ImageLayer[],
+  profile: LowerProfile,
 ): Promise<ImageLayer[]> {
   const missing = await missingLayers(blobs, layers)
-  const cached = await Promise.all(missing.map(({ diffId }) => hasLayerFiles(layout, diffId)))
+  const cached = await Promise.all(missing.map(({ diffId }) => hasLayerFiles(layout, diffId, profile)))
   return missing.filter((_, at) => cached[at] !== true)
 }
 

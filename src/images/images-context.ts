@@ -4,6 +4,7 @@ import type { Platform } from '../formats/index.ts'
 import type { Registries } from '../wires/index.ts'
 import type { Leases } from './leases.ts'
 import type { ensureLower } from './lowers/ensure-lower.ts'
+import type { LowerKind } from './lowers/lower-kind.ts'
 import type { unpackLayer } from './lowers/unpack-layer.ts'
 import type { Downloads } from './pull/downloads.ts'
 
@@ -26,6 +27,8 @@ export interface ImagesContext {
   readonly users: () => Promise<readonly ImageUser[]>
   /** What this host's guests run. */
   readonly platform: Platform
+  /** The kinds of lower that this host's guests can use, the one to build first; never empty. */
+  readonly lowerKinds: () => Promise<readonly LowerKind[]>
   readonly unpackLayer: typeof unpackLayer
   readonly ensureLower: typeof ensureLower
 }

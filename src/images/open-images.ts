@@ -8,6 +8,7 @@ import type {
   VerifyImagesReply,
 } from '../contract/index.ts'
 import { type Platform, platformOf } from '../formats/index.ts'
+import { filesystemOf } from '../host/index.ts'
 import type { Registries } from '../wires/index.ts'
 import { type BuildRequest, buildImage } from './build/build-image.ts'
 import { type EvictEntry, type Evicted, evict } from './cache/evict.ts'
@@ -21,7 +22,9 @@ import type { ImagesContext, ImageUser, LongWork } from './images-context.ts'
 import { dropLayers, type LayerDrop, planLayerDrops } from './kept/drop-layers.ts'
 import { Leases } from './leases.ts'
 import { type LoadRequest, loadImages } from './load/load-images.ts'
+import { chooseLower, type LowerPolicy, usableKinds } from './lowers/choose-lower.ts'
 import { ensureLower, type Lower } from './lowers/ensure-lower.ts'
+import { type LowerKind, plainWhole } from './lowers/lower-kind.ts'
 import { unpackLayer } from './lowers/unpack-layer.ts'
 import { type PlanRemovals, planRemovals, type RemovalPlan } from './plan-removal.ts'
 import { Downloads } from './pull/downloads.ts'
@@ -45,8 +48,16 @@ export interface ImagesOptions {
   readonly platform?: Platform
   /** Without them nothing can be pulled or pushed. */
   readonly registries?: Registries
+  /** Which kind of lower to build; plain and whole unless told. */
+  readonly lowers?: LowersOptions
   readonly unpackLayer?: ImagesContext['unpackLayer']
   readonly ensureLower?: ImagesContext['ensureLower']
+}
+
+export interface LowersOptions {
+  readonly policy: LowerPolicy
+  /** `uname -r` of the kernel that guests boot; undefined while there is none. */
+  readonly guestRelease: () => Promise<string | undefined>
 }
 
 /** The images of one data directory. References are tags, digests, or the first 6 or more digits of a digest. */
@@ -106,6 +117,7 @@ export interface Images {
 }
 
 export function openImages(options: ImagesOptions): Images {
+  const lowerKinds = () => kindsFor(options)
   const context: ImagesContext = {
     layout: options.layout,
     blobs: options.blobs,
@@ -114,7 +126,9 @@ export function openImages(options: ImagesOptions): Images {
     registries: options.registries ?? noRegistries,
     downloads: new Downloads(options.layout),
     platform: options.platform ?? platformOf(process.arch),
-    unpackLayer: options.unpackLayer ?? unpackLayer,
+    lowerKinds,
+    unpackLayer: async (layer) =>
+      (options.unpackLayer ?? unpackLayer)({ ...layer, profile: (await lowerKinds())[0]?.profile }),
     ensureLower: options.ensureLower ?? ensureLower,
   }
   return {
@@ -152,4 +166,11 @@ const noRegistries: Registries = {
     throw new Problem('INTERNAL', 'the images were opened without registries')
   },
   close: async () => {},
+}
+
+/** Asked anew each time: a kernel is installed while the daemon runs. */
+async function kindsFor({ layout, lowers }: ImagesOptions): Promise<readonly LowerKind[]> {
+  if (lowers === undefined) return [plainWhole]
+  const [{ reflink }, guestRelease] = await Promise.all([filesystemOf(layout.root), lowers.guestRelease()])
+  return usableKinds(chooseLower(lowers.policy, { reflink, guestRelease }), guestRelease)
 }

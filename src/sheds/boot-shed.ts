@@ -71,6 +71,8 @@ async function machineSpec(context: ShedsContext, record: ShedRecord, work: Long
     drives: [
       { id: 'upper', path: paths.upper, readOnly: false },
       { id: 'lower', path: lower.path, readOnly: true },
+      // The guest reads in the lower how many there are: guest/src/mounts.c.
+      ...lower.parts.map(({ path }, i) => ({ id: `lower-${i + 1}`, path, readOnly: true })),
     ],
     network: record.network,
     acceleration,

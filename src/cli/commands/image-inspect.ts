@@ -48,7 +48,7 @@ function describe(image: ImageDetail): string {
     ['author', image.author === undefined ? undefined : printable(image.author)],
     ['created', image.created_at === undefined ? undefined : printable(image.created_at)],
     ['size', formatSize(image.size_bytes)],
-    ['lower', image.lower_bytes === undefined ? 'not built yet' : formatSize(image.lower_bytes)],
+    ['lower', lowerOf(image)],
     ['layers', image.boot_only ? 'not here (boot-only)' : undefined],
     ['used by', joined(image.used_by)],
     ['entrypoint', joined(config.entrypoint)],
@@ -62,6 +62,12 @@ function describe(image: ImageDetail): string {
     ['labels', pairs(config.labels)],
     ['annotations', pairs(image.annotations)],
   ])
+}
+
+function lowerOf({ lower_bytes: bytes, lower_profile: profile, lower_form: form }: ImageDetail): string {
+  if (bytes === undefined) return 'not built yet'
+  const what = [profile, form === 'parts' ? 'in parts' : undefined].filter((word) => word !== undefined)
+  return `${formatSize(bytes)}${what.length === 0 ? '' : ` (${what.join(', ')})`}`
 }
 
 function joined(items: readonly string[]): string | undefined {

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { lowerForms, lowerProfiles } from '../../base/index.ts'
 
 /** How to talk to one registry. */
 const RegistrySettings = z.strictObject({
@@ -10,9 +11,18 @@ const RegistrySettings = z.strictObject({
   mirrors: z.array(z.string().min(1)).default([]),
 })
 
+/** How sheds read their images. */
+const ImageSettings = z.strictObject({
+  /** How file contents are stored in a lower: by the filesystem of the data directory, or always so. */
+  lower_profile: z.enum(['auto', ...lowerProfiles]).default('auto'),
+  /** Whether a lower is one file, or the data of its layers is given to the guest as drives of their own. */
+  lower_form: z.enum(['auto', ...lowerForms]).default('auto'),
+})
+
 /** What config.toml may say. docs/configuration.md describes every key, and a test compares the two. */
 export const Settings = z.strictObject({
   /** By registry as people write it: `docker.io`, `registry.example:5000`. */
   registries: z.record(z.string(), RegistrySettings).default({}),
+  images: ImageSettings.prefault({}),
 })
 export type Settings = z.infer<typeof Settings>

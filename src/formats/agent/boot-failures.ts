@@ -17,6 +17,7 @@ export const bootFailures = {
   13: "no drive with the serial 'rootfs'",
   14: 'the root filesystem is not ext4',
   15: 'cannot mount the root filesystem (ext4)',
+  16: 'no drive for a part of the lower',
 } as const satisfies Record<number, string>
 
 export interface BootFailure {

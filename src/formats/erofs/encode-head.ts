@@ -20,12 +20,10 @@ export function encodeHead(
   const { devicesAt, end } = headOf(image.kind)
   const head = Buffer.alloc(end - superblockOffset)
   encodeSuperblock(image).copy(head)
-  const { clusterBlocks, deviceTags } = image.kind
+  const { clusterBlocks } = image.kind
   if (clusterBlocks === 16) encodeLz4Configuration(head, superblockBytes, clusterBlocks)
-  if (deviceTags !== undefined) {
-    for (const [number, device] of image.devices.entries()) {
-      encodeDevice(head, devicesAt - superblockOffset + number * deviceSlotBytes, device)
-    }
+  for (const [number, device] of image.devices.entries()) {
+    encodeDevice(head, devicesAt - superblockOffset + number * deviceSlotBytes, device)
   }
   return head
 }

@@ -8,8 +8,8 @@ export const superblockBytes = 128
 export interface ImageKind {
   /** Blocks of the largest cluster of a compressed file; undefined when nothing is compressed. */
   readonly clusterBlocks?: 1 | 16
-  /** Tags of the devices that the data blobs are, one each, at most 64 bytes; undefined when the blobs follow the bootstrap. */
-  readonly deviceTags?: readonly string[]
+  /** How many devices hold the data; undefined when it follows the bootstrap. */
+  readonly devices?: number
 }
 
 /** A device of the table, as it is on disk. */
@@ -19,9 +19,8 @@ export const deviceTagBytes = 64
 export const lz4ConfigurationBytes = 16
 
 /** Where the parts of an image's head are, in bytes from its start. */
-export function headOf({ clusterBlocks, deviceTags }: ImageKind): { readonly devicesAt: number; readonly end: number } {
+export function headOf({ clusterBlocks, devices }: ImageKind): { readonly devicesAt: number; readonly end: number } {
   const behindSuperblock = superblockOffset + superblockBytes + (clusterBlocks === 16 ? lz4ConfigurationBytes : 0)
   const devicesAt = alignUp(behindSuperblock, deviceSlotBytes)
-  if (deviceTags === undefined) return { devicesAt, end: behindSuperblock }
-  return { devicesAt, end: devicesAt + deviceTags.length * deviceSlotBytes }
+  return { devicesAt, end: devices === undefined ? behindSuperblock : devicesAt + devices * deviceSlotBytes }
 }

@@ -6,11 +6,13 @@
  * Never: does I/O.
  */
 export type { DroppedXattr } from './collect-inodes.ts'
+export type { DeviceSlot } from './encode-head.ts'
 export { ErofsReader } from './erofs-reader.ts'
 export { ExtentCutter, maxExtentBytes } from './extent-cutter.ts'
 export type { ReadAt } from './image-source.ts'
 export { type Bootstrap, type BootstrapOptions, layoutBootstrap } from './layout-bootstrap.ts'
 export type { DirectoryEntry } from './read-directory.ts'
+export { type ImageHead, readImageHead } from './read-image-head.ts'
 export type { Inode } from './read-inode.ts'
 export type { Superblock } from './superblock.ts'
 export {

@@ -12,11 +12,16 @@ import { type PlannedInode, pathOf } from './planned-inode.ts'
 import { sealFirstBlock } from './superblock.ts'
 import { blockSize, type DirectoryNode } from './tree.ts'
 
-export interface BootstrapOptions extends ImageKind {
+export interface BootstrapOptions extends Pick<ImageKind, 'clusterBlocks'> {
   /** 16 bytes; give the same for the same content, or images are not reproducible. */
   readonly uuid: Buffer
   /** Sizes of the data blobs in blocks of 4096 bytes, in the order in which they follow the bootstrap. */
   readonly blobBlocks: readonly number[]
+  /**
+   * Tags of the devices that the data blobs are, one each, 1 to 64 letters; a blob without blocks needs no device. Undefined when the blobs follow the
+   * bootstrap.
+   */
+  readonly deviceTags?: readonly string[]
 }
 
 export interface Bootstrap {
@@ -46,10 +51,11 @@ export function layoutBootstrap(root: DirectoryNode, options: BootstrapOptions):
   if (options.uuid.length !== 16) throw new Problem('EROFS_INVALID', 'the uuid of an erofs image has 16 bytes')
   checkTags(options)
   const { inodes, dropped } = collectInodes(root)
-  const placement = placeInodes(inodes, headOf(options).end)
+  const kind = kindOf(options)
+  const placement = placeInodes(inodes, headOf(kind).end)
   const blobs = locateBlobs(placement, options.blobBlocks)
   for (const inode of inodes) checkBlocks(inode, options)
-  const image: Image = { inodes, placement, blobs, options }
+  const image: Image = { inodes, placement, blobs, kind, options }
   const bytes = blobs.bootstrapBlocks * blockSize
   return {
     bytes,
@@ -64,6 +70,7 @@ interface Image {
   readonly inodes: readonly PlannedInode[]
   readonly placement: Placement
   readonly blobs: BlobLocations
+  readonly kind: ImageKind
   readonly options: BootstrapOptions
 }
 
@@ -86,6 +93,11 @@ function locateBlobs({ inodeBlocks, bodyBlocks }: Placement, blobBlocks: readonl
     throw new Problem('EROFS_INVALID', `an erofs image of ${totalBlocks} blocks is larger than 16 TiB`)
   }
   return { bootstrapBlocks, starts, totalBlocks }
+}
+
+function kindOf({ clusterBlocks, deviceTags, blobBlocks }: BootstrapOptions): ImageKind {
+  const devices = blobBlocks.filter((blocks) => blocks > 0).length
+  return { ...(clusterBlocks && { clusterBlocks }), ...(deviceTags && { devices }) }
 }
 
 function checkTags({ deviceTags, blobBlocks }: BootstrapOptions): void {
@@ -114,8 +126,8 @@ function checkBlocks(inode: PlannedInode, { blobBlocks, clusterBlocks }: Bootstr
 
 /** All that is not zero, by rising offset. */
 function* pieces(image: Image): Generator<Piece> {
-  const { inodes, placement, options } = image
-  const bigClusters = options.clusterBlocks === 16
+  const { inodes, placement, kind } = image
+  const bigClusters = kind.clusterBlocks === 16
   yield { offset: superblockOffset, bytes: head(image) }
   for (const inode of inodes) {
     yield {
@@ -130,23 +142,22 @@ function* pieces(image: Image): Generator<Piece> {
   }
 }
 
-function head({ inodes, placement, blobs, options }: Image): Buffer {
-  const { deviceTags = [], uuid } = options
-  const devices = deviceTags.map(
-    (tag, number): DeviceSlot => ({
-      tag,
-      blocks: options.blobBlocks[number] ?? 0,
-      firstBlock: blobs.starts[number] ?? 0,
-    }),
-  )
+function head({ inodes, placement, blobs, kind, options }: Image): Buffer {
   return encodeHead({
     ...placement,
     rootNid: (inodes[0]?.place.offset ?? 0) / slotBytes,
     inodes: inodes.length,
-    blocks: options.deviceTags === undefined ? blobs.totalBlocks : blobs.bootstrapBlocks,
-    uuid,
-    kind: options,
-    devices,
+    blocks: kind.devices === undefined ? blobs.totalBlocks : blobs.bootstrapBlocks,
+    uuid: options.uuid,
+    kind,
+    devices: devicesOf(options, blobs),
+  })
+}
+
+function devicesOf({ deviceTags = [], blobBlocks }: BootstrapOptions, { starts }: BlobLocations): DeviceSlot[] {
+  return deviceTags.flatMap((tag, number) => {
+    const blocks = blobBlocks[number] ?? 0
+    return blocks === 0 ? [] : [{ tag, blocks, firstBlock: starts[number] ?? 0 }]
   })
 }
 

@@ -14,6 +14,8 @@ test('a superblock reads back', () => {
     xattrBlock: 0,
     checksum: checksumOf(block),
     features: { compat: 3, incompat: 0 },
+    largestCluster: 0,
+    isSplit: false,
     devices: { count: 0, tableAt: 0 },
   })
 })

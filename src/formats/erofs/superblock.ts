@@ -39,6 +39,10 @@ export interface Superblock {
   /** The stored checksum; undefined when the image has none. */
   readonly checksum: number | undefined
   readonly features: { readonly compat: number; readonly incompat: number }
+  /** Blocks that a cluster of a compressed file may have: 0 when nothing may be compressed, 16 stands for any number. */
+  readonly largestCluster: 0 | 1 | 16
+  /** Whether the data is on other devices. */
+  readonly isSplit: boolean
   /** Devices besides the first, and where their table is, in bytes from the image's start. */
   readonly devices: { readonly count: number; readonly tableAt: number }
 }
@@ -72,14 +76,14 @@ export function encodeSuperblock(image: {
 
 /** Without the table of algorithms the 16 bits at 84 are the largest distance of an LZ4 match, where 0 is the usual 65535. */
 function encodeFeatures(bytes: Buffer, kind: ImageKind): void {
-  const { clusterBlocks, deviceTags } = kind
+  const { clusterBlocks, devices } = kind
   const compressed = clusterBlocks === undefined ? 0 : incompat.zeroPadding
   const big = clusterBlocks === 16 ? incompat.bigClusters : 0
-  const split = deviceTags === undefined ? 0 : incompat.deviceTable
+  const split = devices === undefined ? 0 : incompat.deviceTable
   bytes.writeUInt32LE(compressed | big | split, 80)
   if (big !== 0) bytes.writeUInt16LE(lz4Bit, 84)
-  if (deviceTags === undefined) return
-  bytes.writeUInt16LE(deviceTags.length, 86)
+  if (devices === undefined) return
+  bytes.writeUInt16LE(devices, 86)
   bytes.writeUInt16LE(headOf(kind).devicesAt / deviceSlotBytes, 88)
 }
 
@@ -128,8 +132,15 @@ export function decodeSuperblock(bytes: Buffer): Superblock {
     uuid: Buffer.from(bytes.subarray(48, 64)),
     checksum: (features.compat & compat.checksum) === 0 ? undefined : bytes.readUInt32LE(4),
     features,
+    largestCluster: largestCluster(features.incompat),
+    isSplit: (features.incompat & incompat.deviceTable) !== 0,
     devices: devicesOf(bytes, features.incompat),
   }
+}
+
+function largestCluster(features: number): Superblock['largestCluster'] {
+  if ((features & incompat.zeroPadding) === 0) return 0
+  return (features & incompat.bigClusters) === 0 ? 1 : 16
 }
 
 function devicesOf(bytes: Buffer, features: number): Superblock['devices'] {

@@ -7,3 +7,4 @@
 export { decodeLayerIndex } from './decode-layer-index.ts'
 export type { LayerContent, LayerEntry, LayerEntryAttributes, LayerIndex, LayerSummary } from './layer-entry.ts'
 export { encodeLayerIndex, LayerIndexEncoder } from './layer-index-encoder.ts'
+export { decodeLayerMap, encodeLayerMap, type LayerMap, type MappedContent } from './layer-map.ts'

@@ -1,5 +1,5 @@
 import { basename } from 'node:path'
-import { type DataLayout, type Digest, isDigest } from '../../base/index.ts'
+import { type DataLayout, type Digest, isDigest, type LowerProfile, lowerProfiles } from '../../base/index.ts'
 
 /** A file of the cache that an image, or a layer of images, is served from. It can be made again from blobs. */
 export interface DerivedFile {
@@ -9,7 +9,7 @@ export interface DerivedFile {
   readonly path: string
   /** What it is, for people. */
   readonly form: string
-  /** Files of one digest and one unit are of use only together: they are evicted together. */
+  /** Files of one digest and one unit are evicted together. */
   readonly unit: string
 }
 
@@ -24,10 +24,31 @@ interface Form extends Pick<DerivedFile, 'kind' | 'form' | 'unit'> {
 const forms: readonly Form[] = [
   // The index makes a layer visible: without it the data alone is nothing that anybody would use.
   { kind: 'layer', unit: 'layer', form: 'layer index', path: (layout, diffId) => layout.layerIndex(diffId) },
-  { kind: 'layer', unit: 'layer', form: 'layer', path: (layout, diffId) => layout.layerData(diffId) },
   { kind: 'layer', unit: 'layer', form: 'published layer', path: (layout, diffId) => layout.layerStored(diffId) },
-  { kind: 'lower', unit: 'lower', form: 'lower', path: (layout, manifest) => layout.lower('plain', manifest) },
+  ...lowerProfiles.flatMap(formsOfProfile),
 ]
+
+/**
+ * A lower in parts is its bootstrap and the data of its layers. The data counts as the layers', whatever lower it belongs to: it stays as long as one of
+ * their images has a shed that runs. All profiles of a layer are one unit, because they have the index in common.
+ */
+function formsOfProfile(profile: LowerProfile): Form[] {
+  const name = profile === 'plain' ? '' : ` (${profile})`
+  const layer = { kind: 'layer', unit: 'layer' } as const
+  const data: Form[] = [{ ...layer, form: `layer${name}`, path: (layout, diffId) => layout.layerData(diffId, profile) }]
+  if (profile !== 'plain')
+    data.unshift({ ...layer, form: `layer map${name}`, path: (layout, diffId) => layout.layerMap(diffId, profile) })
+  return [
+    ...data,
+    lowerForm(`lower${name}`, (layout, manifest) => layout.lower(profile, manifest)),
+    lowerForm(`lower in parts${name}`, (layout, manifest) => layout.lowerBootstrap(profile, manifest)),
+  ]
+}
+
+/** Who needs the space needs no lower of any form. */
+function lowerForm(form: string, path: Form['path']): Form {
+  return { kind: 'lower', unit: 'lower', form, path }
+}
 
 /** Every file that may be made from a layer or a manifest, whether it is there or not. */
 export function derivedFiles(layout: DataLayout, kind: DerivedFile['kind'], digest: Digest): DerivedFile[] {

@@ -4,15 +4,14 @@ import { childAt, coveredDirectory, DirectoryFinder, type Position, type WalkBud
 import { invalidEntry } from './invalid-entry.ts'
 import { meaningOf, parseLayerPath } from './layer-path.ts'
 import { mergeOverlay } from './merge-overlay.ts'
-import { attributesOf, leafOfEntry } from './node-of-entry.ts'
+import { attributesOf, type LayerBlobOfTree, leafOfEntry } from './node-of-entry.ts'
 import { type LeafNode, type OverlayDirectory, overlayDirectory } from './overlay-directory.ts'
 
 export interface ApplyOptions {
   /** What the layers below made; changed in place. */
   readonly lower: DirectoryNode
   readonly entries: Iterable<LayerEntry>
-  /** The number of the layer's data blob. */
-  readonly blob: number
+  readonly data: LayerBlobOfTree
   readonly budget: WalkBudget
   readonly warn: (entry: LayerEntry, message: string) => void
 }
@@ -89,8 +88,8 @@ function addEntry(overlay: Overlay, entry: LayerEntry, components: readonly Byte
   }
 }
 
-function newLeaf({ blob, warn }: Overlay, entry: Exclude<LayerEntry, { type: 'directory' | 'hardlink' }>): LeafNode {
-  return leafOfEntry(entry, blob, (message) => warn(entry, message))
+function newLeaf({ data, warn }: Overlay, entry: Exclude<LayerEntry, { type: 'directory' | 'hardlink' }>): LeafNode {
+  return leafOfEntry(entry, data, (message) => warn(entry, message))
 }
 
 function addRoot({ root, warn }: Overlay, entry: LayerEntry): void {

@@ -1,5 +1,5 @@
 import { isProblem, Problem, printableBytes } from '../../base/index.ts'
-import type { DirectoryNode, LayerEntry, TreeNode } from '../../formats/index.ts'
+import type { DirectoryNode, LayerEntry, LayerMap, TreeNode } from '../../formats/index.ts'
 import { applyLayer } from './apply-layer.ts'
 import { missingDirectoryAttributes } from './merge-overlay.ts'
 
@@ -8,6 +8,8 @@ export interface LayerToFlatten {
   readonly entryCount: number
   /** The number of the data blob that the positions of this layer's files refer to. */
   readonly blob: number
+  /** Where a compressed data blob has what the entries say where a plain one has it. */
+  readonly map?: LayerMap | undefined
 }
 
 export interface FlattenedImage {
@@ -36,11 +38,11 @@ export function flattenLayers(layers: readonly LayerToFlatten[]): FlattenedImage
   const warnings = new Warnings()
   const budget = { steps: freeSteps + entries * stepsPerEntry, directories: maxEntries }
   let root: DirectoryNode = { ...missingDirectoryAttributes, kind: 'directory', children: new Map() }
-  for (const [number, { entries, blob }] of layers.entries()) {
+  for (const [number, { entries, blob, map }] of layers.entries()) {
     const warn = (entry: LayerEntry, message: string) =>
       warnings.add(`${layerName(number)}: ${printableBytes(entry.path)} ${message}`)
     try {
-      root = applyLayer({ lower: root, entries, blob, budget, warn })
+      root = applyLayer({ lower: root, entries, data: { blob, map }, budget, warn })
     } catch (error) {
       throw inLayer(error, number)
     }
@@ -72,7 +74,7 @@ function blobsOf(root: DirectoryNode): Set<number> {
   const used = new Set<number>()
   const pending: TreeNode[] = [root]
   for (let node = pending.pop(); node !== undefined; node = pending.pop()) {
-    if (node.kind === 'file' && node.data.kind === 'blocks') used.add(node.data.blob)
+    if (node.kind === 'file' && node.data.kind !== 'inline') used.add(node.data.blob)
     if (node.kind === 'directory') for (const child of node.children.values()) pending.push(child)
   }
   return used

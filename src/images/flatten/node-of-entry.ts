@@ -2,6 +2,7 @@ import {
   type InodeAttributes,
   isStorableXattr,
   type LayerEntry,
+  type LayerMap,
   type TreeNode,
   type Xattr,
 } from '../../formats/index.ts'
@@ -18,13 +19,19 @@ const maxTargetBytes = 4095
 export type Warn = (message: string) => void
 type LeafEntry = Exclude<LayerEntry, { type: 'directory' | 'hardlink' }>
 
+/** A layer's data blob. */
+export interface LayerBlobOfTree {
+  readonly blob: number
+  /** Of a compressed one. */
+  readonly map: LayerMap | undefined
+}
+
 /**
  * The inode that an entry makes.
  *
- * @param blob the number of the layer's data blob
- * @throws Problem LAYER_INVALID for what no Linux filesystem can hold
+ * @throws Problem LAYER_INVALID for what no Linux filesystem can hold, or when the map does not belong to the layer's index
  */
-export function leafOfEntry(entry: LeafEntry, blob: number, warn: Warn): LeafNode {
+export function leafOfEntry(entry: LeafEntry, blob: LayerBlobOfTree, warn: Warn): LeafNode {
   const { mode, uid, gid, mtimeSeconds, mtimeNanoseconds, xattrs } = attributesOf(entry, warn)
   switch (entry.type) {
     case 'file': {
@@ -59,11 +66,16 @@ export function attributesOf(entry: LayerEntry, warn: Warn): InodeAttributes {
 }
 
 function dataOf(
-  { content }: Extract<LayerEntry, { type: 'file' }>,
-  blob: number,
+  { path, content }: Extract<LayerEntry, { type: 'file' }>,
+  { blob, map }: LayerBlobOfTree,
 ): Extract<TreeNode, { kind: 'file' }>['data'] {
   if (content.kind === 'inline') return content
-  return { kind: 'blocks', blob, startBlock: content.startBlock }
+  if (map === undefined) return { kind: 'blocks', blob, startBlock: content.startBlock }
+  const mapped = map.contents.get(content.startBlock)
+  if (mapped === undefined) throw invalidEntry(path, 'the map of the compressed layer does not have its content')
+  const { startBlock } = mapped
+  if (mapped.kind === 'blocks') return { kind: 'blocks', blob, startBlock }
+  return { kind: 'compressed', blob, startBlock, blocks: mapped.blocks, extents: mapped.extents }
 }
 
 const noXattrs: readonly Xattr[] = []

@@ -1,10 +1,12 @@
 import { link, mkdir, stat } from 'node:fs/promises'
-import { type DataLayout, type Digest, errnoCode, Problem, problemFromSystem } from '../../base/index.ts'
+import { type Digest, errnoCode, Problem, problemFromSystem } from '../../base/index.ts'
 import { allocation, syncDirectory } from '../../host/index.ts'
 import { storedImages } from '../find-image.ts'
 import { type GraphManifest, type ImageGraph, readImageGraph } from '../image-graph.ts'
+import { imageLayers } from '../image-layers.ts'
 import type { ImagesContext } from '../images-context.ts'
 import { findLower } from '../lowers/ensure-lower.ts'
+import { type LowerKind, lowerKinds } from '../lowers/lower-kind.ts'
 import type { RemovalFile } from '../plan-removal.ts'
 import { removeFiles } from '../remove-image.ts'
 import { findKeptLower } from './find-kept-lower.ts'
@@ -58,8 +60,7 @@ export function dropLayers(context: ImagesContext, planned: LayerDrop): Promise<
     // Every manifest that loses a layer, whatever image it is of.
     for (const { graph } of await readImages(context)) {
       for (const manifest of graph.manifests) {
-        if (layersOf([manifest]).some((layer) => wanted.has(layer)))
-          await keepLower(context.layout, manifest.descriptor.digest)
+        if (layersOf([manifest]).some((layer) => wanted.has(layer))) await keepLower(context, manifest)
       }
     }
     const removed = await removeFiles(context, now)
@@ -108,7 +109,7 @@ async function readyManifests({ layout, leases }: ImagesContext, { manifests }: 
   for (const one of manifests) {
     const { digest } = one.descriptor
     if (held.has(digest)) continue
-    const lower = findKeptLower(layout, digest) ?? (await findLower(layout, digest))
+    const lower = findKeptLower(layout, digest) ?? findLower(layout, digest, lowerKinds)
     if (lower !== undefined) ready.push(one)
   }
   return ready
@@ -126,14 +127,21 @@ async function whyKept(context: ImagesContext, { manifests }: ImageGraph, needed
 }
 
 /**
- * Gives the lower a second name, outside of the cache. The first stays until the cache is evicted: a shed that is just starting has it in hand.
+ * Gives the lower a second name, outside of the cache. The first stays until the cache is evicted: a shed that is just starting has it in hand. One in parts
+ * is put together first: its data would go with the layers.
  */
-async function keepLower(layout: DataLayout, manifest: Digest): Promise<void> {
-  const to = layout.keptLower(manifest)
+async function keepLower(context: ImagesContext, { descriptor, manifest, config }: GraphManifest): Promise<void> {
+  const { layout } = context
+  const { digest } = descriptor
+  if (findKeptLower(layout, digest) !== undefined || config === undefined) return
+  const found = findLower(layout, digest, lowerKinds)
+  const kind: LowerKind = { profile: found?.kind.profile ?? 'plain', form: 'whole' }
+  const layers = imageLayers(context.blobs, { manifest, config })
+  const { path } = await context.ensureLower({ layout, manifest: digest, layers, kind })
+  const to = layout.keptLower(digest)
   try {
     await mkdir(layout.keptLowers, { recursive: true })
-    if (findKeptLower(layout, manifest) !== undefined) return
-    await link(layout.lower('plain', manifest), to)
+    await link(path, to)
     await syncDirectory(layout.keptLowers)
   } catch (error) {
     if (errnoCode(error) === 'EEXIST' && (await stat(to)).isFile()) return

@@ -9,6 +9,6 @@ import type { Lower } from '../lowers/ensure-lower.ts'
 export function findKeptLower(layout: DataLayout, manifest: Digest): Lower | undefined {
   const path = layout.keptLower(manifest)
   const checked = checkLower(path)
-  if (checked.complaint !== undefined) return undefined
-  return { path, bytes: checked.bytes, outcome: 'present', warnings: [] }
+  if (checked.complaint !== undefined || checked.kind.form !== 'whole') return undefined
+  return { kind: checked.kind, path, parts: [], bytes: checked.bytes, outcome: 'present', warnings: [] }
 }

@@ -1,41 +1,53 @@
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
-import { errnoCode, isProblem, problemFromSystem } from '../../base/index.ts'
-import { blockSize, ErofsReader } from '../../formats/index.ts'
+import { errnoCode, isProblem, type LowerProfile, problemFromSystem } from '../../base/index.ts'
+import { blockSize, type DeviceSlot, readImageHead, type Superblock } from '../../formats/index.ts'
+import type { LowerKind } from './lower-kind.ts'
 
 /**
  * Looks at the first block of a lower, whose checksum covers it: whether the file is an image, complete, and the one that is wanted. Cheap enough for
- * every start of a shed.
+ * every start of a shed. Whether the devices of a lower in parts are there, lowerParts looks.
  *
  * @param uuid what lowerUuid gives for it; not looked at when it is left out
- * @returns its size in bytes, or what is wrong with it
+ * @returns its size in bytes, and what it is, or what is wrong with it
  * @throws Problem IO_FAILED, PERMISSION_DENIED
  */
 export function checkLower(path: string, uuid?: Buffer): CheckedLower {
   const file = readHead(path)
   if (file === undefined) return { complaint: 'it is not there' }
-  const complaint = complaintAbout(file, uuid)
-  return complaint === undefined ? { bytes: file.size } : { complaint }
+  try {
+    return examine(file, uuid)
+  } catch (error) {
+    if (isProblem(error, 'EROFS_INVALID')) return { complaint: error.message }
+    throw error
+  }
 }
 
-export type CheckedLower = { readonly complaint: string } | { readonly complaint?: undefined; readonly bytes: number }
+export type CheckedLower =
+  | { readonly complaint: string }
+  | {
+      readonly complaint?: undefined
+      readonly bytes: number
+      readonly kind: LowerKind
+      readonly devices: readonly DeviceSlot[]
+    }
 
 interface Head {
   readonly head: Buffer
   readonly size: number
 }
 
-function complaintAbout({ head, size }: Head, uuid: Buffer | undefined): string | undefined {
-  try {
-    const reader = ErofsReader.open((offset, length) => head.subarray(offset, offset + length), size)
-    reader.verifyFirstBlock()
-    const { superblock } = reader
-    if (uuid !== undefined && !superblock.uuid.equals(uuid)) return 'it is the lower of something else'
-    const expected = superblock.blocks * blockSize
-    return size === expected ? undefined : `it has ${size} bytes, not ${expected}`
-  } catch (error) {
-    if (isProblem(error, 'EROFS_INVALID')) return error.message
-    throw error
-  }
+function examine({ head, size }: Head, uuid: Buffer | undefined): CheckedLower {
+  const { superblock, devices } = readImageHead(head)
+  if (uuid !== undefined && !superblock.uuid.equals(uuid)) return { complaint: 'it is the lower of something else' }
+  const expected = superblock.blocks * blockSize
+  if (size !== expected) return { complaint: `it has ${size} bytes, not ${expected}` }
+  const form = superblock.isSplit ? 'parts' : 'whole'
+  return { bytes: size, kind: { profile: profileOf(superblock), form }, devices }
+}
+
+function profileOf({ largestCluster }: Superblock): LowerProfile {
+  if (largestCluster === 0) return 'plain'
+  return largestCluster === 1 ? 'lz4' : 'lz4-64k'
 }
 
 /** In the open: one block, which every start of a shed reads, is in the page cache. */

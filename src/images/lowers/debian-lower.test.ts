@@ -24,6 +24,7 @@ import type { TarMember } from '../../../test/support/tar-builder.ts'
 import { temporaryDirectory } from '../../../test/support/temporary-directory.ts'
 import { dataLayout, parseDigest } from '../../base/index.ts'
 import { ensureLower } from './ensure-lower.ts'
+import { lowerKinds } from './lower-kind.ts'
 import { someManifest, storeLayers } from './lowers.testkit.ts'
 import type { LayerBlob } from './unpack-layer.ts'
 
@@ -46,13 +47,17 @@ test.runIf(canRun)('the kernel sees Debian in four layers as it would be on a di
     ...(await storeLayers(dir.path, [buildLayer(changeByHand(root))])),
   ]
 
-  const lower = await ensureLower({ layout: dataLayout(join(dir.path, 'data')), manifest: someManifest, layers })
-
   const expected = snapshotOfDirectory(root)
   expect(expected.size).toBeGreaterThan(4000)
-  await withMountedErofs(lower.path, (mounted) => expect(snapshotOfDirectory(mounted)).toEqual(expected))
-  await fsckErofs(lower.path)
-  expect(lower.warnings).toEqual([])
+  for (const kind of lowerKinds) {
+    const lower = await ensureLower({ layout: dataLayout(join(dir.path, 'data')), manifest: someManifest, layers, kind })
+    expect(lower).toMatchObject({ kind, warnings: [] })
+    const parts = lower.parts.map(({ path }) => path)
+    expect(parts.length).toBe(kind.form === 'parts' ? layers.length : 0)
+    const compare = (mounted: string) => expect(snapshotOfDirectory(mounted), JSON.stringify(kind)).toEqual(expected)
+    await withMountedErofs(lower.path, compare, parts)
+    if (kind.form === 'whole') await fsckErofs(lower.path)
+  }
 })
 
 const keepAll = ['--xattrs', '--xattrs-include=*', '--numeric-owner']

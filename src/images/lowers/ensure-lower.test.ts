@@ -47,7 +47,7 @@ describe('a lower', () => {
   test('is built, whole and read-only, and then is present', async () => {
     await using images = await fixture()
     const { layout, heard } = images
-    expect(await findLower(layout, someManifest)).toBeUndefined()
+    expect(findLower(layout, someManifest)).toBeUndefined()
 
     const built = await images.ensure()
 
@@ -57,7 +57,7 @@ describe('a lower', () => {
     expect(await stagingOf(layout)).toEqual([])
     expect(heard.at(-1)).toMatchObject({ phase: 'lower', done: built.bytes, total: built.bytes })
     expect(images.unpacked().length).toBe(2)
-    expect(await findLower(layout, someManifest)).toMatchObject({ outcome: 'present' })
+    expect(findLower(layout, someManifest)).toMatchObject({ outcome: 'present' })
     expect(await images.ensure()).toMatchObject({ outcome: 'present', bytes: built.bytes })
     expect(images.unpacked().length).toBe(2)
   })
@@ -150,7 +150,7 @@ describe('damage is noticed and repaired', () => {
     ] as const
     for (const damage of damages) {
       await change(path, damage)
-      expect(await findLower(layout, someManifest)).toBeUndefined()
+      expect(findLower(layout, someManifest)).toBeUndefined()
       expect(await images.ensure()).toMatchObject({ outcome: 'built' })
       expect(await images.lower()).toEqual(good)
     }
@@ -193,7 +193,7 @@ describe('what cannot be built leaves nothing behind', () => {
 
 async function expectNothing(layout: DataLayout): Promise<void> {
   expect(await stagingOf(layout)).toEqual([])
-  expect(await findLower(layout, someManifest)).toBeUndefined()
+  expect(findLower(layout, someManifest)).toBeUndefined()
 }
 
 async function stagingOf(layout: DataLayout): Promise<string[]> {

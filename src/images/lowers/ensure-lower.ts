@@ -1,11 +1,13 @@
 import { mkdir, stat } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
 import { dirname, join } from 'node:path'
-import { type DataLayout, type Digest, isProblem, type LowerProfile, Problem, shortDigest } from '../../base/index.ts'
+import { type DataLayout, type Digest, digestAlgorithm, isProblem, Problem, shortDigest } from '../../base/index.ts'
 import { assembleFile, installFile, openStaging, runInWorker } from '../../host/index.ts'
 import { checkLower } from './check-lower.ts'
 import { type Crew, Flights, type Passenger } from './flights.ts'
 import { forEachAtOnce } from './for-each-at-once.ts'
+import { type LowerKind, lowerPath, plainWhole } from './lower-kind.ts'
+import { type LowerPart, lowerParts } from './lower-parts.ts'
 import { lowerUuid } from './lower-uuid.ts'
 import { type LayerBlob, rebuildLayer, unpackLayer } from './unpack-layer.ts'
 import { type WriteBootstrap, type WrittenBootstrap, writeBootstrap } from './write-bootstrap.ts'
@@ -15,18 +17,29 @@ export interface EnsureLower extends Passenger {
   readonly manifest: Digest
   /** Of the manifest, from the bottom to the top. */
   readonly layers: readonly LayerBlob[]
-  readonly profile?: LowerProfile
+  /** Plain and whole unless told. */
+  readonly kind?: LowerKind
   /** How many layers are unpacked at the same time; the bytes do not depend on it. */
   readonly workers?: number
 }
 
 export interface Lower {
+  readonly kind: LowerKind
   readonly path: string
+  /** Data blobs that belong to it, each a device of its own, in their order; none when it is whole. */
+  readonly parts: readonly LowerPart[]
+  /** Of the lower with its parts. */
   readonly bytes: number
   readonly outcome: 'built' | 'present'
   /** What was dropped from the image or is odd about it, for people; empty when it was present. */
   readonly warnings: readonly string[]
 }
+
+/**
+ * The most drives that a lower in parts takes. A microvm has places for 24 devices, of which a shed needs 5, and leaves some to volumes; and the table of
+ * devices must fit the first block.
+ */
+export const maxLowerParts = 12
 
 /** More threads than this would take more memory than they save time: each holds buffers and a heap of its own. */
 const maxWorkers = 4
@@ -45,12 +58,11 @@ const flights = new Flights<Lower>()
  *   left of the attempt but layers that were unpacked whole
  */
 export async function ensureLower(options: EnsureLower): Promise<Lower> {
-  const { layout, manifest, profile = 'plain' } = options
-  const present = await findLower(layout, manifest, profile)
+  const { layout, manifest, kind = plainWhole } = options
+  const present = findLower(layout, manifest, [kind])
   if (present !== undefined) return present
-  const path = layout.lower(profile, manifest)
-  const uuid = lowerUuid(profile, manifest)
-  return await flights.join(path, options, (crew) => build({ ...options, ...crew, path, uuid }))
+  const path = lowerPath(layout, manifest, kind)
+  return await flights.join(path, options, (crew) => build({ ...options, ...crew, kind }))
 }
 
 /**
@@ -60,55 +72,79 @@ export async function ensureLower(options: EnsureLower): Promise<Lower> {
  * @throws Problem as ensureLower does
  */
 export async function writeLowerParts(options: EnsureLower & { readonly to: string }): Promise<WrittenBootstrap> {
-  const { manifest, profile = 'plain', to, onProgress = () => {}, signal = new AbortController().signal } = options
-  const build = { ...options, onProgress, signal, uuid: lowerUuid(profile, manifest) }
+  const { kind = plainWhole, to, onProgress = () => {}, signal = new AbortController().signal } = options
+  const build = { ...options, kind, onProgress, signal }
   await unpackLayers(build)
   return await bootstrapOf(build, to)
 }
 
-/** The lower of a manifest, when it is there and whole as far as its first block tells. */
-export async function findLower(
+/** A lower of a manifest that is there, and whole as far as its first block tells: the first of these kinds. */
+export function findLower(
   layout: DataLayout,
   manifest: Digest,
-  profile: LowerProfile = 'plain',
-): Promise<Lower | undefined> {
-  const path = layout.lower(profile, manifest)
-  const checked = checkLower(path, lowerUuid(profile, manifest))
-  if (checked.complaint !== undefined) return undefined
-  return { path, bytes: checked.bytes, outcome: 'present', warnings: [] }
+  kinds: readonly LowerKind[] = [plainWhole],
+): Lower | undefined {
+  for (const kind of kinds) {
+    const path = lowerPath(layout, manifest, kind)
+    const checked = checkLower(path, lowerUuid(kind, manifest))
+    const parts = checked.complaint === undefined ? lowerParts(layout, kind, checked.devices) : undefined
+    if (checked.complaint !== undefined || parts === undefined) continue
+    const bytes = parts.reduce((sum, part) => sum + part.bytes, checked.bytes)
+    return { kind, path, parts, bytes, outcome: 'present', warnings: [] }
+  }
+  return undefined
 }
 
-interface WriteParts extends EnsureLower, Crew {
+interface Build extends EnsureLower, Crew {
   readonly onProgress: Crew['onProgress']
   readonly signal: AbortSignal
-  readonly uuid: Buffer
-}
-
-interface Build extends WriteParts {
-  readonly path: string
+  readonly kind: LowerKind
 }
 
 async function build(options: Build): Promise<Lower> {
-  const { layout, manifest, path } = options
+  const { layout, manifest, kind } = options
   await unpackLayers(options)
   await using staging = await openStaging(layout, `lower-${shortDigest(manifest)}`)
-  const bootstrap = await bootstrapOf(options, join(staging.path, 'bootstrap'))
-  const staged = join(staging.path, 'lower')
-  await assemble(options, bootstrap, { staged, head: join(staging.path, 'bootstrap') })
+  const head = join(staging.path, 'bootstrap')
+  const bootstrap = await bootstrapOf(options, head)
+  if (kind.form === 'parts' && !canBeParts(options, bootstrap)) {
+    const whole = { ...kind, form: 'whole' as const }
+    return findLower(layout, manifest, [whole]) ?? (await build({ ...options, kind: whole }))
+  }
+  const staged = kind.form === 'whole' ? join(staging.path, 'lower') : head
+  if (kind.form === 'whole') await assemble(options, bootstrap, { staged, head })
+  const parts = checkBuilt(options, staged)
+  const path = lowerPath(layout, manifest, kind)
   await mkdir(dirname(path), { recursive: true })
   await installFile({ from: staged, to: path, mode: 0o444 })
-  return { path, bytes: bootstrap.totalBytes, outcome: 'built', warnings: bootstrap.warnings }
+  return { kind, path, parts, bytes: bootstrap.totalBytes, outcome: 'built', warnings: bootstrap.warnings }
+}
+
+/** A tag of 64 letters has no room for a longer diff_id than sha256's. */
+function canBeParts({ layers }: Build, { blobs }: WrittenBootstrap): boolean {
+  return blobs.length <= maxLowerParts && layers.every(({ diffId }) => digestAlgorithm(diffId) === 'sha256')
+}
+
+/** Looks at what was built once more before anybody else can. */
+function checkBuilt({ layout, manifest, kind, signal }: Build, path: string): readonly LowerPart[] {
+  const checked = checkLower(path, lowerUuid(kind, manifest))
+  if (checked.complaint !== undefined)
+    throw new Problem('INTERNAL', `the lower that was built is not usable: ${checked.complaint}`)
+  const parts = lowerParts(layout, kind, checked.devices)
+  if (parts === undefined) throw new Problem('INTERNAL', 'the lower that was built has lost the data of a layer')
+  if (signal.aborted) throw new Problem('CANCELLED', 'it was stopped on request')
+  return parts
 }
 
 /** The largest first, so that no thread is left alone with it at the end. */
-async function unpackLayers({ layers, workers = availableParallelism(), ...options }: WriteParts): Promise<void> {
+async function unpackLayers({ layers, kind, workers = availableParallelism(), ...options }: Build): Promise<void> {
   const distinct = new Map(layers.map((layer) => [layer.diffId, layer]))
   const sized = await Promise.all(
     [...distinct.values()].map(async (layer) => ({ layer, bytes: await sizeOrZero(layer.path) })),
   )
   sized.sort((a, b) => b.bytes - a.bytes)
   await forEachAtOnce(sized, Math.min(workers, maxWorkers), async ({ layer }) => {
-    await unpackLayer({ ...options, ...layer })
+    await unpackLayer({ ...options, ...layer, profile: kind.profile })
   })
 }
 
@@ -116,7 +152,7 @@ async function unpackLayers({ layers, workers = availableParallelism(), ...optio
  * The bootstrap follows from the cached layers. Disks rot and people tidy up: a layer whose files are not what they should be is
  * unpacked again, each at most once.
  */
-async function bootstrapOf(options: WriteParts, to: string): Promise<WrittenBootstrap> {
+async function bootstrapOf(options: Build, to: string): Promise<WrittenBootstrap> {
   const rebuilt = new Set<unknown>()
   for (;;) {
     try {
@@ -126,28 +162,34 @@ async function bootstrapOf(options: WriteParts, to: string): Promise<WrittenBoot
       const layer = options.layers.find((candidate) => candidate.diffId === diffId)
       if (layer === undefined || rebuilt.has(diffId)) throw error
       rebuilt.add(diffId)
-      await rebuildLayer({ ...options, ...layer })
+      await rebuildLayer({ ...options, ...layer, profile: options.kind.profile })
     }
   }
 }
 
 /** On a thread of its own, unless there is so little to do that starting one would cost more. */
-async function runBootstrap({ layout, layers, uuid, signal }: WriteParts, to: string): Promise<WrittenBootstrap> {
+async function runBootstrap({ layout, layers, manifest, kind, signal }: Build, to: string): Promise<WrittenBootstrap> {
+  const { profile } = kind
   const cached = layers.map(({ diffId }) => ({
     diffId,
     indexPath: layout.layerIndex(diffId),
-    dataPath: layout.layerData(diffId),
+    dataPath: layout.layerData(diffId, profile),
+    mapPath: profile === 'plain' ? undefined : layout.layerMap(diffId, profile),
   }))
-  const input: WriteBootstrap = { layers: cached, uuid, to }
-  const sizes = await Promise.all(cached.map(({ indexPath }) => sizeOrZero(indexPath)))
+  const input: WriteBootstrap = { layers: cached, uuid: lowerUuid(kind, manifest), ...kind, to }
+  const sizes = await Promise.all(
+    cached
+      .flatMap(({ indexPath, mapPath }) => (mapPath === undefined ? [indexPath] : [indexPath, mapPath]))
+      .map(sizeOrZero),
+  )
   if (sizes.reduce((sum, size) => sum + size, 0) <= smallIndexBytes) return writeBootstrap(input)
   const module = new URL('./write-bootstrap-worker.ts', import.meta.url)
   return await runInWorker<WrittenBootstrap>({ name: 'write-bootstrap-worker', module, input, signal })
 }
 
-/** Puts the parts together and looks at the result once more before anybody else can. */
+/** Puts bootstrap and data together: their extents are shared where the filesystem can, elsewhere they are copied. */
 async function assemble(
-  { manifest, uuid, onProgress, signal }: Build,
+  { manifest, onProgress }: Build,
   { bytes, blobs, totalBytes }: WrittenBootstrap,
   { head, staged }: { readonly head: string; readonly staged: string },
 ): Promise<void> {
@@ -155,9 +197,6 @@ async function assemble(
   report(0)
   const parts = [{ path: head, bytes }, ...blobs].map((part) => ({ path: part.path, offset: 0, length: part.bytes }))
   await assembleFile(staged, parts)
-  const { complaint } = checkLower(staged, uuid)
-  if (complaint !== undefined) throw new Problem('INTERNAL', `the lower that was built is not usable: ${complaint}`)
-  if (signal.aborted) throw new Problem('CANCELLED', 'it was stopped on request')
   report(totalBytes)
 }
 

@@ -1,20 +1,20 @@
 import { Problem } from '../../base/index.ts'
 import type { LayerContent, LayerEntry, LayerIndexEncoder, TarEntry, TarHandler } from '../../formats/index.ts'
-import type { LayerDataWriter } from './layer-data-writer.ts'
+import type { LayerData } from './layer-data.ts'
 import { inlineMaxBytes, maxIndexBytes } from './layer-limits.ts'
 
 const maxWarnings = 100
 
 /** Sorts what a tar reader finds into a layer's data blob and its index, as it comes. */
 export class LayerUnpacker implements TarHandler {
-  readonly #data: LayerDataWriter
+  readonly #data: LayerData
   readonly #index: LayerIndexEncoder
   readonly warnings: string[] = []
   #entry: TarEntry | undefined
   /** The content so far of a file that is small enough for the index. */
   #inline: Buffer[] = []
 
-  constructor(data: LayerDataWriter, index: LayerIndexEncoder) {
+  constructor(data: LayerData, index: LayerIndexEncoder) {
     this.#data = data
     this.#index = index
   }

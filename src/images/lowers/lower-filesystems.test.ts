@@ -10,6 +10,7 @@ import { temporaryDirectory } from '../../../test/support/temporary-directory.ts
 import { dataLayout, digestOf } from '../../base/index.ts'
 import { allocation } from '../../host/index.ts'
 import { ensureLower, findLower } from './ensure-lower.ts'
+import { plainWhole } from './lower-kind.ts'
 import { lowerUuid } from './lower-uuid.ts'
 import { buildLowerHere, largeLayer, someManifest, storeLayers } from './lowers.testkit.ts'
 
@@ -21,7 +22,7 @@ onEachFilesystem(['btrfs', 'xfs', 'ext4'], (fs) => {
   test(`a lower on ${fs.name} is the same, and shares what it can with the layers`, async () => {
     await using dir = await temporaryDirectory()
     const stored = await storeLayers(dir.path, layers)
-    const reference = await buildLowerHere(dir.path, stored, lowerUuid('plain', someManifest))
+    const reference = await buildLowerHere(dir.path, stored, lowerUuid(plainWhole, someManifest))
     const layout = dataLayout(fs.path('data'))
     await mkdir(layout.root)
     const before = await usedBytes(fs.directory)
@@ -53,7 +54,7 @@ describe.runIf(needs({ root: true, tools: toolsFor('ext4') }))('a disk that is f
           code: 'NO_SPACE',
         })
         expect(await readdir(layout.staging)).toEqual([])
-        expect(await findLower(layout, someManifest)).toBeUndefined()
+        expect(findLower(layout, someManifest)).toBeUndefined()
       })
     })
   }

@@ -8,6 +8,7 @@ import type { TarMember } from '../../../test/support/tar-builder.ts'
 import { temporaryDirectory } from '../../../test/support/temporary-directory.ts'
 import { dataLayout } from '../../base/index.ts'
 import { ensureLower, findLower } from './ensure-lower.ts'
+import { plainWhole } from './lower-kind.ts'
 import { lowerUuid } from './lower-uuid.ts'
 import { buildLowerHere, largeLayer, someManifest, storeLayers } from './lowers.testkit.ts'
 
@@ -38,7 +39,7 @@ describe('a lower is the same', () => {
       dir.path,
       layers.map((members) => buildLayer(members)),
     )
-    const { path } = await buildLowerHere(dir.path, stored, lowerUuid('plain', someManifest))
+    const { path } = await buildLowerHere(dir.path, stored, lowerUuid(plainWhole, someManifest))
     // Whoever changes the bytes of lowers on purpose raises writerVersion, and then writes the new digest here.
     expect(digestOf(await readFile(path))).toBe(
       'sha256:b8d8cfacf4adcd6f627547ccadf13588f85881c3ae433f0241a0b7b356d4de1d',
@@ -79,13 +80,13 @@ describe('kill -9', () => {
       const stored = await storeLayers(dir.path, [largeLayer(), ...layers.map((members) => buildLayer(members))])
       const json = join(dir.path, 'layers.json')
       await writeFile(json, JSON.stringify(stored))
-      const { path: fresh } = await buildLowerHere(dir.path, stored, lowerUuid('plain', someManifest))
+      const { path: fresh } = await buildLowerHere(dir.path, stored, lowerUuid(plainWhole, someManifest))
       const root = join(dir.path, 'data')
 
       await killAt(line, when.includes('first layer') ? 3 : 1, [root, json, '1'])
 
       const layout = dataLayout(root)
-      expect(await findLower(layout, someManifest)).toBeUndefined()
+      expect(findLower(layout, someManifest)).toBeUndefined()
       expect(await readdir(layout.lowers('plain')).catch(() => [])).toEqual([])
       // Half made layers are in staging, where nobody takes them for whole ones.
       for (const name of await readdir(layout.layers).catch(() => []))

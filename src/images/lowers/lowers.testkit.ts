@@ -2,7 +2,7 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type BuiltLayer, buildLayer, noise } from '../../../test/support/image-builder.ts'
 import { expandSparse, type TarMember } from '../../../test/support/tar-builder.ts'
-import { type Digest, parseDigest } from '../../base/index.ts'
+import { type Digest, type LowerProfile, parseDigest } from '../../base/index.ts'
 import type { LayerEntry } from '../../formats/index.ts'
 import { assembleFile } from '../../host/index.ts'
 import type { LayerBlob } from './unpack-layer.ts'
@@ -33,16 +33,18 @@ export async function buildLowerHere(
   directory: string,
   layers: readonly LayerBlob[],
   uuid: Buffer = Buffer.alloc(16, 7),
+  profile: LowerProfile = 'plain',
 ) {
   const cached = []
   for (const [number, { diffId, path }] of layers.entries()) {
-    const files = { dataPath: join(directory, `${number}.data`), indexPath: join(directory, `${number}.index`) }
-    await writeLayerFiles({ blobPath: path, diffId, ...files })
-    cached.push({ diffId, ...files })
+    const named = (what: string) => join(directory, `${number}.${profile}.${what}`)
+    const files = { dataPath: named('data'), indexPath: named('index'), mapPath: named('map') }
+    await writeLayerFiles({ blobPath: path, diffId, profile, ...files })
+    cached.push({ diffId, ...files, mapPath: profile === 'plain' ? undefined : files.mapPath })
   }
-  const head = join(directory, 'bootstrap')
-  const bootstrap = writeBootstrap({ layers: cached, uuid, to: head })
-  const path = join(directory, 'lower.erofs')
+  const head = join(directory, `${profile}.bootstrap`)
+  const bootstrap = writeBootstrap({ layers: cached, uuid, profile, form: 'whole', to: head })
+  const path = join(directory, `${profile}.erofs`)
   const parts = [{ path: head, bytes: bootstrap.bytes }, ...bootstrap.blobs]
   await assembleFile(
     path,

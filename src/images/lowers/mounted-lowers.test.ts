@@ -12,6 +12,7 @@ import { buildLayer, noise } from '../../../test/support/image-builder.ts'
 import { needs } from '../../../test/support/needs.ts'
 import type { TarMember } from '../../../test/support/tar-builder.ts'
 import { temporaryDirectory } from '../../../test/support/temporary-directory.ts'
+import { type LowerProfile, lowerProfiles } from '../../base/index.ts'
 import { type DirectoryNode, ErofsReader } from '../../formats/index.ts'
 import { naiveTree } from '../flatten/naive-layers.testkit.ts'
 import { buildLowerHere, entryOf, storeLayers } from './lowers.testkit.ts'
@@ -19,8 +20,8 @@ import { buildLowerHere, entryOf, storeLayers } from './lowers.testkit.ts'
 const canMount = needs({ root: true, tools: ['fsck.erofs'] })
 
 describe.runIf(canMount)('the kernel sees in a lower what the rules say', () => {
-  test('of an image with every case', async () => {
-    await expectSame(everyCase)
+  test.each(lowerProfiles)('of an image with every case, in the profile %s', async (profile) => {
+    await expectSame(everyCase, profile)
   })
 
   test('of an image without anything', async () => {
@@ -29,13 +30,17 @@ describe.runIf(canMount)('the kernel sees in a lower what the rules say', () => 
 
   test('of generated images', async () => {
     let mounted = 0
-    for (const image of fc.sample(images, { numRuns: 40, seed: 20 })) if (await expectSame(image)) mounted++
+    for (const [number, image] of fc.sample(images, { numRuns: 40, seed: 20 }).entries())
+      if (await expectSame(image, lowerProfiles[number % lowerProfiles.length])) mounted++
     expect(mounted).toBeGreaterThan(10)
   })
 })
 
 /** @returns whether the rules accept the image at all */
-async function expectSame(layers: readonly (readonly TarMember[])[]): Promise<boolean> {
+async function expectSame(
+  layers: readonly (readonly TarMember[])[],
+  profile: LowerProfile = 'plain',
+): Promise<boolean> {
   const tree = naiveTree(layers.map((members) => members.map(entryOf)))
   if (tree === undefined) return false
   const expected = expectedOf(tree, () => Buffer.alloc(0))
@@ -44,7 +49,7 @@ async function expectSame(layers: readonly (readonly TarMember[])[]): Promise<bo
     dir.path,
     layers.map((members) => buildLayer(members)),
   )
-  const { path } = await buildLowerHere(dir.path, stored)
+  const { path } = await buildLowerHere(dir.path, stored, Buffer.alloc(16, 7), profile)
   await withMountedErofs(path, (directory) => expect(snapshotOfDirectory(directory)).toEqual(expected))
   await fsckErofs(path)
   expect(snapshotOfReader(path)).toEqual(expected)
@@ -100,6 +105,8 @@ const everyCase: readonly (readonly TarMember[])[] = [
     member('bin/sh', { mode: 0o6755, content: big, xattrs: { 'security.capability': capability } }),
     link('bin/bash', 'bin/sh'),
     member('bin/same', { content: big }),
+    member('text', { content: 'all that can be said\n'.repeat(30_000) }),
+    member('text-and-noise', { content: Buffer.concat([Buffer.alloc(70_000, 't'), big, Buffer.alloc(10_001, 'u')]) }),
     member('empty'),
     member('one', { content: 'x' }),
     ...[511, 512, 513, 4095, 4096, 4097, 8192].map((size) =>

@@ -5,6 +5,7 @@ import {
   type Digest,
   errnoCode,
   isProblem,
+  type LowerProfile,
   type OnProgress,
   problemFromSystem,
   shortDigest,
@@ -24,6 +25,8 @@ export interface LayerBlob {
 
 export interface UnpackLayer extends LayerBlob {
   readonly layout: DataLayout
+  /** Of the data blob; `plain` unless told. */
+  readonly profile?: LowerProfile | undefined
   /** Hears of the phase `unpack` in compressed bytes. */
   readonly onProgress?: OnProgress
   readonly signal?: AbortSignal
@@ -51,7 +54,7 @@ const maxAttempts = 5
  */
 export async function unpackLayer(options: UnpackLayer): Promise<UnpackOutcome> {
   for (let attempt = 1; ; attempt++) {
-    if (await hasLayerFiles(options.layout, options.diffId)) return 'present'
+    if (await hasLayerFiles(options.layout, options.diffId, options.profile)) return 'present'
     try {
       return await rebuildLayer(options)
     } catch (error) {
@@ -63,17 +66,33 @@ export async function unpackLayer(options: UnpackLayer): Promise<UnpackOutcome> 
 
 /** The same whether the cache has it or not: for entries that turned out to be damaged. */
 export function rebuildLayer({ onProgress, signal, ...layer }: UnpackLayer): Promise<UnpackOutcome> {
-  return flights.join(layer.layout.layerIndex(layer.diffId), { onProgress, signal }, (crew) =>
+  return flights.join(layer.layout.layerData(layer.diffId, layer.profile), { onProgress, signal }, (crew) =>
     unpack({ ...layer, ...crew }),
   )
 }
 
-/** Whether both files are there; what is in them is looked at when they are used. The index comes last, so it alone would not do. */
-export async function hasLayerFiles(layout: DataLayout, diffId: Digest): Promise<boolean> {
-  return (await isFile(layout.layerIndex(diffId))) && (await isFile(layout.layerData(diffId)))
+/**
+ * Whether all files of a layer are there that a profile needs; what is in them is looked at when they are used. What comes last would not do: the index
+ * is there for another profile already.
+ */
+export async function hasLayerFiles(
+  layout: DataLayout,
+  diffId: Digest,
+  profile: LowerProfile = 'plain',
+): Promise<boolean> {
+  for (const path of layerPaths(layout, diffId, profile)) if (!(await isFile(path))) return false
+  return true
 }
 
-async function unpack({ layout, diffId, path, growing, onProgress, signal }: UnpackLayer): Promise<UnpackOutcome> {
+/** In the order in which they are installed. */
+function layerPaths(layout: DataLayout, diffId: Digest, profile: LowerProfile): string[] {
+  const data = layout.layerData(diffId, profile)
+  const index = layout.layerIndex(diffId)
+  return profile === 'plain' ? [data, index] : [data, layout.layerMap(diffId, profile), index]
+}
+
+async function unpack(options: UnpackLayer): Promise<UnpackOutcome> {
+  const { layout, diffId, path, growing, profile = 'plain', onProgress, signal } = options
   const item = shortDigest(diffId)
   const total = growing?.size ?? (await sizeOf(path))
   await using staging = await openStaging(layout, `layer-${item}`)
@@ -81,15 +100,18 @@ async function unpack({ layout, diffId, path, growing, onProgress, signal }: Unp
     blobPath: path,
     growing,
     diffId,
+    profile,
     dataPath: join(staging.path, 'data'),
+    mapPath: join(staging.path, 'map'),
     indexPath: join(staging.path, 'index'),
   }
   onProgress?.({ phase: 'unpack', item, done: 0, total })
   await writeFiles(input, { total, signal, onRead: (done) => onProgress?.({ phase: 'unpack', item, done, total }) })
   await mkdir(layout.layers, { recursive: true })
-  await installFile({ from: input.dataPath, to: layout.layerData(diffId), mode: 0o444 })
-  // The index is what makes a layer visible, so it comes when the data is durable.
-  await installFile({ from: input.indexPath, to: layout.layerIndex(diffId), mode: 0o444 })
+  // Map and index are what makes a layer visible, so they come when the data is durable.
+  for (const to of layerPaths(layout, diffId, profile)) {
+    await installFile({ from: join(staging.path, to.slice(to.lastIndexOf('.') + 1)), to, mode: 0o444 })
+  }
   return 'built'
 }
 

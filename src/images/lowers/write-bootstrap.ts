@@ -1,12 +1,32 @@
 import { closeSync, fsyncSync, openSync, readFileSync, statSync, writeSync } from 'node:fs'
-import { type Digest, isProblem, Problem, problemFromSystem, shortDigest } from '../../base/index.ts'
-import { blockSize, decodeLayerIndex, type LayerIndex, layoutBootstrap } from '../../formats/index.ts'
+import { basename } from 'node:path'
+import {
+  type Digest,
+  digestHex,
+  isProblem,
+  type LowerForm,
+  type LowerProfile,
+  Problem,
+  problemFromSystem,
+  shortDigest,
+} from '../../base/index.ts'
+import {
+  blockSize,
+  decodeLayerIndex,
+  decodeLayerMap,
+  type LayerIndex,
+  type LayerMap,
+  layoutBootstrap,
+} from '../../formats/index.ts'
 import { flattenLayers } from '../flatten/flatten-layers.ts'
+import { clusterBlocksOf } from './cluster-blocks.ts'
 
 export interface CachedLayer {
   readonly diffId: Digest
   readonly indexPath: string
   readonly dataPath: string
+  /** Of a compressed data blob. */
+  readonly mapPath?: string | undefined
 }
 
 export interface WriteBootstrap {
@@ -14,6 +34,10 @@ export interface WriteBootstrap {
   readonly layers: readonly CachedLayer[]
   /** 16 bytes. */
   readonly uuid: Uint8Array
+  /** How their data is stored. */
+  readonly profile: LowerProfile
+  /** `parts`: the data blobs are to be devices of their own, named by diff_id. */
+  readonly form: LowerForm
   /** A file that does not exist yet. */
   readonly to: string
 }
@@ -34,15 +58,21 @@ export interface WrittenBootstrap {
  * @throws Problem LAYER_INVALID, LIMIT_EXCEEDED for what the layers say; INTERNAL with `data.damaged`, a diff_id, when the cached files of a
  *   layer are not what they should be; NO_SPACE, IO_FAILED
  */
-export function writeBootstrap({ layers, uuid, to }: WriteBootstrap): WrittenBootstrap {
+export function writeBootstrap({ layers, uuid, profile, form, to }: WriteBootstrap): WrittenBootstrap {
   const opened = openLayers(layers)
   const { root, usedBlobs, warnings } = flattenLayers(
-    opened.map(({ index, blob }) => ({ entries: index.entries, entryCount: index.entryCount, blob })),
+    opened.map(({ index, map, blob }) => ({ entries: index.entries, entryCount: index.entryCount, blob, map })),
   )
-  const blobBlocks = opened.map(({ index, blob }, number) =>
-    blob === number && usedBlobs.has(blob) ? index.dataBlocks : 0,
+  const blobBlocks = opened.map(({ dataBlocks, blob }, number) =>
+    blob === number && usedBlobs.has(blob) ? dataBlocks : 0,
   )
-  const bootstrap = layoutBootstrap(root, { uuid: Buffer.from(uuid), blobBlocks })
+  const clusterBlocks = clusterBlocksOf(profile)
+  const bootstrap = layoutBootstrap(root, {
+    uuid: Buffer.from(uuid),
+    blobBlocks,
+    ...(clusterBlocks && { clusterBlocks }),
+    ...(form === 'parts' && { deviceTags: layers.map(({ diffId }) => digestHex(diffId)) }),
+  })
   writeChunks(to, bootstrap.chunks())
   return {
     bytes: bootstrap.bytes,
@@ -63,6 +93,9 @@ function readerWarnings({ index, blob }: OpenedLayer, number: number): string[] 
 
 interface OpenedLayer {
   readonly index: LayerIndex
+  /** Of a compressed data blob. */
+  readonly map: LayerMap | undefined
+  readonly dataBlocks: number
   /** The number of the first layer with this data. */
   readonly blob: number
 }
@@ -71,23 +104,33 @@ function openLayers(layers: readonly CachedLayer[]): OpenedLayer[] {
   const opened: OpenedLayer[] = []
   for (const layer of layers) {
     const blob = layers.findIndex(({ diffId }) => diffId === layer.diffId)
-    opened.push(opened[blob] ?? { index: openLayer(layer), blob })
+    opened.push(opened[blob] ?? { ...openLayer(layer), blob })
   }
   return opened
 }
 
-function openLayer(layer: CachedLayer): LayerIndex {
-  const index = decodeIndex(layer)
-  if (index.diffId !== layer.diffId) throw damaged(layer, `its index is that of ${shortDigest(index.diffId)}`)
+function openLayer(layer: CachedLayer): Omit<OpenedLayer, 'blob'> {
+  const index = decode(layer, layer.indexPath, decodeLayerIndex)
+  const map = layer.mapPath === undefined ? undefined : decode(layer, layer.mapPath, decodeLayerMap)
+  const { dataBlocks } = map ?? index
   const { size } = statSync(layer.dataPath, { throwIfNoEntry: false }) ?? { size: -1 }
-  if (size !== index.dataBlocks * blockSize)
-    throw damaged(layer, `its data has ${size} bytes, not ${index.dataBlocks * blockSize}`)
-  return index
+  if (size !== dataBlocks * blockSize) throw damaged(layer, `its data has ${size} bytes, not ${dataBlocks * blockSize}`)
+  return { index, map, dataBlocks }
 }
 
-function decodeIndex(layer: CachedLayer): LayerIndex {
+function decode<T extends { readonly diffId: Digest }>(
+  layer: CachedLayer,
+  path: string,
+  decodeBytes: (bytes: Buffer) => T,
+): T {
+  const decoded = attempt(layer, () => decodeBytes(readFileSync(path)))
+  if (decoded.diffId === layer.diffId) return decoded
+  throw damaged(layer, `${basename(path)} is that of ${shortDigest(decoded.diffId)}`)
+}
+
+function attempt<T>(layer: CachedLayer, read: () => T): T {
   try {
-    return decodeLayerIndex(readFileSync(layer.indexPath))
+    return read()
   } catch (error) {
     throw damaged(layer, isProblem(error) ? error.message : problemFromSystem(error, 'read its index').message)
   }

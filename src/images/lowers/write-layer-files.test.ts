@@ -8,9 +8,9 @@ import { buildTar, type TarPiece } from '../../../test/support/tar-builder.ts'
 import { temporaryDirectory } from '../../../test/support/temporary-directory.ts'
 import { type Digest, isProblem } from '../../base/index.ts'
 import { decodeLayerIndex, LayerIndexEncoder, TarReader } from '../../formats/index.ts'
-import { LayerDataWriter } from './layer-data-writer.ts'
 import { maxExpandedBytes, maxIndexBytes } from './layer-limits.ts'
 import { LayerUnpacker } from './layer-unpacker.ts'
+import { PlainDataWriter } from './plain-data-writer.ts'
 import { writeLayerFiles } from './write-layer-files.ts'
 
 const members: TarPiece[] = [
@@ -123,7 +123,7 @@ describe('a layer that is not right', () => {
 
   test('is refused when its metadata grows without end', async () => {
     await using dir = await temporaryDirectory()
-    const data = new LayerDataWriter(join(dir.path, 'data'))
+    const data = new PlainDataWriter(join(dir.path, 'data'))
     const index = new LayerIndexEncoder(() => {})
     index.bytes = maxIndexBytes - 100
     const unpacker = new LayerUnpacker(data, index)

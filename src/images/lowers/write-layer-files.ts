@@ -3,16 +3,20 @@ import {
   type Digest,
   DigestHasher,
   digestAlgorithm,
+  type LowerProfile,
   Problem,
   problemFromSystem,
   shortDigest,
 } from '../../base/index.ts'
-import { blockSize, defaultTarLimits, LayerIndexEncoder, TarReader } from '../../formats/index.ts'
+import { defaultTarLimits, LayerIndexEncoder, TarReader } from '../../formats/index.ts'
 import { decompress, type GrowingFile, readGrowingFile, sniffCompression } from '../../host/index.ts'
 import { peek } from '../load/peek.ts'
-import { LayerDataWriter } from './layer-data-writer.ts'
+import { clusterBlocksOf } from './cluster-blocks.ts'
+import { CompressedDataWriter } from './compressed-data-writer.ts'
+import type { LayerData } from './layer-data.ts'
 import { maxExpandedBytes } from './layer-limits.ts'
 import { LayerUnpacker } from './layer-unpacker.ts'
+import { PlainDataWriter } from './plain-data-writer.ts'
 
 export interface WriteLayerFiles {
   /** The layer as it is stored: a tar, plain or compressed with gzip or zstd; which one, its bytes say. */
@@ -20,13 +24,15 @@ export interface WriteLayerFiles {
   /** Of a layer that is still being written to `blobPath`: how far that is, and how many bytes it will have. */
   readonly growing?: Pick<GrowingFile, 'size' | 'growth'> | undefined
   readonly diffId: Digest
-  /** Two files that do not exist yet. */
+  /** Two files that do not exist yet, and a third unless the profile is `plain`. */
   readonly dataPath: string
   readonly indexPath: string
+  readonly mapPath?: string | undefined
+  /** `plain` unless told. The index is the same for all. */
+  readonly profile?: LowerProfile | undefined
 }
 
 export interface LayerFiles {
-  readonly dataBytes: number
   readonly indexBytes: number
   readonly entries: number
   /** Of the tar. */
@@ -52,19 +58,19 @@ const reportBytes = 4 << 20
  *   NO_SPACE, FILE_NOT_FOUND, IO_FAILED, CANCELLED
  */
 export async function writeLayerFiles(
-  { blobPath, growing, diffId, dataPath, indexPath }: WriteLayerFiles,
+  { blobPath, growing, diffId, indexPath, ...files }: WriteLayerFiles,
   whileReading: WhileReading = {},
 ): Promise<LayerFiles> {
-  const data = new LayerDataWriter(dataPath)
+  const data = dataWriter(files)
   try {
     const indexFd = openSync(indexPath, 'wx', 0o600)
     try {
       const index = new LayerIndexEncoder((chunk) => writeAll(indexFd, chunk))
       const unpacker = new LayerUnpacker(data, index)
       const tarBytes = await readLayer({ ...whileReading, blobPath, growing, diffId, unpacker })
-      const dataBlocks = data.finish()
+      const dataBlocks = data.finish(diffId)
       index.finish({ diffId, dataBlocks, warnings: unpacker.warnings })
-      return { dataBytes: dataBlocks * blockSize, indexBytes: index.bytes, entries: index.entryCount, tarBytes }
+      return { indexBytes: index.bytes, entries: index.entryCount, tarBytes }
     } finally {
       closeSync(indexFd)
     }
@@ -73,6 +79,14 @@ export async function writeLayerFiles(
   } finally {
     data.close()
   }
+}
+
+function dataWriter(files: Pick<WriteLayerFiles, 'dataPath' | 'mapPath' | 'profile'>): LayerData {
+  const { dataPath: path, mapPath, profile = 'plain' } = files
+  const clusterBlocks = clusterBlocksOf(profile)
+  if (clusterBlocks === undefined) return new PlainDataWriter(path)
+  if (mapPath === undefined) throw new Problem('INTERNAL', `a layer of the profile ${profile} needs a map`)
+  return new CompressedDataWriter({ path, mapPath, clusterBlocks })
 }
 
 interface ReadLayer extends WhileReading, Pick<WriteLayerFiles, 'blobPath' | 'growing' | 'diffId'> {

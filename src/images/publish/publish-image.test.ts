@@ -23,6 +23,7 @@ import { makeImages, streamOf, unpackHere } from '../images.testkit.ts'
 import type { ImagesContext } from '../images-context.ts'
 import { Leases } from '../leases.ts'
 import { ensureLower } from '../lowers/ensure-lower.ts'
+import { plainWhole } from '../lowers/lower-kind.ts'
 import { Downloads } from '../pull/downloads.ts'
 import { publishImage } from './publish-image.ts'
 
@@ -199,7 +200,8 @@ async function makePlace(): Promise<Place> {
 function contextOf({ layout, blobs }: { layout: DataLayout; blobs: ImagesContext['blobs'] }): ImagesContext {
   const platform = platformOf(process.arch)
   const work = { registries: openRegistries(), downloads: new Downloads(layout), unpackLayer: unpackHere, ensureLower }
-  return { layout, blobs, leases: new Leases(), users: async () => [], platform, ...work }
+  const lowerKinds = async () => [plainWhole]
+  return { layout, blobs, leases: new Leases(), users: async () => [], platform, lowerKinds, ...work }
 }
 
 /** What a lazy reader knows: everything from the index of the tag on, by digest. */

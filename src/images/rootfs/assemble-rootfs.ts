@@ -5,6 +5,7 @@ import { leafBytes, leafHashBytes } from '../../formats/index.ts'
 import { assembleFile, type FilePart } from '../../host/index.ts'
 import { checkLower } from '../lowers/check-lower.ts'
 import { forEachAtOnce } from '../lowers/for-each-at-once.ts'
+import { plainWhole } from '../lowers/lower-kind.ts'
 import { lowerUuid } from '../lowers/lower-uuid.ts'
 import { expandPart } from './expand-part.ts'
 import { hashLeaves } from './hash-leaves.ts'
@@ -84,7 +85,7 @@ function firstDifference(found: Buffer, expected: Buffer): number | undefined {
 
 /** That it is what was published, its leaves say; that it is the lower of this image, its uuid does. */
 async function checked({ rootfs: { manifest } }: AssembleRootfs, path: string): Promise<string> {
-  const { complaint } = checkLower(path, lowerUuid('plain', manifest.subject.digest, manifest.writerVersion))
+  const { complaint } = checkLower(path, lowerUuid(plainWhole, manifest.subject.digest, manifest.writerVersion))
   if (complaint === undefined) return path
   throw new Problem(
     'IMAGE_INVALID',

@@ -1,4 +1,3 @@
-import { createHash, type Hash } from 'node:crypto'
 import { closeSync, constants, ftruncateSync, openSync, writeSync } from 'node:fs'
 import { errnoCode, problemFromSystem } from '../../base/index.ts'
 import { blockSize } from '../../formats/index.ts'
@@ -11,29 +10,19 @@ import { alignedBuffer, openDirectSync } from '../../host/index.ts'
 const bufferBytes = 1 << 20
 const zeros = Buffer.alloc(64 * 1024)
 
-/** Where a file's content went. */
-export interface WrittenFile {
-  readonly startBlock: number
-  readonly sha256: Buffer
-}
-
 /**
- * Writes a layer's data blob: file after file, each from a 4 KiB block on, content that came before not a second time. All synchronous,
- * because a tar reader calls it in the middle of a header.
+ * A file that grows at its end, in whole blocks when it is complete. All synchronous, because a tar reader writes to it in the middle of a header.
  *
- * Long runs of zeros become holes of the blob where the filesystem has them. One owner; `close` in a finally.
+ * One owner; `close` in a finally.
  * @throws (every method) Problem NO_SPACE, IO_FAILED
  */
-export class LayerDataWriter {
+export class BlockFile {
   readonly #path: string
   #fd: number
   readonly #buffer = alignedBuffer(bufferBytes)
-  readonly #starts = new Map<string, number>()
-  /** Where in the blob the buffer begins, and how much of it is filled. */
+  /** Where in the file the buffer begins, and how much of it is filled. */
   #flushed = 0
   #filled = 0
-  #fileStart = 0
-  #hash: Hash = createHash('sha256')
   #open = true
 
   /** @param path must not exist */
@@ -42,58 +31,12 @@ export class LayerDataWriter {
     this.#fd = this.#attempt(() => createForDirectWrites(path))
   }
 
-  beginFile(): void {
-    this.#pad()
-    this.#fileStart = this.#end
-    this.#hash = createHash('sha256')
-  }
-
-  write(chunk: Buffer): void {
-    this.#hash.update(chunk)
-    this.#append(chunk)
-  }
-
-  /** A run of zeros. */
-  hole(bytes: number): void {
-    for (let left = bytes; left > 0; left -= zeros.length) this.#hash.update(zeros.subarray(0, left))
-    const skipped = bytes > 4 * blockSize ? this.#skip(bytes) : 0
-    for (let left = bytes - skipped; left > 0; left -= blockSize)
-      this.#append(zeros.subarray(0, Math.min(left, blockSize)))
-  }
-
-  endFile(): WrittenFile {
-    const sha256 = this.#hash.digest()
-    const key = sha256.toString('latin1')
-    const known = this.#starts.get(key)
-    if (known !== undefined) {
-      this.#rewind(this.#fileStart)
-      return { startBlock: known, sha256 }
-    }
-    const startBlock = this.#fileStart / blockSize
-    this.#starts.set(key, startBlock)
-    return { startBlock, sha256 }
-  }
-
-  /** Completes the blob. @returns its size in blocks */
-  finish(): number {
-    this.#pad()
-    this.#flush()
-    // A hole at the very end is only there once the size says so.
-    this.#attempt(() => ftruncateSync(this.#fd, this.#end))
-    return this.#end / blockSize
-  }
-
-  close(): void {
-    if (!this.#open) return
-    this.#open = false
-    closeSync(this.#fd)
-  }
-
-  get #end(): number {
+  /** Bytes so far. */
+  get end(): number {
     return this.#flushed + this.#filled
   }
 
-  #append(chunk: Buffer): void {
+  append(chunk: Buffer): void {
     for (let taken = 0; taken < chunk.length; ) {
       if (this.#filled === bufferBytes) this.#flush()
       const copied = chunk.copy(this.#buffer, this.#filled, taken)
@@ -102,20 +45,54 @@ export class LayerDataWriter {
     }
   }
 
+  /** A run of zeros: a hole where it is long enough and the filesystem has them. */
+  appendZeros(bytes: number): void {
+    const skipped = bytes > 4 * blockSize ? this.#skip(bytes) : 0
+    for (let left = bytes - skipped; left > 0; left -= blockSize)
+      this.append(zeros.subarray(0, Math.min(left, blockSize)))
+  }
+
+  /** Up to the next whole block, with zeros. */
+  pad(): void {
+    const rest = this.end % blockSize
+    if (rest > 0) this.append(zeros.subarray(0, blockSize - rest))
+  }
+
+  /** Forgets everything from `position` on, on disk too: what follows may leave a hole there, which must read as zeros. */
+  rewind(position: number): void {
+    if (position >= this.#flushed) {
+      this.#filled = position - this.#flushed
+      return
+    }
+    this.#attempt(() => ftruncateSync(this.#fd, position))
+    this.#flushed = position
+    this.#filled = 0
+  }
+
+  /** Completes the file. @returns its size in blocks */
+  finish(): number {
+    this.pad()
+    this.#flush()
+    // A hole at the very end is only there once the size says so.
+    this.#attempt(() => ftruncateSync(this.#fd, this.end))
+    return this.end / blockSize
+  }
+
+  close(): void {
+    if (!this.#open) return
+    this.#open = false
+    closeSync(this.#fd)
+  }
+
   /** Leaves a hole for the whole blocks of a run of zeros. @returns how many bytes of the run are done */
   #skip(bytes: number): number {
-    const before = this.#end
-    this.#pad()
+    const before = this.end
+    this.pad()
     this.#flush()
-    const padded = this.#end - before
+    const padded = this.end - before
     const skipped = bytes - padded - ((bytes - padded) % blockSize)
     this.#flushed += skipped
     return padded + skipped
-  }
-
-  #pad(): void {
-    const rest = this.#end % blockSize
-    if (rest > 0) this.#append(zeros.subarray(0, blockSize - rest))
   }
 
   #flush(): void {
@@ -138,17 +115,6 @@ export class LayerDataWriter {
       this.#fd = openSync(this.#path, 'r+')
       return writeSync(this.#fd, piece, 0, piece.length, position)
     }
-  }
-
-  /** Forgets everything from `position` on, on disk too: what follows may leave a hole there, which must read as zeros. */
-  #rewind(position: number): void {
-    if (position >= this.#flushed) {
-      this.#filled = position - this.#flushed
-      return
-    }
-    this.#attempt(() => ftruncateSync(this.#fd, position))
-    this.#flushed = position
-    this.#filled = 0
   }
 
   #attempt<T>(action: () => T): T {

@@ -6,7 +6,7 @@ import { expect, test } from 'vitest'
 import { noise } from '../../../test/support/image-builder.ts'
 import { temporaryDirectory } from '../../../test/support/temporary-directory.ts'
 import { allocation } from '../../host/index.ts'
-import { LayerDataWriter } from './layer-data-writer.ts'
+import { PlainDataWriter } from './plain-data-writer.ts'
 
 const MiB = 2 ** 20
 const pool = noise(3 * MiB, 'pool')
@@ -67,12 +67,12 @@ test('a file that is there already is not touched', async () => {
   await using dir = await temporaryDirectory()
   const path = join(dir.path, 'data')
   writeFiles(path, [[{ data: pool.subarray(0, 10) }]])
-  expect(() => new LayerDataWriter(path)).toThrow(expect.objectContaining({ code: 'FILE_EXISTS' }))
+  expect(() => new PlainDataWriter(path)).toThrow(expect.objectContaining({ code: 'FILE_EXISTS' }))
   expect(readFileSync(path).length).toBe(4096)
 })
 
 function writeFiles(path: string, written: readonly (readonly Piece[])[]): { starts: number[]; blocks: number } {
-  const writer = new LayerDataWriter(path)
+  const writer = new PlainDataWriter(path)
   try {
     const starts = written.map((pieces) => {
       writer.beginFile()
