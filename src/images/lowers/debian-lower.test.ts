@@ -50,7 +50,12 @@ test.runIf(canRun)('the kernel sees Debian in four layers as it would be on a di
   const expected = snapshotOfDirectory(root)
   expect(expected.size).toBeGreaterThan(4000)
   for (const kind of lowerKinds) {
-    const lower = await ensureLower({ layout: dataLayout(join(dir.path, 'data')), manifest: someManifest, layers, kind })
+    const lower = await ensureLower({
+      layout: dataLayout(join(dir.path, 'data')),
+      manifest: someManifest,
+      layers,
+      kind,
+    })
     expect(lower).toMatchObject({ kind, warnings: [] })
     const parts = lower.parts.map(({ path }) => path)
     expect(parts.length).toBe(kind.form === 'parts' ? layers.length : 0)
