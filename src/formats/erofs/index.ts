@@ -6,6 +6,7 @@
  * Never: does I/O.
  */
 export type { DroppedXattr } from './collect-inodes.ts'
+export { decodeCluster } from './decode-cluster.ts'
 export type { DeviceSlot } from './encode-head.ts'
 export { ErofsReader } from './erofs-reader.ts'
 export { ExtentCutter, maxExtentBytes } from './extent-cutter.ts'

@@ -1,4 +1,4 @@
-import { decompressLz4 } from '../lz4/index.ts'
+import { decodeCluster } from './decode-cluster.ts'
 import {
   bigClusterAdvice,
   clusterType,
@@ -46,10 +46,8 @@ export function* extentsOf(source: ImageSource, inode: Inode, from: number, to: 
 /** The content of an extent. @throws Problem EROFS_INVALID when its cluster does not hold it */
 export function readExtent(source: ImageSource, { nid }: Inode, extent: StoredExtent): Buffer {
   const cluster = source.read(extent.at, extent.clusterBytes, `data of inode ${nid}`)
-  if (extent.raw) return cluster.subarray(0, extent.length)
-  const first = cluster.findIndex((byte) => byte !== 0)
-  const content = Buffer.alloc(extent.length)
-  if (first >= 0 && decompressLz4(cluster.subarray(first), content)) return content
+  const content = decodeCluster(cluster, extent)
+  if (content !== undefined) return content
   throw invalidImage(`the cluster at byte ${extent.start} of inode ${nid} does not hold what it should`)
 }
 

@@ -10,7 +10,7 @@ import { type LowerKind, lowerPath, plainWhole } from './lower-kind.ts'
 import { type LowerPart, lowerParts } from './lower-parts.ts'
 import { lowerUuid } from './lower-uuid.ts'
 import { type LayerBlob, rebuildLayer, unpackLayer } from './unpack-layer.ts'
-import { type WriteBootstrap, type WrittenBootstrap, writeBootstrap } from './write-bootstrap.ts'
+import { cachedLayer, type WriteBootstrap, type WrittenBootstrap, writeBootstrap } from './write-bootstrap.ts'
 
 export interface EnsureLower extends Passenger {
   readonly layout: DataLayout
@@ -169,13 +169,7 @@ async function bootstrapOf(options: Build, to: string): Promise<WrittenBootstrap
 
 /** On a thread of its own, unless there is so little to do that starting one would cost more. */
 async function runBootstrap({ layout, layers, manifest, kind, signal }: Build, to: string): Promise<WrittenBootstrap> {
-  const { profile } = kind
-  const cached = layers.map(({ diffId }) => ({
-    diffId,
-    indexPath: layout.layerIndex(diffId),
-    dataPath: layout.layerData(diffId, profile),
-    mapPath: profile === 'plain' ? undefined : layout.layerMap(diffId, profile),
-  }))
+  const cached = layers.map(({ diffId }) => cachedLayer(layout, diffId, kind.profile))
   const input: WriteBootstrap = { layers: cached, uuid: lowerUuid(kind, manifest), ...kind, to }
   const sizes = await Promise.all(
     cached

@@ -1,6 +1,7 @@
 import { closeSync, fsyncSync, openSync, readFileSync, statSync, writeSync } from 'node:fs'
 import { basename } from 'node:path'
 import {
+  type DataLayout,
   type Digest,
   digestHex,
   isProblem,
@@ -27,6 +28,16 @@ export interface CachedLayer {
   readonly dataPath: string
   /** Of a compressed data blob. */
   readonly mapPath?: string | undefined
+}
+
+/** Where the files of a layer are that a profile needs. */
+export function cachedLayer(layout: DataLayout, diffId: Digest, profile: LowerProfile): CachedLayer {
+  return {
+    diffId,
+    indexPath: layout.layerIndex(diffId),
+    dataPath: layout.layerData(diffId, profile),
+    mapPath: profile === 'plain' ? undefined : layout.layerMap(diffId, profile),
+  }
 }
 
 export interface WriteBootstrap {

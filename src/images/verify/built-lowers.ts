@@ -3,9 +3,10 @@ import type { DataLayout, Digest } from '../../base/index.ts'
 import { openStaging, runInWorker } from '../../host/index.ts'
 import type { ImagesContext } from '../images-context.ts'
 import { checkLower } from '../lowers/check-lower.ts'
+import { type LowerKind, lowerKinds, lowerPath, plainWhole } from '../lowers/lower-kind.ts'
 import { lowerUuid } from '../lowers/lower-uuid.ts'
 import { hasLayerFiles } from '../lowers/unpack-layer.ts'
-import type { CachedLayer } from '../lowers/write-bootstrap.ts'
+import { type CachedLayer, cachedLayer } from '../lowers/write-bootstrap.ts'
 import type { Watch } from './blob-complaint.ts'
 import { bytesOf, smallBytes } from './cached-layers.ts'
 import { type CheckLowerFile, checkLowerFile } from './check-lower-file.ts'
@@ -15,6 +16,9 @@ import type { Contents } from './contents-of.ts'
 export interface BuiltLower {
   readonly manifest: Digest
   readonly path: string
+  readonly kind: LowerKind
+  /** What its uuid must be; undefined when that cannot be known. */
+  readonly uuid: Buffer | undefined
   readonly bytes: number
   /** The cached layers that it was put together from; undefined when one of them is not in the cache. */
   readonly parts: readonly CachedLayer[] | undefined
@@ -29,20 +33,20 @@ export interface BuiltLower {
 export async function builtLowers({ layout }: ImagesContext, { manifests }: Contents): Promise<BuiltLower[]> {
   const lowers: BuiltLower[] = []
   for (const { descriptor, manifest, config, images } of manifests.values()) {
-    const parts = (config?.diffIds ?? []).map((diffId) => ({
-      diffId,
-      indexPath: layout.layerIndex(diffId),
-      dataPath: layout.layerData(diffId),
-    }))
-    const there = await Promise.all(parts.map(({ diffId }) => hasLayerFiles(layout, diffId)))
-    for (const { path, chunks } of placesOf(layout, descriptor.digest)) {
+    const diffIds = config?.diffIds ?? []
+    for (const { path, kind, uuid, chunks } of placesOf(layout, descriptor.digest)) {
       const bytes = await bytesOf(path)
       if (bytes === undefined) continue
+      const there = await Promise.all(diffIds.map((diffId) => hasLayerFiles(layout, diffId, kind.profile)))
+      // Without the data of its layers one in parts is nothing: the next shed has it made again.
+      if (kind.form === 'parts' && !there.every(Boolean)) continue
       lowers.push({
         manifest: descriptor.digest,
         path,
+        kind,
+        uuid,
         bytes,
-        parts: there.every(Boolean) ? parts : undefined,
+        parts: there.every(Boolean) ? diffIds.map((diffId) => cachedLayer(layout, diffId, kind.profile)) : undefined,
         chunks: chunks === undefined || (await bytesOf(chunks)) === undefined ? undefined : chunks,
         sources: [descriptor, manifest.config, ...manifest.layers].map(({ digest }) => digest),
         images,
@@ -52,11 +56,21 @@ export async function builtLowers({ layout }: ImagesContext, { manifests }: Cont
   return lowers
 }
 
-function placesOf(layout: DataLayout, manifest: Digest): { path: string; chunks?: string }[] {
-  return [
-    { path: layout.lower('plain', manifest) },
-    { path: layout.keptLower(manifest), chunks: layout.keptLowerChunks(manifest) },
-  ]
+interface PlaceOfLower extends Pick<BuiltLower, 'path' | 'kind' | 'uuid'> {
+  readonly chunks?: string
+}
+
+function placesOf(layout: DataLayout, manifest: Digest): PlaceOfLower[] {
+  const inCache = lowerKinds.map((kind) => ({
+    path: lowerPath(layout, manifest, kind),
+    kind,
+    uuid: lowerUuid(kind, manifest),
+  }))
+  const path = layout.keptLower(manifest)
+  const kept = checkLower(path)
+  const kind = kept.complaint === undefined ? kept.kind : plainWhole
+  // One that was kept may be of another version of the writer, which its uuid depends on.
+  return [...inCache, { path, kind, uuid: undefined, chunks: layout.keptLowerChunks(manifest) }]
 }
 
 interface HowToCheck extends Watch {
@@ -67,17 +81,16 @@ interface HowToCheck extends Watch {
 /** @returns what is wrong with a lower, or undefined @throws Problem CANCELLED */
 export async function lowerComplaint(
   { layout }: ImagesContext,
-  { manifest, path, bytes, parts, chunks }: BuiltLower,
+  { manifest, path, kind, uuid, bytes, parts, chunks }: BuiltLower,
   { comparable, onBytes, signal }: HowToCheck,
 ): Promise<string | undefined> {
-  const uuid = lowerUuid('plain', manifest)
-  // One that was kept may be of another version of the writer, which its uuid depends on.
-  const { complaint } = checkLower(path, path === layout.lower('plain', manifest) ? uuid : undefined)
+  const { complaint } = checkLower(path, uuid)
   if (complaint !== undefined) return complaint
   await using staging = await openStaging(layout, 'verify')
   const input: CheckLowerFile = {
     path,
-    uuid,
+    ...kind,
+    uuid: uuid ?? lowerUuid(kind, manifest),
     layers: comparable ? parts : undefined,
     chunks,
     scratch: join(staging.path, 'bootstrap'),

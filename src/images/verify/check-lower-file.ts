@@ -1,9 +1,10 @@
 import { closeSync, fstatSync, openSync, readFileSync, readSync } from 'node:fs'
 import { isProblem, problemFromSystem } from '../../base/index.ts'
 import { blockSize, decodeChunkIndex, ErofsReader, LeafHasher } from '../../formats/index.ts'
+import type { LowerKind } from '../lowers/lower-kind.ts'
 import { type CachedLayer, writeBootstrap } from '../lowers/write-bootstrap.ts'
 
-export interface CheckLowerFile {
+export interface CheckLowerFile extends LowerKind {
   readonly path: string
   /** What the lower is made of; undefined when the cache does not have all of it. */
   readonly layers: readonly CachedLayer[] | undefined
@@ -30,13 +31,14 @@ const readBytes = 1 << 20
  * @returns what is wrong, or undefined
  */
 export function checkLowerFile(
-  { path, layers, chunks, uuid, scratch }: CheckLowerFile,
+  { path, profile, form, layers, chunks, uuid, scratch }: CheckLowerFile,
   onBytes: (bytes: number) => void,
 ): string | undefined {
   try {
     if (layers === undefined) return chunks === undefined ? checkStructure(path) : checkLeaves(path, chunks, onBytes)
-    const bootstrap = writeBootstrap({ layers, uuid, to: scratch })
-    return compare(path, [{ path: scratch, bytes: bootstrap.bytes }, ...bootstrap.blobs], onBytes)
+    const bootstrap = writeBootstrap({ layers, uuid, profile, form, to: scratch })
+    const follows = form === 'whole' ? bootstrap.blobs : []
+    return compare(path, [{ path: scratch, bytes: bootstrap.bytes }, ...follows], onBytes)
   } catch (error) {
     return isProblem(error) ? error.message : problemFromSystem(error, 'read it').message
   }

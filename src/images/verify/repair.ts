@@ -10,10 +10,10 @@ import type { CachedLayerUse } from './cached-layers.ts'
 /** Unpacks a layer again from its blob, which proves its diff_id; the new files take the old ones' places at once. */
 export async function repairLayer(
   { layout, blobs }: ImagesContext,
-  { diffId, blob }: CachedLayerUse,
+  { diffId, profile, blob }: CachedLayerUse,
   { signal }: LongWork,
 ): Promise<void> {
-  await rebuildLayer({ layout, diffId, path: blobs.path(blob), ...(signal && { signal }) })
+  await rebuildLayer({ layout, diffId, profile, path: blobs.path(blob), ...(signal && { signal }) })
 }
 
 /** Builds a lower again. Until it is there it is not built, which every start of a shed knows how to mend. */
