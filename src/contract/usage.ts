@@ -140,13 +140,18 @@ export const PruneQuery = z.strictObject({
 export type PruneQuery = z.infer<typeof PruneQuery>
 
 export const PruneItem = z.object({
-  kind: z.enum(['instance', 'image', 'cache', 'orphan', 'log']),
+  /** `reservation`: what xfs holds ready for writes to shared blocks. It comes first, and nothing is deleted. */
+  kind: z.enum(['reservation', 'instance', 'image', 'cache', 'orphan', 'log']),
   name: z.string().optional(),
   path: z.string().optional(),
-  action: z.enum(['remove', 'truncate']),
+  action: z.enum(['release', 'remove', 'truncate']),
   freed: Size,
   /** What it frees once all before it are gone; `freed` counts what it shares as well. At least so much where only bounds are known. */
   marginal_bytes: z.int().optional(),
+  /** At most so much; absent where `marginal_bytes` is no bound. */
+  marginal_bytes_max: z.int().optional(),
+  /** Of what would free nothing if it alone went: with whom it shares most of what it has. */
+  shared_with: z.array(UsageOwner).optional(),
   /** Of the cache. */
   last_used_at: z.iso.datetime().optional(),
   reason: z.string().optional(),
@@ -172,7 +177,10 @@ export const PruneReport = z.object({
   totals: z.object({
     freed: Size,
     items: z.int(),
+    /** What all items free together, each byte once. */
     predicted_bytes: z.int(),
+    /** At most so much; absent where `predicted_bytes` is no bound. */
+    predicted_bytes_max: z.int().optional(),
     /** Measured on the filesystem; absent in a dry run. */
     reclaimed_bytes: z.int().optional(),
   }),

@@ -1,9 +1,9 @@
 import { rm } from 'node:fs/promises'
 import { type DataLayout, isProblem, Problem, problemFromSystem } from '../base/index.ts'
 import type { PruneItem, PruneSkip } from '../contract/index.ts'
-import { filesystemOf, runTool } from '../host/index.ts'
 import type { EvictEntry, Images } from '../images/index.ts'
 import type { Sheds } from '../sheds/index.ts'
+import type { Accounting } from './accounting/open-accounting.ts'
 import type { Inventory, Orphan } from './inventory.ts'
 import type { PrunePlan, PruneStep } from './plan-prune.ts'
 import { truncateLog } from './truncate-log.ts'
@@ -12,6 +12,7 @@ export interface PruneHands {
   readonly layout: DataLayout
   readonly images: Images
   readonly sheds: Sheds
+  readonly accounting: Pick<Accounting, 'usedBytes' | 'releaseReservations'>
   /** What is on disk now: an orphan that somebody has taken up since the plan was made is no orphan. */
   takeInventory(): Promise<Inventory>
 }
@@ -19,7 +20,7 @@ export interface PruneHands {
 export interface PruneOutcome {
   readonly done: readonly PruneItem[]
   readonly skipped: readonly PruneSkip[]
-  /** By how much the filesystem's free space grew. Other writers of the same filesystem are in it. */
+  /** By how much less of the filesystem is used. Other writers of the same filesystem are in it. */
   readonly reclaimedBytes: number
 }
 
@@ -27,7 +28,8 @@ export interface PruneOutcome {
 export async function executePrune(plan: PrunePlan, hands: PruneHands): Promise<PruneOutcome> {
   const done: PruneItem[] = []
   const skipped: PruneSkip[] = [...plan.skipped]
-  const before = await freeBytes(hands.layout)
+  const { root } = hands.layout
+  const before = await hands.accounting.usedBytes(root)
   let orphans: OrphanRemoval | undefined
   let evicted: CheckEvicted | undefined
   for (const step of plan.steps) {
@@ -47,12 +49,14 @@ export async function executePrune(plan: PrunePlan, hands: PruneHands): Promise<
       skipped.push({ kind, ...(name && { name }), ...(path && { path }), reason: error.message })
     }
   }
-  const after = done.length === 0 ? before : await freeBytes(hands.layout)
-  return { done, skipped, reclaimedBytes: Math.max(0, after - before) }
+  const after = done.length === 0 ? before : await hands.accounting.usedBytes(root)
+  return { done, skipped, reclaimedBytes: Math.max(0, before - after) }
 }
 
 async function executeStep(step: Exclude<PruneStep, { kind: 'orphan' | 'cache' }>, hands: PruneHands): Promise<void> {
   switch (step.kind) {
+    case 'reservation':
+      return await hands.accounting.releaseReservations(hands.layout.root)
     case 'instance':
       return await hands.sheds.remove(step.shed.name, { force: false }, { ifUnchangedSince: step.shed.changed_at })
     case 'image':
@@ -120,14 +124,4 @@ async function removeOrphans(files: readonly Orphan[], { images, takeInventory }
       if (!gone.has(path)) throw problems.get(path) ?? new Problem('PLAN_CHANGED', 'it is no orphan any more')
     },
   }
-}
-
-/**
- * What can be written. Filesystems free late: btrfs with its next transaction, xfs in the background.
- *
- * @see sync(1): --file-system is syncfs(2)
- */
-async function freeBytes({ root }: DataLayout): Promise<number> {
-  await runTool('sync', ['--file-system', root], { timeoutMs: 60_000 })
-  return (await filesystemOf(root)).freeBytes
 }

@@ -6,8 +6,9 @@ import type { EventLog } from '../state/index.ts'
 import type { MeasureRequest } from './accounting/measured-file.ts'
 import { openAccounting } from './accounting/open-accounting.ts'
 import { noEviction, planCacheEviction } from './eviction/plan-cache-eviction.ts'
-import { executePrune } from './execute-prune.ts'
+import { executePrune, type PruneHands } from './execute-prune.ts'
 import { type Inventory, takeInventory } from './inventory.ts'
+import { measurePlan } from './measure-plan.ts'
 import { goingSheds, type PrunePlan, planPrune, prunesCache, prunesImages } from './plan-prune.ts'
 import { reportUsage, type ServerIdentity } from './report-usage.ts'
 import type { Usage } from './usage.ts'
@@ -28,6 +29,8 @@ export function openUsage(options: UsageOptions): Usage {
   const accounting = openAccounting()
   const plans = new Map<string, PrunePlan>()
   const inventory = () => currentInventory(options)
+  const measuredPlan = async (taken: Inventory, query: PruneQuery) =>
+    await measurePlan(await makePlan(taken, query, options), { inventory: taken, layout: options.layout, accounting })
   const recall = (id: string): PrunePlan => {
     const plan = plans.get(id)
     if (plan !== undefined) return plan
@@ -54,9 +57,8 @@ export function openUsage(options: UsageOptions): Usage {
       )
     },
     async prune(query) {
-      const plan =
-        query.plan_id === undefined ? await makePlan(await inventory(), query, options) : recall(query.plan_id)
-      if (!query.dry_run) return await carryOut(plan, query, options, inventory)
+      const plan = query.plan_id === undefined ? await measuredPlan(await inventory(), query) : recall(query.plan_id)
+      if (!query.dry_run) return await carryOut(plan, query, { ...options, accounting, takeInventory: inventory })
       remember(plans, plan)
       return reportPrune(plan, query, options)
     },
@@ -103,13 +105,8 @@ async function orProblem<T>(work: Promise<T>): Promise<T | Problem> {
   }
 }
 
-async function carryOut(
-  plan: PrunePlan,
-  query: PruneQuery,
-  options: UsageOptions,
-  inventory: () => Promise<Inventory>,
-): Promise<PruneReport> {
-  const outcome = await executePrune(plan, { ...options, takeInventory: inventory })
+async function carryOut(plan: PrunePlan, query: PruneQuery, options: UsageOptions & PruneHands): Promise<PruneReport> {
+  const outcome = await executePrune(plan, options)
   const report = reportPrune(
     { ...plan, steps: plan.steps.filter(({ item }) => outcome.done.includes(item)) },
     query,
@@ -130,7 +127,8 @@ async function carryOut(
 
 function reportPrune(plan: PrunePlan, query: PruneQuery, { serverName }: ServerIdentity): PruneReport {
   const items = plan.steps.map((step) => step.item)
-  const predicted = items.reduce((sum, item) => sum + (item.marginal_bytes ?? item.freed.physical_bytes), 0)
+  const predicted = items.reduce((sum, item) => sum + (item.marginal_bytes ?? 0), 0)
+  const most = items.reduce((sum, item) => sum + (item.marginal_bytes_max ?? item.marginal_bytes ?? 0), 0)
   const freed = {
     logical_bytes: items.reduce((sum, item) => sum + item.freed.logical_bytes, 0),
     physical_bytes: items.reduce((sum, item) => sum + item.freed.physical_bytes, 0),
@@ -144,7 +142,12 @@ function reportPrune(plan: PrunePlan, query: PruneQuery, { serverName }: ServerI
     items,
     skipped: [...plan.skipped],
     notes: [...plan.notes, 'physical bytes count the blocks of each file; a file that shares extents frees less'],
-    totals: { freed, items: items.length, predicted_bytes: predicted },
+    totals: {
+      freed,
+      items: items.length,
+      predicted_bytes: predicted,
+      ...(most === predicted ? {} : { predicted_bytes_max: Math.min(most, Number.MAX_SAFE_INTEGER) }),
+    },
   }
 }
 

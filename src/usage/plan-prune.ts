@@ -15,18 +15,17 @@ import type { EvictionPlan } from './eviction/plan-eviction.ts'
 import type { Inventory, Orphan } from './inventory.ts'
 
 /** One thing to do, and what must still be true when it is done. */
-export type PruneStep =
-  | { readonly kind: 'instance'; readonly item: PruneItem; readonly shed: Shed }
-  | { readonly kind: 'image'; readonly item: PruneItem; readonly digest: Digest; readonly tags: readonly string[] }
-  | { readonly kind: 'cache'; readonly item: PruneItem; readonly entry: EvictEntry }
-  | { readonly kind: 'orphan'; readonly item: PruneItem; readonly file: Orphan }
-  | {
-      readonly kind: 'log'
-      readonly item: PruneItem
-      readonly shed: Shed
-      readonly path: string
-      readonly keepBytes: number
-    }
+export type PruneStep = {
+  readonly item: PruneItem /** Names of files that go. */
+  readonly paths: readonly string[]
+} & (
+  | { readonly kind: 'reservation' }
+  | { readonly kind: 'instance'; readonly shed: Shed }
+  | { readonly kind: 'image'; readonly digest: Digest; readonly tags: readonly string[] }
+  | { readonly kind: 'cache'; readonly entry: EvictEntry }
+  | { readonly kind: 'orphan'; readonly file: Orphan }
+  | { readonly kind: 'log'; readonly shed: Shed; readonly path: string; readonly keepBytes: number }
+)
 
 /** What a prune would do: a value that is shown, kept and then carried out as it was shown. */
 export interface PrunePlan {
@@ -116,7 +115,7 @@ function planInstances({ inventory, query, steps, skipped }: Planning): void {
     if (reason !== undefined) skipped.push({ kind: 'instance', name: shed.name, reason })
     else {
       const item = { kind: 'instance' as const, name: shed.name, action: 'remove' as const, freed: freedSize(files) }
-      steps.push({ kind: 'instance', item, shed })
+      steps.push({ kind: 'instance', item, shed, paths: files.map((file) => file.path) })
     }
   }
 }
@@ -150,7 +149,8 @@ function planImages({ removals, steps, skipped }: Planning): void {
       physical_bytes: files.reduce((sum, file) => sum + file.physicalBytes, 0),
     }
     const path = first === undefined ? {} : { path: first.path }
-    steps.push({ kind: 'image', item: { kind: 'image', name, ...path, action: 'remove', freed }, digest, tags })
+    const item = { kind: 'image' as const, name, ...path, action: 'remove' as const, freed }
+    steps.push({ kind: 'image', item, digest, tags, paths: files.map((file) => file.path) })
   }
 }
 
@@ -170,7 +170,8 @@ function planCache({ eviction, steps, skipped }: Planning): void {
       marginal_bytes: marginal.atLeast,
       last_used_at: new Date(lastUsedAt).toISOString(),
     }
-    steps.push({ kind: 'cache', item, entry: { kind, digest, unit, ifUnusedSince: lastUsedAt } })
+    const paths = files.map((file) => file.path)
+    steps.push({ kind: 'cache', item, entry: { kind, digest, unit, ifUnusedSince: lastUsedAt }, paths })
   }
   for (const { entry, reason } of eviction.kept) skipped.push({ kind: 'cache', name: entry.name, reason })
 }
@@ -199,7 +200,7 @@ function planOrphans({ inventory, layout, steps, skipped }: Planning): void {
         freed: freedSize([file]),
         reason: file.why,
       }
-      steps.push({ kind: 'orphan', item, file })
+      steps.push({ kind: 'orphan', item, file, paths: [file.path] })
     }
   }
 }
@@ -225,7 +226,7 @@ function planLogs({ inventory, query, layout, steps }: Planning): void {
       physical_bytes: Math.max(0, log.size.physical_bytes - roundUp(query.log_tail_bytes, 4096)),
     }
     const item = { kind: 'log' as const, name: shed.name, path, action: 'truncate' as const, freed }
-    steps.push({ kind: 'log', item, shed, path, keepBytes: query.log_tail_bytes })
+    steps.push({ kind: 'log', item, shed, path, keepBytes: query.log_tail_bytes, paths: [] })
   }
 }
 
@@ -236,6 +237,8 @@ function roundUp(value: number, unit: number): number {
 /** What must still be so when a step is carried out. */
 function conditionsOf(step: PruneStep): readonly (string | number)[] {
   switch (step.kind) {
+    case 'reservation':
+      return []
     case 'instance':
       return [step.shed.id, step.shed.changed_at]
     case 'image':

@@ -8,6 +8,7 @@ import { onEachFilesystem } from '../support/filesystems.ts'
 import { needs } from '../support/needs.ts'
 import { noise } from '../support/noise.ts'
 import { openRoomsOn } from '../support/open-rooms.ts'
+import { reflink } from '../support/reflink.ts'
 import { temporaryDirectory } from '../support/temporary-directory.ts'
 
 const able = needs({ tools: ['mke2fs', 'find', ...busyboxImageTools] })
@@ -247,6 +248,54 @@ if (able) {
       expect(others(before) - others(after)).toBe(a?.exclusive_bytes)
     })
 
+    test('what a prune predicts is what the filesystem gets back; rows that share say so', async () => {
+      await using rooms = await openRoomsOn(fs.path('cowshed'))
+      const { layout } = rooms
+      await rooms.loadMini()
+      for (const name of ['a', 'b', 'c']) await rooms.create(name)
+      await writeInto(layout.shed('a').upper, 8 << 20)
+      await rm(layout.shed('b').upper)
+      reflink(layout.shed('a').upper, layout.shed('b').upper)
+      await writeInto(layout.shed('b').upper, 1 << 20)
+      await writeInto(layout.shed('c').upper, 2 << 20)
+      const before = await rooms.usage.df()
+      const tree = everythingIn(layout.root)
+      const plan = await rooms.usage.prune(query)
+      // A dry run changes nothing, not even a time.
+      expect(everythingIn(layout.root)).toBe(tree)
+      const gains = plan.items.filter(({ kind }) => kind !== 'reservation').map((item) => item.marginal_bytes ?? -1)
+      expect(plan.totals.predicted_bytes).toBe(plan.items.reduce((sum, item) => sum + (item.marginal_bytes ?? 0), 0))
+      // Seven of the eight MiB go with the second of the two that share them.
+      expect(gains[0]).toBeLessThan(fs.name === 'btrfs' ? 1 << 20 : 2 << 20)
+      expect(gains[1]).toBeGreaterThan(7 << 20)
+      expect(plan.totals.predicted_bytes).toBeLessThan(plan.totals.freed.physical_bytes)
+
+      const done = await rooms.usage.prune({ ...query, dry_run: false, plan_id: plan.plan_id })
+      expect(done.totals.predicted_bytes).toBe(plan.totals.predicted_bytes)
+      // The daemon notes what it has done.
+      const noted = ownBytes(await rooms.usage.df()) - ownBytes(before)
+      const off = (done.totals.reclaimed_bytes ?? 0) + noted - done.totals.predicted_bytes
+      if (fs.name === 'btrfs') expect(off).toBe(0)
+      else expect(Math.abs(off)).toBeLessThan(512 << 10)
+    })
+
+    test('what frees nothing alone names who shares it', async () => {
+      await using rooms = await openRoomsOn(fs.path('cowshed'))
+      const { layout } = rooms
+      await mkdir(join(layout.staging, 'old'), { recursive: true })
+      const [one, two] = [join(layout.staging, 'old/one'), join(layout.staging, 'old/two')]
+      await writeFile(one, noise(4 << 20, 7))
+      reflink(one, two)
+      for (const path of [one, two]) await utimes(path, longAgo, longAgo)
+      const { items, totals } = await rooms.usage.prune({ ...query, scope: ['orphans'] })
+      expect(items.map(({ marginal_bytes }) => marginal_bytes)).toEqual([0, 4 << 20])
+      expect(items.map(({ shared_with }) => shared_with)).toEqual([
+        [{ kind: 'orphan', name: items[1]?.path }],
+        [{ kind: 'orphan', name: items[0]?.path }],
+      ])
+      expect(totals.predicted_bytes).toBe(4 << 20)
+    })
+
     test('a file that was deleted and is still open is on the books', async () => {
       await using rooms = await openRoomsOn(fs.path('cowshed'))
       const path = rooms.layout.failureConsole('gone', '0123456789ab')
@@ -288,6 +337,13 @@ async function treeOf(layout: { readonly root: string }) {
   const command = 'find blobs cache -type f -exec sha256sum {} + | sort -k2'
   const lines = execFileSync('sh', ['-c', command], { cwd: layout.root, encoding: 'utf8' }).trim().split('\n')
   return lines.map((line) => [line.slice(66), line.slice(0, 64)] as const)
+}
+
+function everythingIn(root: string): string {
+  return execFileSync('find', [root, '-printf', '%p %i %s %T@ %C@\\n'], { encoding: 'utf8' })
+    .split('\n')
+    .sort()
+    .join('\n')
 }
 
 function ownBytes({ caches }: UsageReport): number {

@@ -3,6 +3,7 @@ import type { PruneItem, PruneReport, PruneSkip } from '../../contract/index.ts'
 import { type Column, table } from '../terminal/table.ts'
 
 const sections = [
+  ['reservation', 'RESERVATIONS, GIVEN BACK'],
   ['instance', 'INSTANCES'],
   ['image', 'IMAGES'],
   ['cache', 'CACHE'],
@@ -30,7 +31,9 @@ export function prunePlan(report: PruneReport): string {
 /** What a prune has done. */
 export function pruneOutcome({ items, skipped, totals }: PruneReport): string {
   const reclaimed =
-    totals.reclaimed_bytes === undefined ? '' : `; ${formatSize(totals.reclaimed_bytes)} reclaimed on the filesystem`
+    totals.reclaimed_bytes === undefined
+      ? ''
+      : `; ${formatSize(totals.predicted_bytes)} predicted, ${formatSize(totals.reclaimed_bytes)} reclaimed on the filesystem`
   const skips = skippedSection(skipped)
   return `${skips}${skips === '' ? '' : '\n'}FREED: ${amount(totals)} (${items.length} ${items.length === 1 ? 'item' : 'items'})${reclaimed}\n`
 }
@@ -52,6 +55,7 @@ function itemSection(title: string, items: readonly PruneItem[]): string {
     { title: 'LOGICAL', align: 'right', cell: ({ freed }) => formatSize(freed.logical_bytes) },
     { title: 'PHYSICAL', align: 'right', cell: ({ freed }) => formatSize(freed.physical_bytes) },
     ...(shares ? [freesColumn] : []),
+    ...(items.some((item) => item.shared_with !== undefined) ? [sharedColumn] : []),
     ...(items.some((item) => item.last_used_at !== undefined) ? [lastUsedColumn] : []),
   ]
   return `${title} (${items.length}, ${formatSize(logical)})\n${table(columns, items)}`
@@ -61,7 +65,14 @@ function itemSection(title: string, items: readonly PruneItem[]): string {
 const freesColumn: Column<PruneItem> = {
   title: 'FREES',
   align: 'right',
-  cell: ({ freed, marginal_bytes }) => formatSize(marginal_bytes ?? freed.physical_bytes),
+  cell: ({ freed, marginal_bytes: least, marginal_bytes_max: most }) =>
+    `${most === undefined ? '' : '≥ '}${formatSize(least ?? freed.physical_bytes)}`,
+}
+
+/** Of what frees nothing alone. */
+const sharedColumn: Column<PruneItem> = {
+  title: 'SHARED WITH',
+  cell: ({ shared_with: others = [] }) => others.map(({ name }) => printable(name)).join(', '),
 }
 
 const lastUsedColumn: Column<PruneItem> = {

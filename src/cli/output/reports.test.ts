@@ -195,10 +195,37 @@ test('a column with nothing in it is left out', () => {
   )
 })
 
+test('what frees nothing alone says who shares it; what is given back comes first', () => {
+  const items = [
+    { kind: 'reservation', path: '/d', action: 'release', freed: size(0, 3e9), marginal_bytes: 3e9 },
+    {
+      kind: 'instance',
+      name: 'a',
+      action: 'remove',
+      freed: size(9e9, 2e9),
+      marginal_bytes: 0,
+      shared_with: [{ kind: 'shed', name: 'b' }],
+    },
+    { kind: 'instance', name: 'b', action: 'remove', freed: size(9e9, 2e9), marginal_bytes: 2e9 },
+  ] as const
+  const text = prunePlan({
+    ...plan,
+    skipped: [],
+    items: items.map((item) => ({ ...item, shared_with: [...('shared_with' in item ? item.shared_with : [])] })),
+  })
+  expect(text).toContain(`RESERVATIONS, GIVEN BACK (1, 0 B)
+PATH  LOGICAL  PHYSICAL   FREES`)
+  expect(text).toContain(`INSTANCES (2, 18.0 GB)
+NAME  LOGICAL  PHYSICAL   FREES  SHARED WITH
+a      9.0 GB    2.0 GB     0 B  b
+b      9.0 GB    2.0 GB  2.0 GB
+`)
+})
+
 test('after it, what was freed, and what was measured', () => {
   const done = { ...plan, dry_run: false, skipped: [], totals: { ...plan.totals, reclaimed_bytes: 4.9e9 } }
   expect(pruneOutcome(done)).toBe(
-    'FREED: 40.0 GB logical / 5.1 GB physical (3 items); 4.9 GB reclaimed on the filesystem\n',
+    'FREED: 40.0 GB logical / 5.1 GB physical (3 items); 5.1 GB predicted, 4.9 GB reclaimed on the filesystem\n',
   )
 })
 
