@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
-import { buildImage, buildLayer, ociArchive } from './image-builder.ts'
+import { type BuiltLayer, buildImage, buildLayer, ociArchive } from './image-builder.ts'
 import type { TarPiece } from './tar-builder.ts'
 
 /** What busyboxArchive needs, for `needs({tools})`. */
@@ -13,9 +13,14 @@ export const busyboxImageTools = ['busybox']
  * @param more files of the last layer
  */
 export function busyboxArchive(ref = 'mini:1', more: readonly TarPiece[] = []): Buffer {
-  const layers = [buildLayer(busyboxFiles()), buildLayer(additions), buildLayer([...deletions, ...more])]
+  const layers = [busyboxLayer(), buildLayer(additions), buildLayer([...deletions, ...more])]
   const image = buildImage({ layers, run: { Env: ['PATH=/bin', 'FROM_IMAGE=yes'], WorkingDir: '/srv', User: '0' } })
   return ociArchive([{ image, ref }])
+}
+
+/** A layer with all that an image needs to boot. */
+export function busyboxLayer(): BuiltLayer {
+  return buildLayer(busyboxFiles())
 }
 
 const additions: TarPiece[] = [
