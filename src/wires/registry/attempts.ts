@@ -71,6 +71,23 @@ export class Attempts {
   }
 }
 
+/** Waits for what others may wait for too: it goes on when one of them no longer does. @throws Problem CANCELLED */
+export async function unlessCancelled<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (signal === undefined) return await work
+  // Nobody may be left to hear of it.
+  work.catch(() => {})
+  throwIfCancelled(signal)
+  const heard = new AbortController()
+  const stopped = new Promise<never>((_, reject) => {
+    signal.addEventListener('abort', () => reject(cancelled(signal)), { signal: heard.signal })
+  })
+  try {
+    return await Promise.race([work, stopped])
+  } finally {
+    heard.abort()
+  }
+}
+
 export function throwIfCancelled(signal: AbortSignal | undefined): void {
   if (signal?.aborted) throw cancelled(signal)
 }

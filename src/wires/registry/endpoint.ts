@@ -1,5 +1,5 @@
 import { Problem } from '../../base/index.ts'
-import { type AttemptOptions, retrying } from './attempts.ts'
+import { type AttemptOptions, retrying, unlessCancelled } from './attempts.ts'
 import { type Access, Authorizer } from './auth/authorizer.ts'
 import { findCredentials } from './auth/find-credentials.ts'
 import { parseChallenges } from './headers/parse-challenges.ts'
@@ -70,12 +70,13 @@ export class Endpoint {
     const url =
       typeof request.target === 'string' ? new URL(`/v2/${request.target}`, this.transport.home) : request.target
     const own = url.origin === this.transport.home.origin
-    const known = own ? await this.#authorizer.header(request.access) : undefined
+    const known = own ? await unlessCancelled(this.#authorizer.header(request.access), request.signal) : undefined
     let response = await this.#exchange(url, request, known)
     // Only the registry itself is shown credentials, however its storage asks for them.
     if (response.status === 401 && response.url.origin === this.transport.home.origin && own) {
       const challenges = parseChallenges(headerOf(response, 'www-authenticate') ?? '')
-      const header = await this.#authorizer.challenged(challenges, request.access, known)
+      const renewal = this.#authorizer.challenged(challenges, request.access, known)
+      const header = await unlessCancelled(renewal, request.signal)
       if (header !== undefined) {
         await discard(response)
         response = await this.#exchange(url, request, header)

@@ -149,6 +149,26 @@ describe('a token server', () => {
     expect(String(refusal)).not.toContain(secret)
   })
 
+  test('that quotes a password has it in no message', async () => {
+    await using tokens = await startServer((request, reply) =>
+      reply.writeHead(403).end(JSON.stringify({ details: `${secret} and ${request.headers.authorization}` })),
+    )
+    await using home = await startServer((_request, reply) => unauthorized(reply, `Bearer realm="${tokens.url}/token"`))
+    await using client = await openClient(home.host)
+    const refusal = String(await client.read().catch((error: unknown) => error))
+    expect(refusal).toContain('and Basic …')
+    expect(refusal).not.toContain(secret)
+  })
+
+  test('that does not answer is not waited for by whoever stops', async () => {
+    const stop = new AbortController()
+    await using tokens = await startServer(() => stop.abort())
+    await using home = await startServer((_request, reply) => unauthorized(reply, `Bearer realm="${tokens.url}/token"`))
+    await using client = await openClient(home.host, { patience: { idleMs: 3600_000 } })
+    const request = { digest, size: blob.length, signal: stop.signal }
+    await expect(collect(client.repository.readBlob(request))).rejects.toMatchObject({ code: 'CANCELLED' })
+  })
+
   test('that redirects does not get a password to another host', async () => {
     await using away = await startServer((_, reply) => reply.end('{"token":"given"}'))
     await using tokens = await startServer((_, reply) => redirect(reply, `${away.url}/token`))

@@ -22,7 +22,7 @@ const passing = new Set([408, 425, 429, 499, 500, 502, 503, 504, 520, 521, 522, 
 export async function statusProblem(response: HttpResponse, circumstances: Circumstances): Promise<Problem> {
   const { transport, registry, doing, notes } = circumstances
   const { status, url, authorization } = response
-  const { text, codes } = await readErrors(transport, response, secretOf(authorization))
+  const { text, codes } = await readErrors(transport, response, [secretOf(authorization)])
   const foreign = url.origin !== transport.home.origin
   const who = foreign ? `${url.host}, where ${registry} sends its clients,` : registry
   const said = text === '' ? '' : `: ${text}`

@@ -81,7 +81,8 @@ function oauth(realm: URL, { challenge, scopes }: RequestToken, refreshToken: st
 
 async function refusal(transport: Transport, response: HttpResponse, { credentials }: RequestToken): Promise<Problem> {
   const { status, url } = response
-  const { text } = await readErrors(transport, response, secretOf(credentials))
+  const secrets = [secretOf(credentials), response.authorization?.split(' ')[1]]
+  const { text } = await readErrors(transport, response, secrets)
   const message = printable(`${url.host}, which gives out tokens for ${transport.home.host}, answered ${status}`)
   const said = text === '' ? message : `${message}: ${text}`
   if (status === 401 || status === 403 || status === 400) {

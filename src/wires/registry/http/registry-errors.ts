@@ -15,17 +15,17 @@ const maxBytes = 64 * 1024
 /**
  * Reads the body of an answer that is an error. Never throws: an error whose text cannot be had is an error all the same.
  *
- * @param secret what must not come back in a message, should the registry quote it
+ * @param secrets what must not come back in a message, should the registry quote it
  * @see distribution-spec, "Error codes"
  */
 export async function readErrors(
   transport: Transport,
   response: HttpResponse,
-  secret: string | undefined,
+  secrets: readonly (string | undefined)[],
 ): Promise<RegistryErrors> {
   const { text, codes } = describe(await readStart(transport.read(response)))
-  const plain = secret === undefined ? text : text.replaceAll(secret, '…')
-  return { text: printable(plain).slice(0, 300), codes }
+  const open = secrets.filter(isText).reduce((said, secret) => said.replaceAll(secret, '…'), text)
+  return { text: printable(open).slice(0, 300), codes }
 }
 
 async function readStart(body: AsyncIterable<Buffer>): Promise<string> {

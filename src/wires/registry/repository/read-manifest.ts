@@ -16,7 +16,7 @@ import {
   mediaTypes,
   parseJsonObject,
 } from '../../../formats/index.ts'
-import { contentLength, type HttpResponse, headerOf } from '../http/http-message.ts'
+import { contentLength, discard, type HttpResponse, headerOf } from '../http/http-message.ts'
 import { readBounded } from '../http/read-bounded.ts'
 import type { RemoteManifest, RequestOptions } from '../registry.ts'
 import { checkReference, pullAccess, type RepositoryContext, titleOf } from './repository-context.ts'
@@ -45,7 +45,10 @@ export async function readManifest(
   const request = { ...manifestRequest(repository, reference, signal), method: 'GET', expect: [200] } as const
   return await endpoint.ask(request, async (response) => {
     const length = contentLength(response)
-    if (length !== undefined && length > maxBytes) throw tooLarge(repository, reference, length)
+    if (length !== undefined && length > maxBytes) {
+      await discard(response)
+      throw tooLarge(repository, reference, length)
+    }
     const bytes = await readBounded(endpoint.transport, response, {
       maxBytes,
       noun: titleOf(repository, reference),
@@ -65,7 +68,7 @@ async function headManifest(
   // What a HEAD that fails means, GET says: there are registries that know none, and an error in HEAD has no text.
   const expect = [200, 400, 403, 404, 405, 406, 501]
   return await repository.endpoint.ask({ ...request, method: 'HEAD', expect }, async (response) => {
-    await response.body.dump()
+    await discard(response)
     const mediaType = mediaTypeOf(response)
     const size = contentLength(response)
     const claimed = headerOf(response, 'docker-content-digest') ?? ''
