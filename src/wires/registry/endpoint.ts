@@ -46,7 +46,7 @@ export class Endpoint {
   constructor({ registry, plainHttp, ca, patience, env, resolve }: OpenEndpoint) {
     this.registry = registry
     this.patience = patience
-    this.transport = new Transport({ home: baseUrl(registry, plainHttp), ca, patience, resolve })
+    this.transport = new Transport({ home: baseUrl(registry, plainHttp), ca, patience, env, resolve })
     const find = (repository: { registry: string; path: string }) => findCredentials(repository, env)
     this.#authorizer = new Authorizer({ transport: this.transport, registry, find })
   }

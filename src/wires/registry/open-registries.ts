@@ -11,7 +11,10 @@ import { checkPath } from './repository/repository-context.ts'
 export interface OpenRegistries {
   /** By registry, as people write it: `registries` of config.toml. */
   readonly settings?: Readonly<Record<string, RegistrySettings>> | undefined
-  /** Where credentials are: HOME, DOCKER_CONFIG, REGISTRY_AUTH_FILE, XDG_RUNTIME_DIR, PATH. This process's environment unless told. */
+  /**
+   * Where credentials are (HOME, DOCKER_CONFIG, REGISTRY_AUTH_FILE, XDG_RUNTIME_DIR, PATH), and HTTPS_PROXY, HTTP_PROXY and NO_PROXY. This
+   * process's environment unless told.
+   */
   readonly env?: Readonly<Record<string, string | undefined>> | undefined
   readonly patience?: Partial<Patience> | undefined
   /** Instead of the system's resolver. */

@@ -1,12 +1,16 @@
 import { lookup } from 'node:dns/promises'
-import type { Agent } from 'undici'
-import { Problem } from '../../../base/index.ts'
+import type { LookupFunction } from 'node:net'
+import type { SecureContext } from 'node:tls'
+import type { Dispatcher } from 'undici'
+import type { Problem } from '../../../base/index.ts'
 import { throwIfCancelled } from '../attempts.ts'
 import type { Patience } from '../patience.ts'
 import { answerLookup, Guard, type Resolve } from './guard.ts'
 import type { HttpRequest, HttpResponse } from './http-message.ts'
 import { networkProblem } from './network-problem.ts'
+import { openAgent } from './open-agent.ts'
 import { paced } from './paced.ts'
+import { proxyFor } from './proxy-for.ts'
 import { trustedContext } from './trusted-context.ts'
 import { Watch } from './watch.ts'
 
@@ -16,6 +20,8 @@ export interface OpenTransport {
   /** A file of certificates that vouch for it. */
   readonly ca?: string | undefined
   readonly patience: Patience
+  /** What it says of HTTP proxies. */
+  readonly env: Readonly<Record<string, string | undefined>>
   /** Instead of the system's resolver. */
   readonly resolve?: Resolve | undefined
 }
@@ -26,7 +32,8 @@ export class Transport {
   readonly #options: OpenTransport
   readonly #guard: Guard
   readonly #resolve: Resolve
-  #agents: Promise<{ own: Agent; foreign: Agent }> | undefined
+  readonly #agents = new Map<string, Promise<Dispatcher>>()
+  #context: Promise<SecureContext> | undefined
 
   constructor(options: OpenTransport) {
     this.home = options.home
@@ -81,55 +88,40 @@ export class Transport {
   }
 
   async close(): Promise<void> {
-    const agents = await this.#agents?.catch(() => undefined)
-    await Promise.all([agents?.own.destroy(), agents?.foreign.destroy()])
+    const agents = [...this.#agents.values()]
+    this.#agents.clear()
+    await Promise.all(agents.map(async (agent) => await (await agent.catch(() => undefined))?.destroy()))
   }
 
-  async #agentFor(url: URL): Promise<Agent> {
-    this.#agents ??= this.#openAgents()
-    const agents = await this.#agents.catch((error: unknown) => {
-      this.#agents = undefined
+  /** The registry itself may be anywhere; who else is to be talked to must not be in the client's own network. */
+  async #agentFor(url: URL): Promise<Dispatcher> {
+    const foreign = url.origin !== this.home.origin
+    if (foreign) await this.#guard.checkLiteral(url)
+    const proxy = proxyFor(url, this.#options.env)
+    const key = proxy?.href ?? (foreign ? 'foreign' : 'own')
+    const known = this.#agents.get(key)
+    if (known !== undefined) return await known
+    const opening = this.#openAgent(foreign ? this.#guard.lookup : this.#lookup, proxy)
+    this.#agents.set(key, opening)
+    // A file of certificates that is mended counts from then on.
+    opening.catch(() => this.#agents.delete(key))
+    return await opening
+  }
+
+  async #openAgent(lookup: LookupFunction, proxy: URL | undefined): Promise<Dispatcher> {
+    const { ca, patience } = this.#options
+    this.#context ??= trustedContext(ca)
+    const secureContext = await this.#context.catch((error: unknown) => {
+      this.#context = undefined
       throw error
     })
-    if (url.origin === this.home.origin) return agents.own
-    await this.#guard.checkLiteral(url)
-    return agents.foreign
+    return await openAgent({ patience, secureContext, lookup, proxy })
   }
 
-  async #openAgents(): Promise<{ own: Agent; foreign: Agent }> {
-    const { Agent } = await loadUndici()
-    const { ca, patience } = this.#options
-    const secureContext = this.home.protocol === 'https:' || ca !== undefined ? await trustedContext(ca) : undefined
-    const options = {
-      bodyTimeout: patience.idleMs,
-      // Answers of registries come in their time; what matters is that an answer to one request is never taken for that to another.
-      pipelining: 1,
-    }
-    const connect = { timeout: patience.connectMs, ...(secureContext === undefined ? {} : { secureContext }) }
-    const resolve = this.#resolve
-    return {
-      own: new Agent({
-        ...options,
-        connect: {
-          ...connect,
-          lookup: (hostname, wanted, callback) => {
-            resolve(hostname).then(
-              (addresses) => answerLookup(addresses, wanted, callback),
-              (error: NodeJS.ErrnoException) => callback(error, ''),
-            )
-          },
-        },
-      }),
-      foreign: new Agent({ ...options, connect: { ...connect, lookup: this.#guard.lookup } }),
-    }
-  }
-}
-
-/** Takes 70 ms: not at the start of the daemon, which may never talk to a registry. */
-async function loadUndici(): Promise<typeof import('undici')> {
-  try {
-    return await import('undici')
-  } catch (error) {
-    throw new Problem('INTERNAL', 'the HTTP client is not installed with cowshed', { cause: error })
+  readonly #lookup: LookupFunction = (hostname, options, callback) => {
+    this.#resolve(hostname).then(
+      (addresses) => answerLookup(addresses, options, callback),
+      (error: NodeJS.ErrnoException) => callback(error, ''),
+    )
   }
 }
