@@ -42,6 +42,8 @@ export type Fault =
   | { readonly kind: 'trickle'; readonly bytesPerSecond: number }
   /** The registry does what it is told, and the connection is reset before anyone hears of it. */
   | { readonly kind: 'lose-reply' }
+  /** The same, but nobody hears anything. */
+  | { readonly kind: 'stall-reply' }
 
 /** Which exchanges a fault happens to; whatever is left out matches. */
 export interface Matching {
@@ -192,9 +194,10 @@ class Forwarder implements FaultProxy {
     }
     onward.end()
     const [from] = await answered
-    if (fault?.kind === 'lose-reply') {
+    if (fault?.kind === 'lose-reply' || fault?.kind === 'stall-reply') {
       onward.destroy()
-      message.socket.resetAndDestroy()
+      // A stalled exchange ends with the proxy.
+      if (fault.kind === 'lose-reply') message.socket.resetAndDestroy()
     } else await this.#reply({ message, reply, fault }, from)
   }
 

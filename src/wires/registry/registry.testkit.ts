@@ -8,14 +8,14 @@ import { temporaryDirectory } from '../../../test/support/temporary-directory.ts
 import { digestOf, parseDigest } from '../../base/index.ts'
 import { openRegistries, type Patience, type Registries, type RegistrySettings, type Repository } from './index.ts'
 
-/** Failures that come in milliseconds, and pauses to match. */
+/** Pauses of milliseconds. Silence is borne long: a busy machine is silent, too. */
 export const quickPatience: Patience = {
-  connectMs: 2000,
-  idleMs: 300,
+  connectMs: 10_000,
+  idleMs: 20_000,
   tries: 4,
   firstPauseMs: 5,
   longestPauseMs: 20,
-  totalMs: 5000,
+  totalMs: 30_000,
 }
 
 export interface RegistryClient extends AsyncDisposable {
@@ -26,17 +26,18 @@ export interface RegistryClient extends AsyncDisposable {
   readonly registries: Registries
   /** A repository through the proxy. */
   repository(path: string): Repository
+  /** The same, for tests of silence. */
+  impatient(path: string): Repository
 }
 
 export interface ClientOptions {
   readonly user?: { readonly username: string; readonly password: string } | 'nobody'
-  readonly patience?: Partial<Patience>
 }
 
 /** A registry, a proxy before it, and a client that knows how to talk to both, with the credentials in a home of its own. */
 export async function openRegistryClient(
   options: StartRegistry = {},
-  { user = registryUser, patience = {} }: ClientOptions = {},
+  { user = registryUser }: ClientOptions = {},
 ): Promise<RegistryClient> {
   const home = await temporaryDirectory()
   const registry = await startRegistry(options)
@@ -44,15 +45,19 @@ export async function openRegistryClient(
   if (user !== 'nobody') await logIn(home.path, [registry.host, proxy.host], user)
   const own = registry.certificate && options.tls ? { ca: registry.certificate.certificatePath } : { plain_http: true }
   const settings = { [registry.host]: own, [proxy.host]: own }
-  const registries = openRegistries({ settings, env: { HOME: home.path }, patience: { ...quickPatience, ...patience } })
+  const env = { HOME: home.path }
+  const registries = openRegistries({ settings, env, patience: quickPatience })
+  const impatient = openRegistries({ settings, env, patience: { ...quickPatience, idleMs: 500, tries: 3 } })
   return {
     registry,
     proxy,
     settings,
     registries,
     repository: (path) => registries.repository({ registry: proxy.host, path }),
+    impatient: (path) => impatient.repository({ registry: proxy.host, path }),
     async [Symbol.asyncDispose]() {
       await registries.close()
+      await impatient.close()
       await proxy[Symbol.asyncDispose]()
       await registry[Symbol.asyncDispose]()
       await home[Symbol.asyncDispose]()
