@@ -56,6 +56,11 @@ export const commandTable: readonly CommandEntry[] = [
     load: async () => (await import('./commands/image-push.ts')).imagePush,
   },
   {
+    name: 'image publish',
+    summary: 'put an image into a registry with the form that hosts boot from: they pull that, and no layers',
+    load: async () => (await import('./commands/image-publish.ts')).imagePublish,
+  },
+  {
     name: 'image load',
     summary: 'take in an OCI archive, a docker archive or an OCI layout directory',
     load: async () => (await import('./commands/image-load.ts')).imageLoad,

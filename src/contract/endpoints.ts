@@ -36,6 +36,7 @@ export const endpoints = {
   tagImage: { method: 'POST', path: '/api/images/tag' },
   pullImage: { method: 'POST', path: '/api/images/pull' },
   pushImage: { method: 'POST', path: '/api/images/push' },
+  publishImage: { method: 'POST', path: '/api/images/publish' },
   loadImage: { method: 'POST', path: '/api/images/load' },
   buildImage: { method: 'POST', path: '/api/images/build' },
   verifyImages: { method: 'POST', path: '/api/images/verify' },

@@ -94,7 +94,7 @@ export const PullImageRequest = z.strictObject({
   platform: z.string().optional(),
   /** Plain http, whatever the settings say. */
   insecure: z.boolean().default(false),
-  /** Also layers that were dropped from the store because only a push needs them. */
+  /** Also layers that only a push needs: of an image that was published with its rootfs, or dropped by a prune. */
   with_layers: z.boolean().default(false),
 })
 export type PullImageRequest = z.infer<typeof PullImageRequest>
@@ -125,6 +125,31 @@ export const PushImageReply = z.object({
   present: BlobCount,
 })
 export type PushImageReply = z.infer<typeof PushImageReply>
+
+export const PublishImageRequest = z.strictObject({
+  ref: z.string().min(1),
+  /** What it will be called in the registry: `registry.example/team/app:v1`. */
+  destination: z.string().min(1),
+  insecure: z.boolean().default(false),
+})
+export type PublishImageRequest = z.infer<typeof PublishImageRequest>
+export const PublishImageReply = z.object({
+  /** In full: `registry.example/team/app:v1`. */
+  destination: z.string(),
+  /** Of what the tag points at there: an index of the image and its rootfs. */
+  digest: z.string(),
+  /** Of the image, unchanged. */
+  manifest_digest: z.string(),
+  rootfs_digest: z.string(),
+  /** Of the lower that hosts will boot from. */
+  lower_bytes: z.int(),
+  /** What a host fetches that has nothing of it. */
+  rootfs_bytes: z.int(),
+  uploaded_bytes: z.int(),
+  /** By how they came to be there. */
+  blobs: z.object({ uploaded: z.int(), mounted: z.int(), present: z.int() }),
+})
+export type PublishImageReply = z.infer<typeof PublishImageReply>
 
 export const SaveImageRequest = z.strictObject({
   refs: z.array(z.string()).min(1),

@@ -55,6 +55,8 @@ const replies = {
   PruneReport: usage.PruneReport,
   PullImageReply: images.PullImageReply,
   PushImageReply: images.PushImageReply,
+  PublishImageRequest: images.PublishImageRequest,
+  PublishImageReply: images.PublishImageReply,
   RemoveImageReply: images.RemoveImageReply,
   SaveImageReply: images.SaveImageReply,
   ServerInfo: server.ServerInfo,

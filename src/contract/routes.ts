@@ -17,6 +17,8 @@ import {
   ListImagesReply,
   LoadImageReply,
   LoadImageRequest,
+  PublishImageReply,
+  PublishImageRequest,
   PullImageReply,
   PullImageRequest,
   PushImageReply,
@@ -257,6 +259,13 @@ export const routes = {
     body: PushImageRequest,
     reply: PushImageReply,
     codes: [...registryCodes, 'IMAGE_NOT_FOUND', 'IMAGE_INCOMPLETE', 'DIGEST_MISMATCH'],
+  },
+  publishImage: {
+    kind: 'work',
+    summary: 'Put an image into a registry with the form that hosts boot from: other tools see the image alone',
+    body: PublishImageRequest,
+    reply: PublishImageReply,
+    codes: [...registryCodes, 'IMAGE_NOT_FOUND', 'IMAGE_INCOMPLETE', 'NO_SPACE'],
   },
   loadImage: {
     kind: 'work',

@@ -118,7 +118,8 @@ export type UsageExplained = z.infer<typeof UsageExplained>
 
 export const ExplainQuery = z.strictObject({ name: z.string().min(1) })
 
-export const PruneScope = z.enum(['images', 'instances', 'cache', 'orphans', 'logs'])
+/** `layers`: blobs that only a push or a save needs, because their images boot from lowers that are here. */
+export const PruneScope = z.enum(['images', 'instances', 'layers', 'cache', 'orphans', 'logs'])
 export type PruneScope = z.infer<typeof PruneScope>
 
 export const PruneQuery = z.strictObject({
@@ -141,7 +142,7 @@ export type PruneQuery = z.infer<typeof PruneQuery>
 
 export const PruneItem = z.object({
   /** `reservation`: what xfs holds ready for writes to shared blocks. It comes first, and nothing is deleted. */
-  kind: z.enum(['reservation', 'instance', 'image', 'cache', 'orphan', 'log']),
+  kind: z.enum(['reservation', 'instance', 'image', 'layers', 'cache', 'orphan', 'log']),
   name: z.string().optional(),
   path: z.string().optional(),
   action: z.enum(['release', 'remove', 'truncate']),

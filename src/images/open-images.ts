@@ -27,6 +27,7 @@ import { ensureLower, type Lower } from './lowers/ensure-lower.ts'
 import { type LowerKind, plainWhole } from './lowers/lower-kind.ts'
 import { unpackLayer } from './lowers/unpack-layer.ts'
 import { type PlanRemovals, planRemovals, type RemovalPlan } from './plan-removal.ts'
+import { type PublishedImage, type PublishRequest, publishImage } from './publish/publish-image.ts'
 import { Downloads } from './pull/downloads.ts'
 import { dropDownload } from './pull/drop-download.ts'
 import { type ObtainedImage, obtainImage } from './pull/obtain-image.ts'
@@ -72,6 +73,8 @@ export interface Images {
   push(request: PushRequest): Promise<PushedImage>
   /** Reads all that images have on disk and holds it against what it must be. @see verifyImages */
   verify(request: VerifyRequest): Promise<VerifyImagesReply>
+  /** Puts an image into a registry with the form that hosts boot from. @see publishImage */
+  publish(request: PublishRequest): Promise<PublishedImage>
   /** Writes an OCI archive to a path that must not exist. @returns bytes written @see saveImages */
   saveTo(request: { readonly refs: readonly string[]; readonly path: string } & LongWork): Promise<number>
   /** An OCI archive as a stream; every reference has been found when the promise resolves. @see archiveImages */
@@ -137,6 +140,7 @@ export function openImages(options: ImagesOptions): Images {
     pull: (request) => pullImage(context, request),
     push: (request) => pushImage(context, request),
     verify: (request) => verifyImages(context, request),
+    publish: (request) => publishImage(context, request),
     saveTo: (request) => saveImages(context, request),
     archive: (refs, work = {}) => archiveImages(context, { refs, ...work }),
     list: () => listImages(context),

@@ -62,6 +62,9 @@ async function executeStep(step: Exclude<PruneStep, { kind: 'orphan' | 'cache' }
     case 'image':
       await hands.images.remove(step.digest, { force: false, ifTagged: step.tags })
       return
+    case 'layers':
+      await hands.images.dropLayers(step.drop)
+      return
     case 'log':
       return await truncateLog(step.path, step.keepBytes)
   }

@@ -9,7 +9,7 @@ import { noEviction, planCacheEviction } from './eviction/plan-cache-eviction.ts
 import { executePrune, type PruneHands } from './execute-prune.ts'
 import { type Inventory, takeInventory } from './inventory.ts'
 import { measurePlan } from './measure-plan.ts'
-import { goingSheds, type PrunePlan, planPrune, prunesCache, prunesImages } from './plan-prune.ts'
+import { goingSheds, type PrunePlan, planPrune, prunesCache, prunesImages, prunesLayers } from './plan-prune.ts'
 import { reportUsage, type ServerIdentity } from './report-usage.ts'
 import type { Usage } from './usage.ts'
 import { explainThing, findThing, usageFigures } from './usage-figures.ts'
@@ -88,12 +88,13 @@ async function makePlan(inventory: Inventory, query: PruneQuery, { images, layou
   const removals = prunesImages(query)
     ? await orProblem(images.planRemovals({ images: inventory.images.map(({ entry }) => entry.digest), withoutUsers }))
     : []
+  const drops = prunesLayers(query) ? await orProblem(images.planLayerDrops()) : []
   const eviction = prunesCache(query)
     ? await orProblem(
         planCacheEviction({ inventory, query, images, layout, removals: isProblem(removals) ? [] : removals }),
       )
     : noEviction
-  return planPrune({ inventory, query, layout, removals, eviction })
+  return planPrune({ inventory, query, layout, removals, drops, eviction })
 }
 
 async function orProblem<T>(work: Promise<T>): Promise<T | Problem> {

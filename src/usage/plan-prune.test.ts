@@ -138,6 +138,35 @@ test('the id of a plan names what would be done', () => {
 
 const holds = { kind: 'blob', digest: digestOf('x') } as const
 
+describe('layers', () => {
+  const blob = {
+    kind: 'blob' as const,
+    path: '/d/blobs/a',
+    digest: digestOf('a'),
+    logicalBytes: 200,
+    physicalBytes: 100,
+  }
+  const drops = [
+    { digest: digestOf('app'), tags: ['app:1'], files: [blob], kept: undefined },
+    { digest: digestOf('new'), tags: ['new:1'], files: [], kept: 'it has no lower yet' },
+  ]
+
+  test('go only when they are asked for; images that need theirs say why', () => {
+    expect(plan({}, {}, [], drops).steps).toEqual([])
+    const { steps, skipped } = plan({}, { scope: ['layers'] }, [], drops)
+    expect(steps.map(({ item }) => item)).toEqual([
+      { kind: 'layers', name: 'app:1', action: 'remove', freed: { logical_bytes: 200, physical_bytes: 100 } },
+    ])
+    expect(skipped).toEqual([{ kind: 'layers', name: 'new:1', reason: 'it has no lower yet' }])
+  })
+
+  test('stay when it cannot be known who needs them', () => {
+    const { steps, skipped } = plan({}, { scope: ['layers'] }, [], new Problem('RECORD_INVALID', 'one is broken'))
+    expect(steps).toEqual([])
+    expect(skipped).toEqual([{ kind: 'layers', reason: 'nothing is removed: one is broken' }])
+  })
+})
+
 const nothing = {
   images: [],
   sheds: [],
@@ -151,13 +180,19 @@ const nothing = {
   unreadable: [],
 }
 
-function plan(given: Partial<Inventory>, query: Partial<PruneQuery> = {}, removals: PlanPrune['removals'] = []) {
+function plan(
+  given: Partial<Inventory>,
+  query: Partial<PruneQuery> = {},
+  removals: PlanPrune['removals'] = [],
+  drops: PlanPrune['drops'] = [],
+) {
   const full: PruneQuery = { dry_run: true, until_ms: 72 * 3600e3, log_tail_bytes: 5 * 2 ** 20, ...query }
   return planPrune({
     inventory: { takenAt: now, ...nothing, ...given },
     query: full,
     layout,
     removals,
+    drops,
     eviction: noEviction,
   })
 }

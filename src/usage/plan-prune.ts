@@ -9,7 +9,7 @@ import {
   shortDigest,
 } from '../base/index.ts'
 import type { PruneItem, PruneQuery, PruneScope, PruneSkip, Shed } from '../contract/index.ts'
-import type { EvictEntry, RemovalPlan } from '../images/index.ts'
+import type { EvictEntry, LayerDrop, RemovalPlan } from '../images/index.ts'
 import { type DiskFile, freedSize, sumSizes } from './disk-file.ts'
 import type { EvictionPlan } from './eviction/plan-eviction.ts'
 import type { Inventory, Orphan } from './inventory.ts'
@@ -22,6 +22,7 @@ export type PruneStep = {
   | { readonly kind: 'reservation' }
   | { readonly kind: 'instance'; readonly shed: Shed }
   | { readonly kind: 'image'; readonly digest: Digest; readonly tags: readonly string[] }
+  | { readonly kind: 'layers'; readonly drop: LayerDrop }
   | { readonly kind: 'cache'; readonly entry: EvictEntry }
   | { readonly kind: 'orphan'; readonly file: Orphan }
   | { readonly kind: 'log'; readonly shed: Shed; readonly path: string; readonly keepBytes: number }
@@ -49,11 +50,13 @@ export interface PlanPrune {
   readonly layout: DataLayout
   /** What removing each image would free once the sheds of `goingSheds` are gone; a problem when that cannot be known. */
   readonly removals: readonly RemovalPlan[] | Problem
+  /** Layers that images could do without; a problem when it cannot be known who needs them. */
+  readonly drops: readonly LayerDrop[] | Problem
   /** What of the cache would be evicted besides; a problem when it cannot be known who needs it. */
   readonly eviction: EvictionPlan | Problem
 }
 
-/** Works out a prune: sheds first, then images as they will be once those sheds are gone, then the cache, then orphans, then logs. */
+/** Works out a prune: sheds first, then images as they will be once those sheds are gone, then layers, then the cache, then orphans, then logs. */
 export function planPrune(given: PlanPrune): PrunePlan {
   const scope = scopeOf(given.query)
   const steps: PruneStep[] = []
@@ -61,6 +64,7 @@ export function planPrune(given: PlanPrune): PrunePlan {
   const plan = { ...given, steps, skipped }
   if (scope.includes('instances')) planInstances(plan)
   if (scope.includes('images')) planImages(plan)
+  if (scope.includes('layers')) planLayers(plan)
   if (scope.includes('cache')) planCache(plan)
   if (scope.includes('orphans')) planOrphans(plan)
   if (scope.includes('logs')) planLogs(plan)
@@ -91,6 +95,11 @@ export function goingSheds({ inventory, query }: Pick<PlanPrune, 'inventory' | '
 /** Whether a prune looks at images at all. */
 export function prunesImages(query: PruneQuery): boolean {
   return scopeOf(query).includes('images')
+}
+
+/** Whether a prune looks at the layers of images at all. */
+export function prunesLayers(query: PruneQuery): boolean {
+  return scopeOf(query).includes('layers')
 }
 
 /** Whether a prune looks at the cache at all. */
@@ -138,19 +147,41 @@ function planImages({ removals, steps, skipped }: Planning): void {
     return
   }
   for (const { digest, tags, usedBy, files } of removals) {
-    const name = tags.length === 0 ? `<none>@${shortDigest(digest)}` : tags.join(', ')
+    const name = nameOf({ digest, tags })
     if (usedBy.length > 0) {
       skipped.push({ kind: 'image', name, reason: `used by ${usedBy.join(', ')}` })
       continue
     }
     const [first] = files
-    const freed = {
-      logical_bytes: files.reduce((sum, file) => sum + file.logicalBytes, 0),
-      physical_bytes: files.reduce((sum, file) => sum + file.physicalBytes, 0),
-    }
+    const freed = freedBy(files)
     const path = first === undefined ? {} : { path: first.path }
     const item = { kind: 'image' as const, name, ...path, action: 'remove' as const, freed }
     steps.push({ kind: 'image', item, digest, tags, paths: files.map((file) => file.path) })
+  }
+}
+
+function nameOf({ digest, tags }: Pick<RemovalPlan, 'digest' | 'tags'>): string {
+  return tags.length === 0 ? `<none>@${shortDigest(digest)}` : tags.join(', ')
+}
+
+function freedBy(files: RemovalPlan['files']): PruneItem['freed'] {
+  return {
+    logical_bytes: files.reduce((sum, file) => sum + file.logicalBytes, 0),
+    physical_bytes: files.reduce((sum, file) => sum + file.physicalBytes, 0),
+  }
+}
+
+function planLayers({ drops, steps, skipped }: Planning): void {
+  if (isProblem(drops)) {
+    skipped.push({ kind: 'layers', reason: `nothing is removed: ${drops.message}` })
+    return
+  }
+  for (const drop of drops) {
+    const name = nameOf(drop)
+    if (drop.kept !== undefined) skipped.push({ kind: 'layers', name, reason: drop.kept })
+    if (drop.files.length === 0) continue
+    const item = { kind: 'layers' as const, name, action: 'remove' as const, freed: freedBy(drop.files) }
+    steps.push({ kind: 'layers', item, drop, paths: drop.files.map(({ path }) => path) })
   }
 }
 
@@ -243,6 +274,8 @@ function conditionsOf(step: PruneStep): readonly (string | number)[] {
       return [step.shed.id, step.shed.changed_at]
     case 'image':
       return [step.digest]
+    case 'layers':
+      return step.drop.files.map(({ digest }) => digest)
     case 'cache':
       return [step.entry.ifUnusedSince]
     case 'orphan':

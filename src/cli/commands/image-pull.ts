@@ -17,7 +17,10 @@ export const imagePull: DefineCommand = (command, run) => {
     .argument('<images...>', 'what to pull: debian:12, registry.example/team/app@sha256:…')
     .option('--platform <platform>', 'os/arch[/variant], when it is not to be that of this host')
     .option('--insecure', 'http instead of https')
-    .option('--with-layers', 'also layers that were dropped because only a push needs them')
+    .option(
+      '--with-layers',
+      'also layers that only a push needs: of a published image, or dropped by image prune --layers',
+    )
     .option('-q, --quiet', 'print digests only')
     .action(run((cli, refs: string[], options: Options) => pullEach(cli, refs, options)))
 }

@@ -1,6 +1,7 @@
 import { formatSize, printable } from '../../base/index.ts'
 import type { PushImageReply } from '../../contract/index.ts'
 import type { DefineCommand } from '../define-command.ts'
+import { byDigest } from '../output/by-digest.ts'
 
 interface Options {
   readonly insecure?: boolean
@@ -16,16 +17,10 @@ export const imagePush: DefineCommand = (command, run) => {
         const body = { ref, insecure: insecure === true, ...(destination === undefined ? {} : { destination }) }
         const reply = await cli.withProgress((onProgress) => cli.api.call('pushImage', { body, onProgress }))
         if (cli.json) return cli.printJson(reply)
-        cli.print(`${printable(byDigest(reply))}\n`)
+        cli.print(`${byDigest(reply)}\n`)
         cli.notice(summary(reply))
       }),
     )
-}
-
-/** What any program can be given to get just this: a tag may move. */
-function byDigest({ destination, digest }: PushImageReply): string {
-  const name = destination.replace(/(?:@.*|:[^:/]*)$/, '')
-  return `${name}@${digest}`
 }
 
 function summary({ destination, uploaded, mounted, present }: PushImageReply): string {

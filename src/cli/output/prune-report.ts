@@ -6,6 +6,7 @@ const sections = [
   ['reservation', 'RESERVATIONS, GIVEN BACK'],
   ['instance', 'INSTANCES'],
   ['image', 'IMAGES'],
+  ['layers', 'LAYERS'],
   ['cache', 'CACHE'],
   ['orphan', 'ORPHANS'],
   ['log', 'LOGS'],

@@ -15,6 +15,7 @@ type ImageHandlers = Pick<
   | 'tagImage'
   | 'pullImage'
   | 'pushImage'
+  | 'publishImage'
   | 'loadImage'
   | 'buildImage'
   | 'verifyImages'
@@ -60,6 +61,22 @@ export function imageRoutes({ images, events }: Pick<Rooms, 'images' | 'events'>
       const message = `${body.ref} is pushed to ${destination}`
       events.append({ type: 'image.pushed', subject: body.ref, message, data: { destination, digest } })
       return { destination, digest, ...counts }
+    },
+    async publishImage({ body, onProgress, signal }) {
+      const published = await images.publish({ ...body, onProgress, signal })
+      const { destination, digest } = published
+      const message = `${body.ref} is published as ${destination}`
+      events.append({ type: 'image.published', subject: body.ref, message, data: { destination, digest } })
+      return {
+        destination,
+        digest,
+        manifest_digest: published.manifestDigest,
+        rootfs_digest: published.rootfsDigest,
+        lower_bytes: published.lowerBytes,
+        rootfs_bytes: published.rootfsBytes,
+        uploaded_bytes: published.uploadedBytes,
+        blobs: { ...published.blobs },
+      }
     },
     async loadImage(call) {
       const { onProgress, signal } = call

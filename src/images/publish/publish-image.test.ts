@@ -1,11 +1,11 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { readFile, writeFile } from 'node:fs/promises'
 import { describe, expect, test } from 'vitest'
-import { type FaultProxy, startFaultProxy } from '../../../test/support/fault-proxy.ts'
+import type { FaultProxy } from '../../../test/support/fault-proxy.ts'
 import { type BuiltImage, buildImage, buildLayer, ociArchive } from '../../../test/support/image-builder.ts'
 import { needs } from '../../../test/support/needs.ts'
 import { registryTools, startRegistry } from '../../../test/support/registry.ts'
-import { type DataLayout, parseDigest } from '../../base/index.ts'
+import { type OnProgress, parseDigest } from '../../base/index.ts'
 import {
   chunkMap,
   decodeChunkIndex,
@@ -14,18 +14,12 @@ import {
   parseIndex,
   parseManifest,
   parseRootfsManifest,
-  platformOf,
   rootfsMembers,
 } from '../../formats/index.ts'
 import { decompress, runTool } from '../../host/index.ts'
-import { openRegistries, type Repository } from '../../wires/index.ts'
-import { makeImages, streamOf, unpackHere } from '../images.testkit.ts'
-import type { ImagesContext } from '../images-context.ts'
-import { Leases } from '../leases.ts'
-import { ensureLower } from '../lowers/ensure-lower.ts'
-import { plainWhole } from '../lowers/lower-kind.ts'
-import { Downloads } from '../pull/downloads.ts'
-import { publishImage } from './publish-image.ts'
+import type { Repository } from '../../wires/index.ts'
+import { streamOf } from '../images.testkit.ts'
+import { openPulls } from '../pull/pull.testkit.ts'
 
 const base = buildLayer([
   { path: 'usr/lib/large', content: Buffer.concat([Buffer.alloc(1_500_000, 'large '), randomBytes(700_000)]) },
@@ -40,9 +34,9 @@ const sibling = buildImage({ layers: [base, other] })
 describe.runIf(needs({ tools: registryTools }))('an image is published', () => {
   test('as it is, with a rootfs whose every byte can be fetched and verified', async () => {
     await using place = await makePlace()
-    const { repository, publish, store } = place
+    const { repository, publish, images } = place
     const published = await publish(image, 'app:1')
-    const lower = await readFile((await store.images.ensureLower(digestOf(image))).path)
+    const lower = await readFile((await images.ensureLower(digestOf(image))).path)
     expect(published).toMatchObject({ manifestDigest: image.root.digest, lowerBytes: lower.length })
 
     const found = await readRootfs(repository, '1')
@@ -68,27 +62,27 @@ describe.runIf(needs({ tools: registryTools }))('an image is published', () => {
     const [part] = rootfs.data
     if (part === undefined) throw new Error('no data')
     const stored = await collect(place.repository.readBlob({ digest: part.digest, size: part.size }))
-    await writeFile(place.store.path('layer.zst'), stored)
-    await runTool('zstd', ['-d', '-q', place.store.path('layer.zst')])
-    const data = await readFile(place.store.layout.layerData(parseDigest(base.diffId)))
-    expect((await readFile(place.store.path('layer'))).equals(data)).toBe(true)
+    await writeFile(place.path('layer.zst'), stored)
+    await runTool('zstd', ['-d', '-q', place.path('layer.zst')])
+    const data = await readFile(place.layout.layerData(parseDigest(base.diffId)))
+    expect((await readFile(place.path('layer'))).equals(data)).toBe(true)
   })
 
   test.runIf(needs({ tools: ['skopeo', 'umoci'] }))('and other tools see the image alone', async () => {
     await using place = await makePlace()
     const { digest } = await place.publish(image, 'app:1')
-    const source = `docker://${place.host}/team/app:1`
+    const source = `docker://${place.registry.host}/team/app:1`
     const inspected = await runTool('skopeo', ['inspect', '--tls-verify=false', source])
     expect(JSON.parse(inspected.stdout.toString())).toMatchObject({
       Digest: expect.any(String),
       Layers: image.layers.map(({ digest }) => digest),
     })
-    const copy = place.store.path('copy')
+    const copy = place.path('copy')
     await runTool('skopeo', ['copy', '-q', '--src-tls-verify=false', '--preserve-digests', source, `oci:${copy}:1`])
     const { manifests } = parseIndex(await readFile(`${copy}/index.json`))
     expect(manifests.map(({ digest }) => digest)).toEqual([image.root.digest])
     // All of it can be copied on, and is published there too.
-    const all = place.store.path('all')
+    const all = place.path('all')
     const whole = ['--all', '--preserve-digests', '--src-tls-verify=false']
     await runTool('skopeo', ['copy', '-q', ...whole, source, `oci:${all}:1`])
     expect(parseIndex(await readFile(`${all}/index.json`)).manifests.map((member) => member.digest)).toEqual([digest])
@@ -98,7 +92,12 @@ describe.runIf(needs({ tools: registryTools }))('an image is published', () => {
     await using place = await makePlace()
     const first = await place.publish(image, 'app:1')
     const again = await place.publish(image, 'app:2')
-    expect(again).toEqual({ ...first, uploadedBytes: 0, blobs: { present: 9, mounted: 0, uploaded: 0 } })
+    expect(again).toEqual({
+      ...first,
+      destination: again.destination,
+      uploadedBytes: 0,
+      blobs: { present: 9, mounted: 0, uploaded: 0 },
+    })
     expect(place.phases).not.toContain('compress')
   })
 
@@ -122,13 +121,12 @@ describe.runIf(needs({ tools: registryTools }))('an image is published', () => {
   })
 
   test('what the registry has lost is made again, the same', async () => {
-    await using one = await makePlace()
-    const first = await one.publish(image, 'app:1')
+    await using place = await makePlace()
+    const first = await place.publish(image, 'app:1')
     await using registry = await startRegistry()
-    const repository = openRegistries().repository({ registry: registry.host, path: 'new' }, { plainHttp: true })
-    const there = await publishImage(one.context, { ref: 'app:1', repository, tag: '1' })
-    expect(there.digest).toBe(first.digest)
-    expect(there.uploadedBytes).toBe(first.uploadedBytes)
+    const destination = `${registry.host}/new/app:1`
+    const there = await place.images.publish({ ref: 'app:1', destination, insecure: true })
+    expect(there).toEqual({ ...first, destination })
   })
 
   test('nobody sees anything of it before all is there', async () => {
@@ -141,8 +139,8 @@ describe.runIf(needs({ tools: registryTools }))('an image is published', () => {
 
   test('not without its layers', async () => {
     await using place = await makePlace()
-    await place.store.images.ensureLower(digestOf(image))
-    for (const planned of await place.store.images.planLayerDrops()) await place.store.images.dropLayers(planned)
+    await place.images.ensureLower(digestOf(image))
+    for (const planned of await place.images.planLayerDrops()) await place.images.dropLayers(planned)
     await expect(place.publish(image, 'app:1')).rejects.toMatchObject({
       code: 'IMAGE_INCOMPLETE',
       hint: 'get what is missing: cowshed image pull --with-layers app:1',
@@ -150,58 +148,26 @@ describe.runIf(needs({ tools: registryTools }))('an image is published', () => {
   })
 })
 
-interface Place extends AsyncDisposable {
-  readonly store: Awaited<ReturnType<typeof makeImages>>
-  readonly context: ImagesContext
-  readonly host: string
-  readonly proxy: FaultProxy
-  /** `team/app`, asked without the proxy. */
-  readonly repository: Repository
-  /** The phases of the last publication. */
-  readonly phases: Set<string>
-  /** `app:1` becomes `team/app:1`. */
-  publish(image: BuiltImage, ref: string): ReturnType<typeof publishImage>
-}
-
 /** A registry behind a proxy, and a store with the images of this file. */
-async function makePlace(): Promise<Place> {
-  const store = await makeImages()
-  await store.images.load({
-    source: { stream: streamOf(ociArchive([image, sibling].map((one, at) => ({ image: one, ref: `app:${at + 1}` })))) },
-  })
-  const registry = await startRegistry()
-  const proxy = await startFaultProxy(registry)
-  const registries = openRegistries()
-  const context = contextOf(store)
+async function makePlace() {
+  const pulls = await openPulls()
+  const tagged = [image, sibling].map((one, at) => ({ image: one, ref: `app:${at + 1}` }))
+  await pulls.images.load({ source: { stream: streamOf(ociArchive(tagged)) } })
   const phases = new Set<string>()
   return {
-    store,
-    context,
-    host: registry.host,
-    proxy,
-    repository: registries.repository({ registry: registry.host, path: 'team/app' }, { plainHttp: true }),
+    ...pulls,
+    /** Asked without the proxy. */
+    repository: pulls.registries.repository({ registry: pulls.registry.host, path: 'team/app' }),
+    /** The phases of the last publication. */
     phases,
-    publish: async (built, to) => {
+    /** `app:1` becomes `team/app:1`. */
+    publish: async (built: BuiltImage, to: string) => {
       phases.clear()
-      const [name = '', tag = ''] = to.split(':')
-      const repository = registries.repository({ registry: proxy.host, path: `team/${name}` }, { plainHttp: true })
       const ref = built === image ? 'app:1' : 'app:2'
-      return await publishImage(context, { ref, repository, tag, onProgress: ({ phase }) => phases.add(phase) })
-    },
-    async [Symbol.asyncDispose]() {
-      await registries.close()
-      await proxy[Symbol.asyncDispose]()
-      await registry[Symbol.asyncDispose]()
-      await store[Symbol.asyncDispose]()
+      const onProgress: OnProgress = ({ phase }) => phases.add(phase)
+      return await pulls.images.publish({ ref, destination: pulls.ref(`team/${to}`), onProgress })
     },
   }
-}
-
-function contextOf({ layout, blobs }: { layout: DataLayout; blobs: ImagesContext['blobs'] }): ImagesContext {
-  const platform = platformOf(process.arch)
-  const work = { registries: openRegistries(), downloads: new Downloads(layout), unpackLayer: unpackHere, ensureLower }
-  const lowerKinds = async () => [plainWhole]
-  return { layout, blobs, leases: new Leases(), users: async () => [], platform, lowerKinds, ...work }
 }
 
 /** What a lazy reader knows: everything from the index of the tag on, by digest. */

@@ -1,6 +1,6 @@
 import { createReadStream } from 'node:fs'
 import { join } from 'node:path'
-import { type Digest, digestOf, shortDigest, writerVersion } from '../../base/index.ts'
+import { type Digest, digestOf, Problem, shortDigest, writerVersion } from '../../base/index.ts'
 import {
   type ChunkIndex,
   type Descriptor,
@@ -12,28 +12,31 @@ import {
   type RootfsManifest,
 } from '../../formats/index.ts'
 import { openStaging } from '../../host/index.ts'
-import type { Repository, RepositoryName } from '../../wires/index.ts'
+import { formatRepository, type Repository, type RepositoryName } from '../../wires/index.ts'
+import { hashLeaves } from '../boot-only/hash-leaves.ts'
+import { findImage } from '../find-image.ts'
 import { findManifest } from '../find-manifest.ts'
 import { imageIncomplete, imageLayers } from '../image-layers.ts'
 import type { ImagesContext, LongWork } from '../images-context.ts'
 import { writeLowerParts } from '../lowers/ensure-lower.ts'
+import { remoteName } from '../remote-name.ts'
 import { type ResolvedImage, resolveImage } from '../resolve-image.ts'
-import { hashLeaves } from '../rootfs/hash-leaves.ts'
 import { evenChunks } from './part-chunks.ts'
 import { type BlobToSend, type SendTo, type Sent, sendBlob } from './send-blob.ts'
 import { type SentPart, sendLayerData } from './send-layer-data.ts'
 import { storePart } from './store-part.ts'
 
-export interface PublishImage extends LongWork {
+export interface PublishRequest extends LongWork {
   readonly ref: string
-  readonly repository: Repository
-  /** What the published image is called in the repository. */
-  readonly tag: string
-  /** Repositories of the same registry that may have the image's blobs. */
-  readonly mountFrom?: readonly RepositoryName[]
+  /** What the published image will be called: `registry.example/team/app:v1`. */
+  readonly destination: string
+  /** Plain http. */
+  readonly insecure?: boolean | undefined
 }
 
 export interface PublishedImage {
+  /** In full, with its tag. */
+  readonly destination: string
   /** Of the index that the tag points at. */
   readonly digest: Digest
   /** Of the image, as it was. */
@@ -56,19 +59,28 @@ export interface PublishedImage {
  *
  * @throws Problem IMAGE_NOT_FOUND, IMAGE_INCOMPLETE, CANCELLED, NO_SPACE; what unpacking and the registry's client throw
  */
-export async function publishImage(context: ImagesContext, request: PublishImage): Promise<PublishedImage> {
+export async function publishImage(context: ImagesContext, request: PublishRequest): Promise<PublishedImage> {
+  const { repository: name, reference: tag, digest } = remoteName(request.destination)
+  if (digest !== undefined) throw notByDigest()
+  const { origin } = await findImage(context.blobs, request.ref)
   const image = await resolveImage(context, request.ref)
+  const repository = context.registries.repository(name, { plainHttp: request.insecure || undefined })
   using _ = context.leases.holdImage(image.manifestDigest)
   await context.leases.settled()
   await using staging = await openStaging(context.layout, `publish-${shortDigest(image.manifestDigest)}`)
-  const publication = new Publication(request)
+  const publication = new Publication({ ...request, repository, mountFrom: origin.repositories })
   const subject = await sendImage(context, publication, image)
   const rootfs = await sendRootfs(context, { publication, image, subject, staging: staging.path })
   const platform = { architecture: image.config.architecture, os: image.config.os, variant: image.config.variant }
   const index = encodePublishedIndex({ image: { ...subject, platform }, rootfs: rootfs.descriptor })
-  const { repository, tag, signal } = request
-  await repository.writeManifest({ reference: tag, mediaType: mediaTypes.ociIndex, bytes: index, signal })
+  await repository.writeManifest({
+    reference: tag,
+    mediaType: mediaTypes.ociIndex,
+    bytes: index,
+    signal: request.signal,
+  })
   return {
+    destination: `${formatRepository(name)}:${tag}`,
     digest: digestOf(index),
     manifestDigest: image.manifestDigest,
     rootfsDigest: rootfs.descriptor.digest,
@@ -79,13 +91,25 @@ export async function publishImage(context: ImagesContext, request: PublishImage
   }
 }
 
+function notByDigest(): Problem {
+  return new Problem('INVALID_REQUEST', 'what an image is published as gets a tag: its digest is not known before', {
+    hint: 'say where: cowshed image publish IMAGE REGISTRY/NAME:TAG',
+  })
+}
+
+interface Destination extends PublishRequest {
+  readonly repository: Repository
+  /** Repositories that may have the image's blobs. */
+  readonly mountFrom: readonly RepositoryName[]
+}
+
 /** One publication on its way: where to, and what it took. */
 class Publication {
-  readonly request: PublishImage
+  readonly request: Destination
   readonly blobs = { present: 0, mounted: 0, uploaded: 0 }
   uploadedBytes = 0
 
-  constructor(request: PublishImage) {
+  constructor(request: Destination) {
     this.request = request
   }
 
@@ -94,7 +118,7 @@ class Publication {
   }
 
   async send(blob: Omit<BlobToSend, 'mountFrom'>): Promise<void> {
-    const mountFrom = this.request.mountFrom ?? []
+    const { mountFrom } = this.request
     this.count(await sendBlob(this.to, { ...blob, mountFrom }), blob.size)
   }
 

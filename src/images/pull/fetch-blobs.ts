@@ -80,7 +80,11 @@ interface Fetched extends FetchBlobs {
   readonly fetched: Map<Digest, StagedBlob>
 }
 
-async function fetchConfig(context: ImagesContext, request: Fetched): Promise<ImageConfig> {
+/** The config of a manifest, which is among `fetched` when the store did not have it. */
+export async function fetchConfig(
+  context: ImagesContext,
+  request: Pick<Fetched, 'manifest' | 'repository' | 'isPresent' | 'fetched'> & Pick<LongWork, 'signal'>,
+): Promise<ImageConfig> {
   const { manifest, repository, isPresent, fetched, signal } = request
   const { digest, size } = manifest.config
   if (!(await isPresent(digest, size))) {

@@ -1,5 +1,6 @@
 import { type Digest, isProblem } from '../../base/index.ts'
 import type { Descriptor, Platform } from '../../formats/index.ts'
+import { readKeptRecord } from '../boot-only/kept-record.ts'
 import { storedImages } from '../find-image.ts'
 import { readImageGraph } from '../image-graph.ts'
 import type { ImagesContext } from '../images-context.ts'
@@ -31,7 +32,7 @@ async function isWhole(context: ImagesContext, descriptor: Descriptor, wanted: F
   const { blobs } = context
   try {
     const host = await readPlatform({ blobs, platform: wanted.platform }, descriptor)
-    const layers = wanted.withLayers ? new Set<Digest>() : dispensableLayers(context, host)
+    const layers = wanted.withLayers ? new Set<Digest>() : await dispensableLayers(context, host, wanted.digest)
     for (const [digest, size] of (await readImageGraph(blobs, descriptor)).blobs) {
       if (!layers.has(digest) && (await blobs.size(digest)) !== size) return false
     }
@@ -43,8 +44,17 @@ async function isWhole(context: ImagesContext, descriptor: Descriptor, wanted: F
   }
 }
 
-/** An image that boots without its layers is there without them. */
-function dispensableLayers({ layout }: ImagesContext, { manifestDescriptor, manifest }: PlatformImage): Set<Digest> {
-  const boots = findKeptLower(layout, manifestDescriptor.digest) !== undefined
-  return new Set(boots ? manifest.layers.map(({ digest }) => digest) : [])
+/**
+ * An image that boots without its layers is there without them, when its lower was built here, or came by what is asked for now. Another index, or
+ * the manifest by itself, says nothing of the rootfs that is here: somebody may have put it beside a well-known manifest.
+ */
+async function dispensableLayers(
+  { layout }: ImagesContext,
+  { manifestDescriptor: { digest }, manifest }: PlatformImage,
+  wanted: Digest,
+): Promise<Set<Digest>> {
+  if (findKeptLower(layout, digest) === undefined) return new Set()
+  const record = await readKeptRecord(layout, digest)
+  if (record !== 'none' && !record.published_as.includes(wanted)) return new Set()
+  return new Set(manifest.layers.map((layer) => layer.digest))
 }

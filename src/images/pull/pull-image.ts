@@ -1,9 +1,11 @@
 import { type Digest, isProblem, Problem } from '../../base/index.ts'
-import { type StagedBlob, stageBlob } from '../../blobs/index.ts'
+import type { StagedBlob } from '../../blobs/index.ts'
 import type { ImageSummary } from '../../contract/index.ts'
 import type { Descriptor, Platform } from '../../formats/index.ts'
 import { openStaging } from '../../host/index.ts'
-import type { RemoteManifest, Repository } from '../../wires/index.ts'
+import type { Repository } from '../../wires/index.ts'
+import { bringRootfs } from '../boot-only/bring-rootfs.ts'
+import { type PublishedRootfs, readPublishedRootfs } from '../boot-only/read-published-rootfs.ts'
 import { commitImages, orUndo } from '../commit-images.ts'
 import { listImages } from '../describe-image.ts'
 import type { ImagesContext, LongWork } from '../images-context.ts'
@@ -17,6 +19,7 @@ import { dropDownload } from './drop-download.ts'
 import { fetchBlobs } from './fetch-blobs.ts'
 import { type FindPulled, findPulled } from './find-pulled.ts'
 import { type RemoteImage, readRemoteImage } from './read-remote-image.ts'
+import { stageDocuments } from './stage-documents.ts'
 
 export interface PullRequest extends LongWork {
   /** A tag, a digest, or both: then the digest decides what it is, and the tag what it is called. */
@@ -25,7 +28,7 @@ export interface PullRequest extends LongWork {
   readonly platform?: Platform | undefined
   /** Plain http. */
   readonly insecure?: boolean | undefined
-  /** Also layers that were dropped from the store because nothing but a push needs them. */
+  /** Also layers that nothing but a push needs: those of an image that was published with its rootfs, and those that were dropped. */
   readonly withLayers?: boolean | undefined
 }
 
@@ -36,7 +39,8 @@ export interface PulledImage {
 }
 
 /**
- * Brings an image from its registry into the store. What the store has is not fetched; everything else is verified, and its layers unpacked,
+ * Brings an image from its registry into the store: of one that was published with its rootfs, only what a host boots from, unless it is to have
+ * its layers; of any other, all of it. What the store has is not fetched; everything else is verified, and its layers unpacked,
  * before anything is visible. Of an index, the platform's image is kept alone, unless the store has the rest too.
  *
  * On failure the store is as it was, but for what was downloaded: that is where the next pull goes on, unless it is the disk that is full.
@@ -53,16 +57,36 @@ export async function pullImage(context: ImagesContext, request: PullRequest): P
   const known = await nameKnown(context, { wanted, name, origin })
   if (known !== undefined) return { image: await summaryOf(context, known), outcome: 'unchanged' }
   const remote = await readRemoteImage({ repository, root, platform, signal: request.signal })
+  const rootfs = await rootfsToBring(context, { ...request, repository, remote })
   try {
-    const digest = await bring(context, { ...request, name, platform, repository, remote, origin })
+    const all = { ...request, name, platform, repository, remote }
+    const digest =
+      rootfs === undefined ? await bring(context, { ...all, origin }) : await bringRootfs(context, { ...all, rootfs })
     return { image: await summaryOf(context, digest), outcome: 'pulled' }
   } catch (error) {
     if (!isProblem(error, 'NO_SPACE')) throw error
     // What was downloaded to no avail must not keep the disk full: sheds write to it too.
     const { config, layers } = remote.manifest
-    for (const { digest } of [config, ...layers]) dropDownload(context, digest)
+    const parts = rootfs === undefined ? layers : [rootfs.manifest.bootstrap, ...rootfs.manifest.data]
+    for (const { digest } of [config, ...parts]) dropDownload(context, digest)
     throw error
   }
+}
+
+interface RootfsToBring extends PullRequest {
+  readonly repository: Repository
+  readonly remote: RemoteImage
+}
+
+/** The rootfs that was published with an image, when it comes instead of the layers: not when they are here, because they need nobody's word. */
+async function rootfsToBring(
+  { blobs }: ImagesContext,
+  { withLayers, repository, remote: { documents, manifest }, signal }: RootfsToBring,
+): Promise<PublishedRootfs | undefined> {
+  if (withLayers === true) return undefined
+  const sizes = await Promise.all(manifest.layers.map(({ digest }) => blobs.size(digest)))
+  if (manifest.layers.every(({ size }, at) => sizes[at] === size)) return undefined
+  return await readPublishedRootfs({ repository, documents, signal })
 }
 
 interface Bring extends PullRequest {
@@ -91,27 +115,6 @@ async function bring(context: ImagesContext, request: Bring): Promise<Digest> {
   // A removal that was planned before the image was visible looks at our lease until it ends.
   await context.leases.settled()
   return digest
-}
-
-interface StageDocuments {
-  readonly staging: string
-  readonly isPresent: IsPresent
-}
-
-async function stageDocuments(
-  documents: readonly RemoteManifest[],
-  { staging, isPresent }: StageDocuments,
-): Promise<Map<Digest, StagedBlob>> {
-  const staged = new Map<Digest, StagedBlob>()
-  for (const { descriptor, bytes } of documents) {
-    const { digest, size } = descriptor
-    if (await isPresent(digest, size)) continue
-    const source = (async function* () {
-      yield bytes
-    })()
-    staged.set(digest, await stageBlob({ staging, digest, size, source }))
-  }
-  return staged
 }
 
 interface Choose extends Bring {

@@ -4,6 +4,7 @@ import { type Digest, errnoCode, isDigest, isProblem } from '../../base/index.ts
 import { decodeChunkIndex, type RootfsManifest } from '../../formats/index.ts'
 import type { FilePart } from '../../host/index.ts'
 import type { ImagesContext } from '../images-context.ts'
+import { findKeptLower } from '../kept/find-kept-lower.ts'
 import { hasLayerFiles } from '../lowers/unpack-layer.ts'
 
 /** Where the bytes of some parts are on this host already. */
@@ -60,6 +61,8 @@ async function publishedParts({ layout }: ImagesContext): Promise<Map<Digest, Pa
   for (const name of await namesIn(layout.keptLowers)) {
     const manifest = `sha256:${basename(name, '.chunks')}`
     if (!name.endsWith('.chunks') || !isDigest(manifest)) continue
+    // The lower comes last: without it somebody was stopped in the middle.
+    if (findKeptLower(layout, manifest) === undefined) continue
     const index = await readIndex(join(layout.keptLowers, name))
     let offset = 0
     for (const { digest, lengths } of index?.parts ?? []) {
