@@ -73,10 +73,8 @@ export class Endpoint {
     const known = own ? await unlessCancelled(this.#authorizer.header(request.access), request.signal) : undefined
     let response = await this.#exchange(url, request, known)
     // Only the registry itself is shown credentials, however its storage asks for them.
-    if (response.status === 401 && response.url.origin === this.transport.home.origin && own) {
-      const challenges = parseChallenges(headerOf(response, 'www-authenticate') ?? '')
-      const renewal = this.#authorizer.challenged(challenges, request.access, known)
-      const header = await unlessCancelled(renewal, request.signal)
+    if (response.status === 401 && own && response.url.origin === url.origin) {
+      const header = await this.#answerChallenge(response, request, known)
       if (header !== undefined) {
         await discard(response)
         response = await this.#exchange(url, request, header)
@@ -90,6 +88,21 @@ export class Endpoint {
 
   async close(): Promise<void> {
     await this.transport.close()
+  }
+
+  /** What to come again with; undefined when there is nothing that has not been tried. */
+  async #answerChallenge(
+    response: HttpResponse,
+    { access, signal }: RegistryRequest,
+    used: string | undefined,
+  ): Promise<string | undefined> {
+    try {
+      const challenges = parseChallenges(headerOf(response, 'www-authenticate') ?? '')
+      return await unlessCancelled(this.#authorizer.challenged(challenges, access, used), signal)
+    } catch (error) {
+      await discard(response)
+      throw error
+    }
   }
 
   async #exchange(url: URL, request: RegistryRequest, authorization: string | undefined): Promise<HttpResponse> {
