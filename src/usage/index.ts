@@ -2,7 +2,7 @@
  * usage: who holds which bytes.
  *
  * Belongs here: the report of what is on disk, the plan of a prune as a value, its execution.
- * Promises: figures are measured, not summed up from names; nothing is removed that somebody may still refer to.
+ * Promises: figures are measured, not summed up from names (accounting/), on a thread of their own; nothing is removed that somebody may still refer to.
  * Never: asks the user.
  */
 export { openUsage, type UsageOptions } from './open-usage.ts'
