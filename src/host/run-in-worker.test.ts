@@ -33,6 +33,11 @@ test('a Problem crosses with all that it says', async () => {
   })
 })
 
+test('a job that wants more memory than it may have ends, and nothing else does', async () => {
+  const hoarding = runInWorker({ name: 'test-job', module, input: { do: 'hoard' }, maxHeapBytes: 64 << 20 })
+  await expect(hoarding).rejects.toMatchObject({ code: 'LIMIT_EXCEEDED', message: expect.stringContaining('test-job') })
+})
+
 test('whatever else goes wrong is INTERNAL with its cause', async () => {
   const internal = (why: string) => ({
     code: 'INTERNAL',

@@ -16,7 +16,7 @@ export interface RunInWorker extends WorkerModule {
 /**
  * Runs a job on a thread of its own, and gives back its result (copied).
  *
- * @throws Problem as the job threw it (code, message, hint and data); CANCELLED; INTERNAL with the cause when the job or its thread broke
+ * @throws Problem as the job threw it (code, message, hint and data); CANCELLED; LIMIT_EXCEEDED when it wants more memory than it may have; INTERNAL with the cause when the job or its thread broke
  */
 export async function runInWorker<T>(options: RunInWorker): Promise<T> {
   if (options.signal?.aborted) throw cancelled(options)

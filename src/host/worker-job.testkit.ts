@@ -3,7 +3,17 @@ import { Problem } from '../base/index.ts'
 import { decompress, type GrowingFile, readGrowingFile, serveWorker } from './index.ts'
 
 interface Input {
-  readonly do: 'echo' | 'problem' | 'error' | 'uncaught' | 'exit' | 'forever' | 'decompress' | 'unclonable' | 'follow'
+  readonly do:
+    | 'echo'
+    | 'problem'
+    | 'error'
+    | 'uncaught'
+    | 'exit'
+    | 'forever'
+    | 'decompress'
+    | 'unclonable'
+    | 'follow'
+    | 'hoard'
   readonly stream?: Uint8Array
   readonly file?: GrowingFile
 }
@@ -31,6 +41,10 @@ serveWorker(async (input: Input, post) => {
       break
     case 'forever':
       for (;;);
+    case 'hoard': {
+      const hoard: object[] = []
+      for (;;) hoard.push({ hoard })
+    }
     case 'unclonable':
       return () => {}
     case 'follow': {

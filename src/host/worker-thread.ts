@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { Worker } from 'node:worker_threads'
-import { Problem } from '../base/index.ts'
+import { errnoCode, Problem } from '../base/index.ts'
 import { endOfJob } from './worker-report.ts'
 
 export interface WorkerModule {
@@ -9,14 +9,17 @@ export interface WorkerModule {
   readonly name: string
   /** `new URL('./unpack-worker.ts', import.meta.url)`. */
   readonly module: URL
+  /** What its objects may take of memory, in bytes; buffers do not count. Node's own limit when left out. */
+  readonly maxHeapBytes?: number
 }
 
 /** How long a thread may take to end by itself, in milliseconds. */
 const graceMs = 1_000
 
 /** @param input what the thread finds as its workerData; copied (structured clone) */
-export function startWorker({ name, module }: WorkerModule, input: unknown): Worker {
-  return new Worker(workerModule(name, module), { name, workerData: input, execArgv: [] })
+export function startWorker({ name, module, maxHeapBytes }: WorkerModule, input: unknown): Worker {
+  const resourceLimits = maxHeapBytes === undefined ? {} : { maxOldGenerationSizeMb: Math.ceil(maxHeapBytes / 2 ** 20) }
+  return new Worker(workerModule(name, module), { name, workerData: input, execArgv: [], resourceLimits })
 }
 
 /**
@@ -38,6 +41,9 @@ export async function endWorker(worker: Worker, exited: Promise<void>): Promise<
 
 /** What a caller hears of a thread that broke. */
 export function brokenWorker(name: string, cause: Error): Problem {
+  if (errnoCode(cause) === 'ERR_WORKER_OUT_OF_MEMORY') {
+    return new Problem('LIMIT_EXCEEDED', `${name} needs more memory than it may have`, { cause })
+  }
   return new Problem('INTERNAL', `the worker ${name} broke: ${cause.message}`, { cause })
 }
 

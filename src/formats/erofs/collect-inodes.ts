@@ -2,8 +2,8 @@ import { checkName, checkNode, checkXattrs } from './check-node.ts'
 import { directoryBody } from './directory-body.ts'
 import { extentIndexBytes } from './extent-index.ts'
 import { invalidTree } from './invalid.ts'
-import { type Body, type PlannedEntry, type PlannedInode, pathOf, unplaced } from './planned-inode.ts'
-import { type ByteName, blockSize, type DirectoryNode, isCompressed, type TreeNode, type Xattr } from './tree.ts'
+import { type PlannedEntry, type PlannedInode, pathOf, unplaced } from './planned-inode.ts'
+import { type ByteName, type DirectoryNode, isCompressed, type TreeNode, type Xattr } from './tree.ts'
 import { isStorableXattr } from './xattr-area.ts'
 
 /** An xattr that the image does not hold because erofs has no number for its namespace. */
@@ -32,7 +32,8 @@ export function collectInodes(root: DirectoryNode): CollectedTree {
   for (let next = pending.pop(); next !== undefined; next = pending.pop()) {
     for (const found of collectDirectory(collector, ...next).reverse()) pending.push(found)
   }
-  return collector
+  // Not the map of nodes: nothing needs it any more, and it is large.
+  return { inodes: collector.inodes, dropped: collector.dropped }
 }
 
 interface Collector {
@@ -61,7 +62,7 @@ function collectDirectory(
   }
   inode.entries = entries
   inode.links += subdirectories.length
-  inode.body = directoryBody(entries)
+  inode.directory = directoryBody(entries)
   return subdirectories
 }
 
@@ -92,7 +93,7 @@ function addInode(
     xattrs: storableXattrs(node, path, dropped),
     links: node.kind === 'directory' ? 2 : 1,
     entries: [],
-    body: bodyOf(node),
+    directory: undefined,
     extentIndexBytes: isCompressed(node) ? extentIndexBytes(node.size) : 0,
     place: unplaced,
   }
@@ -108,15 +109,6 @@ function storableXattrs({ xattrs }: TreeNode, path: () => ByteName, dropped: Dro
   for (const { name } of sorted) if (!isStorableXattr(name)) dropped.push({ path: path(), name })
   checkXattrs(storable, path)
   return storable
-}
-
-function bodyOf(node: TreeNode): Body | undefined {
-  if (node.kind === 'symlink') return bytesBody(node.target)
-  return node.kind === 'file' && node.data.kind === 'inline' ? bytesBody(node.data.bytes) : undefined
-}
-
-function bytesBody(bytes: Buffer): Body {
-  return { size: bytes.length, block: (index) => bytes.subarray(index * blockSize, (index + 1) * blockSize) }
 }
 
 function joinPath(directory: ByteName, name: ByteName): ByteName {

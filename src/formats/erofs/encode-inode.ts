@@ -1,3 +1,4 @@
+import { bodyOf } from './body-of.ts'
 import { encodeExtentIndex, indexOffset } from './extent-index.ts'
 import {
   compactBytes,
@@ -22,7 +23,8 @@ export interface EncodeInode {
 
 /** The bytes of an inode in its place: fixed part, xattrs, and what follows them: the tail of its body, or the index of its extents. */
 export function encodeInode(inode: PlannedInode, { startBlock, bigClusters }: EncodeInode): Buffer {
-  const { node, place, body } = inode
+  const { node, place } = inode
+  const body = bodyOf(inode)
   const coreBytes = place.extended ? extendedBytes : compactBytes
   const areaBytes = xattrAreaBytes(inode.xattrs)
   const tail = place.inlineTail ? body?.block(Math.floor(body.size / blockSize)) : undefined

@@ -1,4 +1,5 @@
 import { Problem } from '../../base/index.ts'
+import { bodyOf } from './body-of.ts'
 import { joinChunks, type Piece } from './chunks.ts'
 import { collectInodes, type DroppedXattr } from './collect-inodes.ts'
 import { type DeviceSlot, encodeHead } from './encode-head.ts'
@@ -135,7 +136,9 @@ function* pieces(image: Image): Generator<Piece> {
       bytes: encodeInode(inode, { startBlock: startBlockOf(inode, image), bigClusters }),
     }
   }
-  for (const { body, place } of inodes) {
+  for (const inode of inodes) {
+    const { place } = inode
+    const body = place.ownBlocks > 0 ? bodyOf(inode) : undefined
     for (let index = 0; index < place.ownBlocks && body !== undefined; index++) {
       yield { offset: (placement.inodeBlocks + place.firstOwnBlock + index) * blockSize, bytes: body.block(index) }
     }

@@ -1,3 +1,4 @@
+import { bodyOf } from './body-of.ts'
 import { indexOffset } from './extent-index.ts'
 import { compactBytes, extendedBytes, slotBytes } from './inode-core.ts'
 import { alignUp } from './integers.ts'
@@ -27,7 +28,7 @@ export function placeInodes(inodes: readonly PlannedInode[], headEnd: number): P
     const extended = needsExtended(inode, epoch)
     const core = extended ? extendedBytes : compactBytes
     const header = core + xattrAreaBytes(inode.xattrs)
-    const bodyBytes = inode.body?.size ?? 0
+    const bodyBytes = bodyOf(inode)?.size ?? 0
     const { offset, inlineTail } = findPlace({ end, core, header, bodyBytes })
     const ownBlocks = inlineTail ? Math.floor(bodyBytes / blockSize) : Math.ceil(bodyBytes / blockSize)
     inode.place = { extended, offset, inlineTail, ownBlocks, firstOwnBlock: bodyBlocks }
@@ -77,14 +78,15 @@ function usedOfBlock(end: number): number {
   return ((end - 1) % blockSize) + 1
 }
 
-function needsExtended({ node, links, body }: PlannedInode, epoch: Epoch): boolean {
+function needsExtended(inode: PlannedInode, epoch: Epoch): boolean {
+  const { node, links } = inode
   return (
     node.mtimeSeconds !== epoch.epochSeconds ||
     node.mtimeNanoseconds !== epoch.epochNanoseconds ||
     node.uid > 0xffff ||
     node.gid > 0xffff ||
     links > 0xffff ||
-    contentBytes(node, body?.size) > 0xffffffff
+    contentBytes(node, bodyOf(inode)?.size) > 0xffffffff
   )
 }
 
@@ -95,15 +97,28 @@ export function contentBytes(node: TreeNode, bodyBytes: number | undefined): num
 
 /** The modification time that most inodes have; of several the earliest. */
 export function mostFrequentTime(inodes: readonly { readonly node: TreeNode }[]): Epoch {
-  const counts = new Map<string, Epoch & { count: number }>()
+  // Whole seconds, as most archives have them, are their own keys: a million texts would take more memory than the inodes.
+  const counts = new Map<number | string, number>()
   for (const { node } of inodes) {
-    const key = `${node.mtimeSeconds}.${node.mtimeNanoseconds}`
-    const seen = counts.get(key)
-    if (seen !== undefined) seen.count++
-    else counts.set(key, { epochSeconds: node.mtimeSeconds, epochNanoseconds: node.mtimeNanoseconds, count: 1 })
+    const { mtimeSeconds, mtimeNanoseconds } = node
+    const key = mtimeNanoseconds === 0 ? mtimeSeconds : `${mtimeSeconds}.${mtimeNanoseconds}`
+    counts.set(key, (counts.get(key) ?? 0) + 1)
   }
-  const [best] = [...counts.values()].sort(
-    (a, b) => b.count - a.count || a.epochSeconds - b.epochSeconds || a.epochNanoseconds - b.epochNanoseconds,
-  )
+  const most = Math.max(...new Set(counts.values()))
+  let best: Epoch | undefined
+  for (const [key, count] of counts) {
+    if (count < most) continue
+    const time = epochOf(key)
+    if (best === undefined || isBefore(time, best)) best = time
+  }
   return { epochSeconds: best?.epochSeconds ?? 0, epochNanoseconds: best?.epochNanoseconds ?? 0 }
+}
+
+function epochOf(key: number | string): Epoch {
+  const [seconds, nanoseconds] = String(key).split('.')
+  return { epochSeconds: Number(seconds), epochNanoseconds: Number(nanoseconds ?? 0) }
+}
+
+function isBefore(a: Epoch, b: Epoch): boolean {
+  return (a.epochSeconds - b.epochSeconds || a.epochNanoseconds - b.epochNanoseconds) < 0
 }

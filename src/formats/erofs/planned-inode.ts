@@ -19,8 +19,8 @@ export interface PlannedInode {
   links: number
   /** Content of a directory in order; empty for everything else. */
   entries: readonly PlannedEntry[]
-  /** What it keeps in the bootstrap besides its header; undefined when it has nothing there. */
-  body: Body | undefined
+  /** The content of a directory as it is stored; undefined for everything else: see bodyOf. */
+  directory: Body | undefined
   /** Bytes of the index of its extents, which follows the header; 0 when it is not compressed. */
   readonly extentIndexBytes: number
   place: Place

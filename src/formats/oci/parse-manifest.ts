@@ -5,7 +5,7 @@ import { Annotations, Descriptor, nullish } from './descriptor.ts'
 import { documentLimits, parseJsonObject, parseWith } from './json-document.ts'
 import { isImageConfig, layerCompression, mediaTypes } from './media-types.ts'
 
-/** Layers of an image at most. Docker stops at 127; nothing here costs more with more, so this only bounds what a hostile image may ask. */
+/** Layers of an image at most. Docker stops at 127; nothing here costs more with more, so this only bounds what a hostile image may ask: docs/limits.md. */
 export const maxLayers = 1024
 
 const ManifestDocument = z.object({

@@ -20,8 +20,8 @@ export interface FlattenedImage {
   readonly warnings: readonly string[]
 }
 
-/** Bounds the memory that a tree can take; a distribution has about 10^5 entries. */
-const maxEntries = 4_000_000
+/** Bounds the memory that a tree can take, about 650 bytes for each; a distribution has about 10^5. See docs/limits.md. */
+const maxEntries = 2_000_000
 /** Bound the time: components walked, those of symlinks included. Paths of real images have about 8. */
 const stepsPerEntry = 64
 const freeSteps = 1_000_000

@@ -6,6 +6,7 @@ import { assembleFile, installFile, openStaging, runInWorker } from '../../host/
 import { checkLower } from './check-lower.ts'
 import { type Crew, Flights, type Passenger } from './flights.ts'
 import { forEachAtOnce } from './for-each-at-once.ts'
+import { maxTreeBytes } from './layer-limits.ts'
 import { type LowerKind, lowerPath, plainWhole } from './lower-kind.ts'
 import { type LowerPart, lowerParts } from './lower-parts.ts'
 import { lowerUuid } from './lower-uuid.ts'
@@ -178,7 +179,13 @@ async function runBootstrap({ layout, layers, manifest, kind, signal }: Build, t
   )
   if (sizes.reduce((sum, size) => sum + size, 0) <= smallIndexBytes) return writeBootstrap(input)
   const module = new URL('./write-bootstrap-worker.ts', import.meta.url)
-  return await runInWorker<WrittenBootstrap>({ name: 'write-bootstrap-worker', module, input, signal })
+  return await runInWorker<WrittenBootstrap>({
+    name: 'write-bootstrap-worker',
+    module,
+    input,
+    signal,
+    maxHeapBytes: maxTreeBytes,
+  })
 }
 
 /** Puts bootstrap and data together: their extents are shared where the filesystem can, elsewhere they are copied. */

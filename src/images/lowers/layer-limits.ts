@@ -20,3 +20,6 @@ export function maxExpandedBytes(compressedBytes: number): number {
 
 /** An index holds names and xattrs, which compress as well as zeros do. A distribution's has about 1 MB. */
 export const maxIndexBytes = GiB / 4
+
+/** What the tree of an image may take of memory. One of two million entries, the most that are accepted, takes about 1.3 GB. */
+export const maxTreeBytes = 2 * GiB

@@ -3,6 +3,7 @@ import type { DataLayout, Digest } from '../../base/index.ts'
 import { openStaging, runInWorker } from '../../host/index.ts'
 import type { ImagesContext } from '../images-context.ts'
 import { checkLower } from '../lowers/check-lower.ts'
+import { maxTreeBytes } from '../lowers/layer-limits.ts'
 import { type LowerKind, lowerKinds, lowerPath, plainWhole } from '../lowers/lower-kind.ts'
 import { lowerUuid } from '../lowers/lower-uuid.ts'
 import { hasLayerFiles } from '../lowers/unpack-layer.ts'
@@ -100,6 +101,7 @@ export async function lowerComplaint(
     name: 'check-lower-file-worker',
     module: new URL('./check-lower-file-worker.ts', import.meta.url),
     input,
+    maxHeapBytes: maxTreeBytes,
     onMessage: (bytes) => onBytes(Number(bytes)),
     ...(signal && { signal }),
   })
