@@ -35,7 +35,7 @@ describe('a blob', () => {
     const content = noise(300_000)
     const staged = await store.stage(content)
     expect(await store.blobs.has(staged.digest)).toBe(false)
-    await store.blobs.install(staged)
+    await store.blobs.install([staged])
 
     const { mode } = await stat(store.blobs.path(staged.digest))
     expect(mode & 0o777).toBe(0o444)
@@ -84,19 +84,19 @@ describe('a blob', () => {
   test('that was damaged on disk is never given out whole', async () => {
     await using store = await makeStore()
     const staged = await store.stage(noise(1000))
-    await store.blobs.install(staged)
+    await store.blobs.install([staged])
     await chmod(store.blobs.path(staged.digest), 0o644)
     await writeFile(store.blobs.path(staged.digest), noise(1000, 'rot'))
     await expect(store.blobs.readBytes(staged.digest, 1000)).rejects.toMatchObject({ code: 'DIGEST_MISMATCH' })
     expect(await store.blobs.isIntact(staged.digest, 1000)).toBe(false)
-    await store.blobs.install(await store.stage(noise(1000)))
+    await store.blobs.install([await store.stage(noise(1000))])
     expect(await store.blobs.isIntact(staged.digest, 1000)).toBe(true)
   })
 
   test('larger than what is asked for is not read into memory', async () => {
     await using store = await makeStore()
     const staged = await store.stage(noise(1001))
-    await store.blobs.install(staged)
+    await store.blobs.install([staged])
     await expect(store.blobs.readBytes(staged.digest, 1000)).rejects.toMatchObject({ code: 'LIMIT_EXCEEDED' })
   })
 
@@ -111,7 +111,7 @@ describe('a blob', () => {
     await using store = await makeStore()
     const install = async () => {
       await using staging = await openStaging(store.layout, 'test')
-      await store.blobs.install(await store.stage(noise(50_000), { staging: staging.path }))
+      await store.blobs.install([await store.stage(noise(50_000), { staging: staging.path })])
     }
     await Promise.all(Array.from({ length: 8 }, install))
     expect(await store.blobs.isIntact(digestFor(noise(50_000)), 50_000)).toBe(true)

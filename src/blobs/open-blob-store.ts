@@ -1,5 +1,5 @@
 import { createReadStream } from 'node:fs'
-import { mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import {
   type DataLayout,
@@ -18,6 +18,7 @@ import {
   openStaging,
   readSmallFile,
   syncDirectory,
+  syncFile,
   writeFileAtomically,
 } from '../host/index.ts'
 import { type BlobSummary, listBlobs } from './list-blobs.ts'
@@ -41,8 +42,14 @@ export interface BlobStore {
    * @throws Problem BLOB_NOT_FOUND, DIGEST_MISMATCH, LIMIT_EXCEEDED above `maxBytes`
    */
   readBytes(digest: Digest, maxBytes: number): Promise<Buffer>
-  /** Makes a staged blob visible, durably. One that is there already is replaced: its content is the same, or was damaged. */
-  install(blob: StagedBlob): Promise<void>
+  /**
+   * Makes staged blobs visible, one after the other, and all of them durable when the promise resolves. One that is there already is replaced:
+   * its content is the same, or was damaged.
+   *
+   * @returns those that were not where they were staged any more, because somebody else who had a share in them was quicker
+   * @throws Problem FILE_NOT_FOUND, NO_SPACE, IO_FAILED; some may be visible then
+   */
+  install(blobs: readonly StagedBlob[]): Promise<ReadonlySet<Digest>>
   /** Every blob that is there; files that are no blobs are passed over. */
   list(): Promise<BlobSummary[]>
   /** Removes a blob; one that is not there is a success. @returns the physical bytes of what went */
@@ -73,7 +80,7 @@ export async function openBlobStore(layout: DataLayout): Promise<BlobStore> {
     isIntact: async (digest, expected) => (await size(digest)) === expected && (await hashesTo(path(digest), digest)),
     read: (digest) => readBlob(path(digest), digest),
     readBytes: (digest, maxBytes) => readVerified(path(digest), digest, maxBytes),
-    install: (blob) => installBlob(blob, path(blob.digest)),
+    install: (blobs) => installBlobs(layout, blobs),
     list: () => listBlobs(layout),
     remove: (digest) => removeBlob(path(digest)),
     readIndex: () => readStoreIndex(layout),
@@ -159,12 +166,45 @@ function readProblem(error: unknown, digest: Digest): Problem {
   return problemFromSystem(error, `read blob ${shortDigest(digest)}`)
 }
 
-async function installBlob(blob: StagedBlob, to: string): Promise<void> {
-  const directory = dirname(to)
-  // Only sha256 has its directory from the start.
-  const made = await mkdir(directory, { recursive: true })
-  if (made !== undefined) await syncDirectory(dirname(directory))
-  await installFile({ from: blob.path, to, mode: 0o444 })
+/** With one sync of the directory for all of them: each is a commit of the filesystem's journal, which everybody waits for. */
+async function installBlobs(layout: DataLayout, blobs: readonly StagedBlob[]): Promise<ReadonlySet<Digest>> {
+  const outcomes = await Promise.all(blobs.map((blob) => prepareBlob(layout, blob)))
+  const staged = blobs.filter((_, at) => outcomes[at] === 'staged')
+  const directories = new Set<string>()
+  const taken = new Set(blobs.flatMap(({ digest }, at) => (outcomes[at] === 'taken' ? [digest] : [])))
+  for (const blob of staged) {
+    const to = layout.blob(blob.digest)
+    const made = await mkdir(dirname(to), { recursive: true })
+    // Only sha256 has its directory from the start.
+    if (made !== undefined) directories.add(layout.blobs)
+    directories.add(dirname(to))
+    if ((await moveBlob(blob, to)) === 'taken') taken.add(blob.digest)
+  }
+  for (const directory of directories) await syncDirectory(directory)
+  return taken
+}
+
+async function prepareBlob(layout: DataLayout, blob: StagedBlob): Promise<'staged' | 'taken'> {
+  return await unlessTaken(blob, layout.blob(blob.digest), () => syncFile(blob.path, 0o444))
+}
+
+async function moveBlob(blob: StagedBlob, to: string): Promise<'staged' | 'taken'> {
+  return await unlessTaken(blob, to, () => rename(blob.path, to))
+}
+
+async function unlessTaken(
+  { size, digest }: StagedBlob,
+  to: string,
+  action: () => Promise<void>,
+): Promise<'staged' | 'taken'> {
+  try {
+    await action()
+    return 'staged'
+  } catch (error) {
+    const problem = problemFromSystem(error, `install blob ${shortDigest(digest)}`)
+    if (problem.code === 'FILE_NOT_FOUND' && (await sizeOfFile(to)) === size) return 'taken'
+    throw problem
+  }
 }
 
 async function removeBlob(path: string): Promise<number> {

@@ -1,4 +1,5 @@
-import { appendFile, mkdir, readFile, stat, writeFile } from 'node:fs/promises'
+import { readFileSync } from 'node:fs'
+import { appendFile, mkdir, stat, writeFile } from 'node:fs/promises'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { digestOf, noise } from '../../test/support/image-builder.ts'
@@ -6,7 +7,7 @@ import { temporaryDirectory } from '../../test/support/temporary-directory.ts'
 import { type DataLayout, dataLayout, parseDigest } from '../base/index.ts'
 import { openBlobStore, openPartialBlob } from './index.ts'
 
-const content = noise(300_000)
+const content = noise(1_500_000)
 const digest = parseDigest(digestOf(content))
 const size = content.length
 
@@ -14,15 +15,21 @@ describe('a partial blob', () => {
   test('grows, is proved, and is installed from where it is', async () => {
     await using data = await dataDirectory()
     const blobs = await openBlobStore(data.layout)
+    const told: number[] = []
     {
-      await using partial = await openPartialBlob({ layout: data.layout, digest, size })
+      const path = data.layout.partialBlob(digest)
+      const onGrown = (bytes: number) => {
+        told.push(bytes)
+        // Whoever follows it can read what was told to be there.
+        expect(readFileSync(path).equals(content.subarray(0, bytes))).toBe(true)
+      }
+      await using partial = await openPartialBlob({ layout: data.layout, digest, size, onGrown })
       expect([partial.bytes, partial.found]).toEqual([0, 0])
-      await partial.append(content.subarray(0, 100_000))
-      // Whoever follows it can read what was told to be there.
-      expect(await readFile(partial.path)).toEqual(content.subarray(0, 100_000))
-      await partial.append(content.subarray(100_000))
-      await blobs.install(await partial.finish())
+      for (let at = 0; at < size; at += 100_000) await partial.append(content.subarray(at, at + 100_000))
+      await blobs.install([await partial.finish()])
     }
+    expect([told[0], told.at(-1)]).toEqual([0, size])
+    expect(told.length).toBeGreaterThan(2)
     expect(await blobs.isIntact(digest, size)).toBe(true)
     expect((await stat(blobs.path(digest))).mode & 0o777).toBe(0o444)
     await expect(stat(data.layout.partialBlob(digest))).rejects.toMatchObject({ code: 'ENOENT' })
@@ -58,18 +65,22 @@ describe('a partial blob', () => {
 
   test('that is too short is not finished, and stays', async () => {
     await using data = await dataDirectory()
-    await using partial = await openPartialBlob({ layout: data.layout, digest, size })
-    await partial.append(content.subarray(0, 1000))
-    await expect(partial.finish()).rejects.toMatchObject({ code: 'SIZE_MISMATCH' })
-    expect((await stat(partial.path)).size).toBe(1000)
+    {
+      await using partial = await openPartialBlob({ layout: data.layout, digest, size })
+      await partial.append(content.subarray(0, 1000))
+      await expect(partial.finish()).rejects.toMatchObject({ code: 'SIZE_MISMATCH' })
+    }
+    expect((await stat(data.layout.partialBlob(digest))).size).toBe(1000)
   })
 
   test('takes no byte more than the blob has', async () => {
     await using data = await dataDirectory()
-    await using partial = await openPartialBlob({ layout: data.layout, digest, size })
-    await partial.append(content)
-    await expect(partial.append(Buffer.alloc(1))).rejects.toMatchObject({ code: 'SIZE_MISMATCH' })
-    expect((await stat(partial.path)).size).toBe(size)
+    {
+      await using partial = await openPartialBlob({ layout: data.layout, digest, size })
+      await partial.append(content)
+      await expect(partial.append(Buffer.alloc(1))).rejects.toMatchObject({ code: 'SIZE_MISMATCH' })
+    }
+    expect((await stat(data.layout.partialBlob(digest))).size).toBe(size)
   })
 
   test('that is longer than the blob is no beginning of it', async () => {

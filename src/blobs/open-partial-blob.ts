@@ -18,16 +18,22 @@ export interface OpenPartialBlob {
   /** Bytes that the blob must have. */
   readonly size: number
   readonly signal?: AbortSignal | undefined
+  /** Hears how many of its bytes can be read: at first what is there already, then now and then. */
+  readonly onGrown?: ((bytes: number) => void) | undefined
 }
 
 /** The beginning of a blob, on disk, that grows at its end. One owner at a time. */
 export interface PartialBlob extends AsyncDisposable {
   readonly path: string
-  /** How much of it is there, and hashed. */
+  /** How much of it has been taken, and hashed; not all of it need be on disk yet. */
   readonly bytes: number
   /** How much of it somebody before us has brought. */
   readonly found: number
-  /** Puts bytes to its end; they can be read when the promise resolves. @throws Problem SIZE_MISMATCH, NO_SPACE, IO_FAILED */
+  /**
+   * Puts bytes to its end, and keeps them: they are written later, many at once and while more come.
+   *
+   * @throws Problem SIZE_MISMATCH, NO_SPACE, IO_FAILED, also for what was taken before
+   */
   append(chunk: Uint8Array): Promise<void>
   /**
    * Proves that it is the whole blob; it stays where it is until the store installs it. With another digest than it should have it is removed:
@@ -39,6 +45,8 @@ export interface PartialBlob extends AsyncDisposable {
 }
 
 const readBytes = 1 << 20
+/** Of one write: each is a trip to another thread, and a network's chunks are small. What a kill -9 costs. */
+const writeBytes = 512 * 1024
 /** Written back in pieces of this size while there is still a stream to wait for, so that the last sync is quick. */
 const writeBackBytes = 16 << 20
 
@@ -48,7 +56,8 @@ const writeBackBytes = 16 << 20
  *
  * @throws Problem CANCELLED, NO_SPACE, IO_FAILED
  */
-export async function openPartialBlob({ layout, digest, size, signal }: OpenPartialBlob): Promise<PartialBlob> {
+export async function openPartialBlob(request: OpenPartialBlob): Promise<PartialBlob> {
+  const { layout, digest, size, signal, onGrown } = request
   const path = layout.partialBlob(digest)
   try {
     await mkdir(layout.downloads, { recursive: true, mode: 0o700 })
@@ -57,7 +66,8 @@ export async function openPartialBlob({ layout, digest, size, signal }: OpenPart
     const file = await open(path, 'a+', 0o600)
     try {
       const hasher = await hashBeginning(file, { digest, signal })
-      return new OpenedPartialBlob({ path, file, digest, size, hasher })
+      onGrown?.(hasher.bytes)
+      return new OpenedPartialBlob({ path, file, digest, size, hasher, onGrown })
     } catch (error) {
       await file.close()
       throw error
@@ -90,7 +100,7 @@ async function hashBeginning(
   }
 }
 
-interface Opened extends Pick<OpenPartialBlob, 'digest' | 'size'> {
+interface Opened extends Pick<OpenPartialBlob, 'digest' | 'size' | 'onGrown'> {
   readonly path: string
   readonly file: FileHandle
   readonly hasher: DigestHasher
@@ -100,6 +110,11 @@ class OpenedPartialBlob implements PartialBlob {
   readonly path: string
   readonly found: number
   readonly #opened: Opened
+  #held: Uint8Array[] = []
+  #heldBytes = 0
+  #written: number
+  /** One at a time, so that they stay in order. */
+  #writing: Promise<void> = Promise.resolve()
   #writtenBack: number
   #writingBack: Promise<unknown> | undefined
 
@@ -107,6 +122,7 @@ class OpenedPartialBlob implements PartialBlob {
     this.path = opened.path
     this.found = opened.hasher.bytes
     this.#opened = opened
+    this.#written = this.found
     this.#writtenBack = this.found
   }
 
@@ -115,22 +131,22 @@ class OpenedPartialBlob implements PartialBlob {
   }
 
   async append(chunk: Uint8Array): Promise<void> {
-    const { file, hasher, digest, size } = this.#opened
+    const { hasher, digest, size } = this.#opened
     if (hasher.bytes + chunk.length > size) throw sizeMismatch(digest, size, 'more')
-    try {
-      const writing = file.writeFile(chunk)
-      // On this thread, while another one writes.
-      hasher.update(chunk)
-      await writing
-      this.#writeBack()
-    } catch (error) {
-      throw this.#writeProblem(error)
-    }
+    hasher.update(chunk)
+    this.#held.push(chunk)
+    this.#heldBytes += chunk.length
+    if (this.#heldBytes < writeBytes) return
+    await this.#writing
+    this.#writing = this.#write()
+    // It is thrown to whoever comes next.
+    this.#writing.catch(() => {})
   }
 
   async finish(): Promise<StagedBlob> {
     const { path, file, hasher, digest, size } = this.#opened
     if (hasher.bytes !== size) throw sizeMismatch(digest, size, formatSize(hasher.bytes))
+    await this.#writeAll()
     const actual = hasher.digest()
     if (actual !== digest) {
       await rm(path, { force: true })
@@ -145,14 +161,36 @@ class OpenedPartialBlob implements PartialBlob {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    // What has come is worth keeping, when it can be; whoever failed knows why.
+    await this.#writeAll().catch(() => {})
     await this.#writingBack
     await this.#opened.file.close()
   }
 
+  async #writeAll(): Promise<void> {
+    await this.#writing
+    await this.#write()
+  }
+
+  async #write(): Promise<void> {
+    const bytes = Buffer.concat(this.#held)
+    this.#held = []
+    this.#heldBytes = 0
+    if (bytes.length === 0) return
+    try {
+      await this.#opened.file.writeFile(bytes)
+    } catch (error) {
+      throw this.#writeProblem(error)
+    }
+    this.#written += bytes.length
+    this.#opened.onGrown?.(this.#written)
+    this.#writeBack()
+  }
+
   /** Not waited for; what goes wrong with it goes wrong again in the end, where it is told. */
   #writeBack(): void {
-    if (this.#writingBack !== undefined || this.bytes - this.#writtenBack < writeBackBytes) return
-    this.#writtenBack = this.bytes
+    if (this.#writingBack !== undefined || this.#written - this.#writtenBack < writeBackBytes) return
+    this.#writtenBack = this.#written
     this.#writingBack = this.#opened.file
       .datasync()
       .catch(() => {})

@@ -35,11 +35,7 @@ export async function commitImages(
 ): Promise<void> {
   await unpackLayers(context, { layers: chosen.flatMap(({ image }) => layersOf(image)), lease, made, ...work })
   if (work.signal?.aborted) throw new Problem('CANCELLED', 'cancelled', { cause: work.signal.reason })
-  for (const blob of blobsToInstall(chosen.map(({ image }) => image.root))) {
-    const own = { digest: blob.digest, remove: () => context.blobs.remove(blob.digest) }
-    made.add(own)
-    if ((await installOnce(context, blob)) === 'another') made.delete(own)
-  }
+  await installBlobs(context, blobsToInstall(chosen.map(({ image }) => image.root)), made)
   await context.blobs.updateIndex((index) => ({
     ...index,
     entries: chosen.reduce(
@@ -49,14 +45,13 @@ export async function commitImages(
   }))
 }
 
-/** Two pulls that share a download both want to install it: the quicker one does. */
-async function installOnce({ blobs }: ImagesContext, blob: StagedBlob): Promise<'own' | 'another'> {
-  try {
-    await blobs.install(blob)
-    return 'own'
-  } catch (error) {
-    if (!isProblem(error, 'FILE_NOT_FOUND') || (await blobs.size(blob.digest)) !== blob.size) throw error
-    return 'another'
+async function installBlobs({ blobs }: ImagesContext, staged: readonly StagedBlob[], made: Set<Made>): Promise<void> {
+  const own = new Map(staged.map(({ digest }) => [digest, { digest, remove: () => blobs.remove(digest) }]))
+  for (const one of own.values()) made.add(one)
+  // Two pulls that share a download both want to install it: what the other one did is not for us to take back.
+  for (const digest of await blobs.install(staged)) {
+    const one = own.get(digest)
+    if (one !== undefined) made.delete(one)
   }
 }
 

@@ -1,6 +1,8 @@
 import { once } from 'node:events'
 import { readdir, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { Readable } from 'node:stream'
+import { text } from 'node:stream/consumers'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import type { Digest } from '../../src/base/index.ts'
 import type { CowshedEvent, PullImageReply, PushImageReply, UsageReport } from '../../src/contract/index.ts'
@@ -109,8 +111,10 @@ describe.runIf(able)('cowshed image pull', () => {
     expect(during.caches.filter(({ kind }) => kind === 'download').map(({ path }) => path)).toContain(
       join(cowshed.layout.downloads, name),
     )
+    const said = text(pulling.stderr ?? Readable.from([]))
     pulling.kill('SIGINT')
     expect((await ended)[0]).toBe(130)
+    expect(await said).toContain('what was fetched is kept')
     await until(async () => (await orphans(cowshed)).some((path) => path.endsWith(name)), 'nobody is at it any more')
     expect(await cowshed.ok('image', 'ls', '-q')).toBe('')
     expect(await cowshed.staging()).toEqual([])

@@ -33,7 +33,10 @@ async function pullEach(cli: Cli, refs: readonly string[], options: Options): Pr
     try {
       pulled.push(await pull(cli, ref, options))
     } catch (error) {
-      if (cli.signal.aborted) throw error
+      if (cli.signal.aborted) {
+        cli.notice('stopped: what was fetched is kept, and the same command goes on from there')
+        throw error
+      }
       failures.push(error)
     }
   }

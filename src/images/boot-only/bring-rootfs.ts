@@ -77,7 +77,7 @@ async function bring(context: ImagesContext, request: Bring): Promise<void> {
     const blob = staged.get(digest)
     if (blob === undefined) continue
     made.add({ digest, remove: () => context.blobs.remove(digest) })
-    await context.blobs.install(blob)
+    await context.blobs.install([blob])
   }
   const origin = {
     indexes: remote.documents.slice(0, -1).map(({ descriptor }) => descriptor.digest),

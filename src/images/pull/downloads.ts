@@ -98,19 +98,16 @@ export class Downloads {
   ): Promise<StagedBlob> {
     const { descriptor, repository, signal, onProgress } = request
     const { digest, size } = descriptor
-    const tell = (done: number) => onProgress({ phase: 'download', item: shortDigest(digest), done, total: size })
-    await using partial = await openPartialBlob({ layout: this.#layout, digest, size, signal })
-    const grown = () => {
-      growth.reach(partial.bytes)
-      tell(partial.bytes)
+    const onGrown = (done: number) => {
+      growth.reach(done)
+      onProgress({ phase: 'download', item: shortDigest(digest), done, total: size })
     }
-    grown()
+    await using partial = await openPartialBlob({ layout: this.#layout, digest, size, signal, onGrown })
     try {
       if (partial.bytes < size) {
         const mirrors = onWrongBytes === 'fail' ? false : undefined
         for await (const chunk of repository.readBlob({ digest, size, from: partial.bytes, mirrors, signal })) {
           await partial.append(chunk)
-          grown()
         }
       }
       return await partial.finish()
