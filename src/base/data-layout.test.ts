@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import { type CompressedProfile, dataLayout, writerVersion } from './data-layout.ts'
+import { type CompressedProfile, dataLayout, ext4WriterVersion, writerVersion } from './data-layout.ts'
 import { parseDigest } from './digest.ts'
 
 const hex = 'c0'.repeat(32)
@@ -29,6 +29,7 @@ function allPaths(): string[] {
     lower: layout.lower(anyProfile, digest),
     lowerBootstrap: layout.lowerBootstrap(anyProfile, digest),
     layerStored: layout.layerStored(digest),
+    rootfsImage: layout.rootfsImage(digest),
     keptLower: layout.keptLower(digest),
     keptLowerRecord: layout.keptLowerRecord(digest),
     keptLowerChunks: layout.keptLowerChunks(digest),
@@ -47,6 +48,7 @@ function allPaths(): string[] {
         .replace(`sha256-${hex}`, '<algorithm>-<hex>')
         .replace(hex, '<hex>')
         .replace(`erofs-v${writerVersion}`, 'erofs-v<N>')
+        .replace(`ext4-v${ext4WriterVersion}`, 'ext4-v<N>')
         .replace('upper-5120', 'upper-<bytes>'),
     )
 }

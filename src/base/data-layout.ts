@@ -6,6 +6,9 @@ import { type Digest, digestAlgorithm, digestHex } from './digest.ts'
  */
 export const writerVersion = 1
 
+/** The same for formats/ext4. Layers and how they are flattened are part of it too, so it rises with the other. */
+export const ext4WriterVersion = 1
+
 /**
  * How the file contents of a lower are stored. `plain` is uncompressed, `lz4` compressed into clusters of 4 KiB: both are readable by every kernel since
  * 5.4. `lz4-64k` has clusters of up to 64 KiB, which kernels read since 5.13.
@@ -60,6 +63,10 @@ export function dataLayout(root: string) {
     lower: (profile: LowerProfile, manifest: Digest) => `${cache}/${profile}/${digestHex(manifest)}.erofs`,
     lowerBootstrap: (profile: LowerProfile, manifest: Digest) => `${cache}/${profile}/${digestHex(manifest)}.bootstrap`,
 
+    /** Root filesystems that sheds are cloned from. */
+    rootfsImages: `${root}/cache/ext4-v${ext4WriterVersion}`,
+    rootfsImage: (manifest: Digest) => `${root}/cache/ext4-v${ext4WriterVersion}/${digestHex(manifest)}.ext4`,
+
     /** What boots here and cannot be made again here: lowers of images whose layers are not here. */
     keptLowers: `${root}/lowers`,
     keptLower: (manifest: Digest) => `${root}/lowers/${digestHex(manifest)}.erofs`,
@@ -93,6 +100,8 @@ export function dataLayout(root: string) {
         dir,
         record: `${dir}/metadata.json`,
         upper: `${dir}/upper.ext4`,
+        /** Instead of an upper: the whole disk of a shed that was made with --rootfs ext4. */
+        rootfs: `${dir}/rootfs.ext4`,
         console: `${dir}/console.log`,
         /** What QEMU itself printed. */
         vmmLog: `${dir}/vmm.log`,

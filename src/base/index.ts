@@ -10,6 +10,7 @@ export {
   type CompressedProfile,
   type DataLayout,
   dataLayout,
+  ext4WriterVersion,
   type LowerForm,
   type LowerProfile,
   lowerForms,

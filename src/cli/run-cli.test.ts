@@ -28,6 +28,7 @@ const shed = (name: string, changes: Partial<Shed> = {}): Shed => ({
   cpus: 2,
   memory_bytes: 2 ** 29,
   upper_bytes: 5 * 2 ** 30,
+  rootfs: 'erofs',
   network: 'user',
   env: {},
   labels: {},
@@ -205,6 +206,8 @@ describe('create', () => {
     }
     const words = ['create', 'web', '--image', 'debian:12', '--cpus', '2', '--memory', '1GiB', '--upper-size', '20GB']
     const options = [
+      '--rootfs',
+      'ext4',
       '--net',
       'none',
       '--env',
@@ -225,13 +228,14 @@ describe('create', () => {
       cpus: 2,
       memory_bytes: 2 ** 30,
       upper_bytes: 20e9,
+      rootfs: 'ext4',
       network: 'none',
       env: { A: '1', B: 'x=y' },
       labels: { team: '' },
       start: false,
       pull: 'never',
     })
-    expect(seen[1]).toMatchObject({ cpus: 1, start: true, network: 'user', pull: 'whole' })
+    expect(seen[1]).toMatchObject({ cpus: 1, rootfs: 'erofs', start: true, network: 'user', pull: 'whole' })
   })
 
   test('shows progress as JSON lines on stderr for programs', async () => {

@@ -23,6 +23,13 @@ export type Network = z.infer<typeof Network>
 export const PullPolicy = z.enum(['whole', 'never'])
 export type PullPolicy = z.infer<typeof PullPolicy>
 
+/**
+ * What a shed's disk is: `erofs`, an upper of its own over the lower that all sheds of the image share; `ext4`, a whole root filesystem of its
+ * own.
+ */
+export const RootfsKind = z.enum(['erofs', 'ext4'])
+export type RootfsKind = z.infer<typeof RootfsKind>
+
 export const Labels = z.record(z.string().min(1).max(128), z.string().max(1024))
 export const Environment = z.record(z.string().regex(/^[^=\0]+$/), z.string().regex(/^[^\0]*$/))
 
@@ -31,7 +38,9 @@ export const CreateShedRequest = z.strictObject({
   image: z.string(),
   cpus: z.int().min(1).max(64).default(1),
   memory_bytes: z.int().min(smallestMemoryBytes).default(defaultMemoryBytes),
+  /** How large its upper is, or with `ext4` its whole root filesystem. */
   upper_bytes: z.int().min(smallestUpperBytes).default(defaultUpperBytes),
+  rootfs: RootfsKind.default('erofs'),
   network: Network.default('user'),
   env: Environment.default({}),
   labels: Labels.default({}),
@@ -59,6 +68,7 @@ export const Shed = z.object({
   cpus: z.int(),
   memory_bytes: z.int(),
   upper_bytes: z.int(),
+  rootfs: RootfsKind,
   network: Network,
   env: Environment,
   labels: Labels,

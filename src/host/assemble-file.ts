@@ -1,9 +1,7 @@
 import { type FileHandle, open } from 'node:fs/promises'
 import { Problem, problemFromSystem } from '../base/index.ts'
 import { withNewFile } from './clone-file.ts'
-import { advance, copyData } from './copy-data.ts'
-import { copyDirect } from './copy-direct.ts'
-import { type FileRange, lastError, libc } from './libc.ts'
+import { placePart } from './place-part.ts'
 
 export interface FilePart {
   readonly path: string
@@ -18,9 +16,6 @@ export interface Assembled {
   /** The size of the file, in bytes. */
   readonly bytes: number
 }
-
-/** One ioctl for more would hold a thread of the pool for long: sharing costs time by the extent. */
-const cloneAtMost = 256 * 1024 * 1024
 
 /**
  * Makes `dst` of parts of other files, one after the other: parts that begin and end on multiples of 4096 share their extents where the
@@ -67,26 +62,6 @@ async function append(to: Target, part: FilePart): Promise<boolean> {
       `${part.path} has ${size} bytes, too few for a part that ends at ${part.offset + part.length}`,
     )
   }
-  const range = { from: from.fd, fromOffset: part.offset, to: to.file.fd, toOffset: to.offset, length: part.length }
-  if (await cloneRange(range)) return true
-  if (await copyDirect({ ...range, from: part.path, to: to.path })) return false
-  if (!(await copyData(range, 'copy_file_range'))) await copyData(range, 'io_copy')
-  return false
-}
-
-/** False when the range cannot be shared; some of it may be then. */
-async function cloneRange(range: FileRange): Promise<boolean> {
-  // Also because a length of 0 means "to the end of the file" to the kernel.
-  for (let done = 0; done < range.length; done += cloneAtMost) {
-    const piece = advance(range, done, cloneAtMost)
-    if ((await libc().cloneRangeAsync(piece)) !== 0 && !repeatClone(piece)) return false
-  }
-  return true
-}
-
-function repeatClone(range: FileRange): boolean {
-  if (libc().cloneRange(range) === 0) return true
-  const error = lastError('FICLONERANGE')
-  if (error.code === 'ENOSPC' || error.code === 'EDQUOT' || error.code === 'EIO') throw error
-  return false
+  const place = { from: { file: from, path: part.path }, to, fromOffset: part.offset, toOffset: to.offset }
+  return (await placePart({ ...place, length: part.length })) === 'shared'
 }

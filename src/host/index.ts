@@ -12,7 +12,8 @@ export { type Cloned, type CloneStrategy, cloneFile } from './clone-file.ts'
 export { type Compression, sniffCompression } from './compression.ts'
 export { type DecompressOptions, decompress } from './decompress.ts'
 export { type DeletedOpenFile, deletedOpenFiles } from './deleted-open-files.ts'
-export { alignedBuffer, openDirectSync } from './direct-io.ts'
+export { DirectFile } from './direct-file.ts'
+export { alignedBuffer } from './direct-io.ts'
 export {
   type Accuracy,
   type ExtentFile,
@@ -24,6 +25,7 @@ export { type FilesystemSpace, measureSpace, releaseReservations, settleFilesyst
 export { openExtentSource } from './extents/open-extent-source.ts'
 export { FileGrowth, type GrowingFile, readGrowingFile } from './file-growth.ts'
 export { type Filesystem, filesystemOf } from './filesystem-of.ts'
+export { fillFile, type PlacedPart } from './fill-file.ts'
 export { installDirectory } from './install-directory.ts'
 export { type InstallFile, installFile, syncFile } from './install-file.ts'
 export { killProcess, type ProcessIdentity } from './kill-process.ts'

@@ -27,7 +27,7 @@ export async function ensureImageLower(context: ImagesContext, manifest: Digest,
   const kinds = await context.lowerKinds()
   const present = findLower(layout, manifest, kinds)
   if (present !== undefined) {
-    await noteUse(derivedFiles(layout, 'lower', manifest))
+    await noteUse([present])
     return present
   }
   const toBuild = await buildableOrKept(context, manifest, kinds)
@@ -61,7 +61,7 @@ async function buildableOrKept(
 }
 
 /** The layers of a manifest, all of which can be had, and the first kind of lower for which that is so. */
-async function buildable(context: ImagesContext, manifest: Digest, kinds: readonly LowerKind[]): Promise<Buildable> {
+export async function buildable(context: ImagesContext, manifest: Digest, kinds: readonly LowerKind[]): Promise<Buildable> {
   const { blobs } = context
   const read = await readManifestAndConfig(blobs, await findManifest(blobs, manifest, 'the shed needs'))
   const { config } = read

@@ -16,6 +16,7 @@ import { type CacheEntry, listCache } from './cache/list-cache.ts'
 import { type CatalogEntry, catalogImages } from './catalog-images.ts'
 import { inspectImage, listImages } from './describe-image.ts'
 import { ensureImageLower } from './ensure-image-lower.ts'
+import { ensureImageRootfs } from './ensure-image-rootfs.ts'
 import { type ImageDocument, imageDocument } from './image-document.ts'
 import { imageHistory } from './image-history.ts'
 import type { ImagesContext, ImageUser, LongWork } from './images-context.ts'
@@ -36,6 +37,7 @@ import { type PushedImage, type PushRequest, pushImage } from './push/push-image
 import { type RemoveImage, removeImage } from './remove-image.ts'
 import { removeUnneeded, type UnneededFile } from './remove-unneeded.ts'
 import { type ResolvedImage, resolveImage } from './resolve-image.ts'
+import type { RootfsImage } from './rootfs/find-rootfs.ts'
 import { archiveImages, saveImages } from './save-images.ts'
 import { tagImage } from './tag-image.ts'
 import { type VerifyRequest, verifyImages } from './verify/verify-images.ts'
@@ -117,6 +119,8 @@ export interface Images {
   hold(manifest: Digest): Disposable
   /** Makes sure that the lower of a manifest is there. Hold the image meanwhile. @see ensureLower */
   ensureLower(manifest: Digest, work?: LongWork): Promise<Lower>
+  /** Makes sure that the root filesystem of a manifest is there, to be cloned. Hold the image until that is done. @see ensureRootfs */
+  ensureRootfs(manifest: Digest, work?: LongWork): Promise<RootfsImage>
 }
 
 export function openImages(options: ImagesOptions): Images {
@@ -162,6 +166,7 @@ export function openImages(options: ImagesOptions): Images {
     obtain: (ref, work = {}) => obtainImage(context, ref, work),
     hold: (manifest) => context.leases.holdImage(manifest),
     ensureLower: (manifest, work = {}) => ensureImageLower(context, manifest, work),
+    ensureRootfs: (manifest, work = {}) => ensureImageRootfs(context, manifest, work),
   }
 }
 

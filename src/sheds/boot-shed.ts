@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { stat } from 'node:fs/promises'
-import { errnoCode, isProblem, Problem, parseDigest } from '../base/index.ts'
+import { errnoCode, isProblem, Problem } from '../base/index.ts'
 import {
   currentKernel,
   type Machine,
@@ -14,6 +14,7 @@ import { recordMachine, type ShedsContext } from './context.ts'
 import { forgetVm } from './end-vm.ts'
 import { applyForwards } from './forwards.ts'
 import { LiveShed } from './live-shed.ts'
+import { drivesOf } from './shed-disk.ts'
 import type { ShedRecord } from './shed-record.ts'
 import type { LongWork } from './sheds.ts'
 import { watchMachine } from './watch-machine.ts'
@@ -50,11 +51,11 @@ export async function bootShed(context: ShedsContext, record: ShedRecord, work: 
 }
 
 async function machineSpec(context: ShedsContext, record: ShedRecord, work: LongWork): Promise<MachineSpec> {
-  const { layout, images, driver, runDirectory } = context
+  const { layout, driver, runDirectory } = context
   const paths = layout.shed(record.name)
   const kernel = await currentKernel(layout)
   const { acceleration } = await probeAcceleration(layout, kernel, driver)
-  const lower = await images.ensureLower(parseDigest(record.image.manifest_digest), work)
+  const { drives, kernelArguments } = await drivesOf(context, record, work)
   return {
     name: record.name,
     id: record.id,
@@ -67,13 +68,9 @@ async function machineSpec(context: ShedsContext, record: ShedRecord, work: Long
       `cowshed.net=${record.network}`,
       // Nobody can type into the console. Where udev is missing, systemd would wait 90 s for a login on it (systemd-getty-generator(8)).
       'systemd.getty_auto=no',
+      ...kernelArguments,
     ],
-    drives: [
-      { id: 'upper', path: paths.upper, readOnly: false },
-      { id: 'lower', path: lower.path, readOnly: true },
-      // The guest reads in the lower how many there are: guest/src/mounts.c.
-      ...lower.parts.map(({ path }, i) => ({ id: `lower-${i + 1}`, path, readOnly: true })),
-    ],
+    drives,
     network: record.network,
     acceleration,
     consolePath: paths.console,

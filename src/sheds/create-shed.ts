@@ -4,7 +4,6 @@ import { join } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
 import { isProblem, newId, Problem } from '../base/index.ts'
 import type { CreateShedRequest } from '../contract/index.ts'
-import { createUpper } from '../disks/index.ts'
 import { installDirectory, openStaging } from '../host/index.ts'
 import type { ResolvedImage } from '../images/index.ts'
 import { currentKernel } from '../machines/index.ts'
@@ -13,6 +12,7 @@ import type { ShedsContext } from './context.ts'
 import { endVm } from './end-vm.ts'
 import { deleteShed } from './remove-shed.ts'
 import { runShed } from './run-shed.ts'
+import { createDisk, diskPath, ensureSource } from './shed-disk.ts'
 import type { ShedRecord } from './shed-record.ts'
 import type { LongWork } from './sheds.ts'
 
@@ -37,9 +37,9 @@ export async function createShed(
   const image = await findImage(context, request, work)
   // From here to the record that pins it, nothing may take the image away.
   using _hold = context.images.hold(image.manifestDigest)
-  await context.images.ensureLower(image.manifestDigest, work)
   const record = newRecord(request, image)
-  await installShed(context, record)
+  await ensureSource(context, record, work)
+  await installShed(context, record, work)
   context.events.append({ type: 'shed.created', subject: record.name, message: `shed ${record.name} is created` })
   if (!request.start) return { record, outcome: 'created' }
   return { record: await firstBoot(context, record, work), outcome: 'created' }
@@ -63,6 +63,7 @@ function matching(existing: ShedRecord, request: CreateShedRequest): ShedRecord 
     cpus: [existing.cpus, request.cpus],
     memory: [existing.memory_bytes, request.memory_bytes],
     'upper size': [existing.upper_bytes, request.upper_bytes],
+    rootfs: [existing.rootfs, request.rootfs],
     network: [existing.network, request.network],
     env: [existing.env, request.env],
     labels: [existing.labels, request.labels],
@@ -88,6 +89,7 @@ function newRecord(request: CreateShedRequest, image: ResolvedImage): ShedRecord
     cpus: request.cpus,
     memory_bytes: request.memory_bytes,
     upper_bytes: request.upper_bytes,
+    rootfs: request.rootfs,
     network: request.network,
     env: request.env,
     labels: request.labels,
@@ -105,18 +107,19 @@ function environmentOf(words: readonly string[]): Record<string, string> {
 }
 
 /** Everything is made in staging; one rename makes the shed. */
-async function installShed(context: ShedsContext, record: ShedRecord): Promise<void> {
+async function installShed(context: ShedsContext, record: ShedRecord, work: LongWork): Promise<void> {
   const { layout } = context
   await using staging = await openStaging(layout, `create-${record.name}`)
   const made = layout.shed(record.name)
   const inStaging = (path: string) => join(staging.path, path.slice(made.dir.length + 1))
-  const clone = await createUpper(layout, { bytes: record.upper_bytes, to: inStaging(made.upper) })
+  const disk = diskPath(layout, record)
+  const clone = await createDisk(context, { record, to: inStaging(disk), work })
   await writeFile(inStaging(made.record), encodeRecord(record), { mode: 0o600 })
   await installDirectory({ from: staging.path, to: made.dir })
   context.events.append({
     type: 'disk.cloned',
     subject: record.name,
-    message: `rootfs strategy=${clone.strategy} src=${layout.upperTemplate(record.upper_bytes)} dst=${made.upper} logical_bytes=${clone.logicalBytes}`,
+    message: `rootfs strategy=${clone.strategy} src=${clone.source} dst=${disk} logical_bytes=${clone.logicalBytes}`,
   })
 }
 

@@ -15,7 +15,10 @@ export async function listImageUsers(context: ShedsContext): Promise<ImageUser[]
   return await Promise.all(
     all.map(async ({ name, record, problem }) => {
       if (problem !== undefined) throw problem
-      const isRunning = context.transitions.isBusy(name) || (await isLocked(context.layout.shed(name).vmmLock))
+      // A root filesystem of its own is all that a shed has open.
+      const isRunning =
+        record.rootfs === 'erofs' &&
+        (context.transitions.isBusy(name) || (await isLocked(context.layout.shed(name).vmmLock)))
       return { name, manifestDigest: parseDigest(record.image.manifest_digest), isRunning }
     }),
   )

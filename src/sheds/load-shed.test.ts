@@ -71,6 +71,7 @@ async function makeShed(layout: DataLayout, name: string): Promise<void> {
     cpus: 1,
     memory_bytes: 2 ** 29,
     upper_bytes: 2 ** 30,
+    rootfs: 'erofs',
     network: 'user',
     env: {},
     labels: {},

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { Problem } from '../base/index.ts'
-import { Environment, Forward, Labels, Network, type Shed } from '../contract/index.ts'
+import { Environment, Forward, Labels, Network, RootfsKind, type Shed } from '../contract/index.ts'
 
 /**
  * `creating`: the directory is there but the first boot has not succeeded; a daemon that finds it after a crash removes it.
@@ -22,6 +22,7 @@ export const ShedRecord = z.object({
   cpus: z.int(),
   memory_bytes: z.int(),
   upper_bytes: z.int(),
+  rootfs: RootfsKind.default('erofs'),
   network: Network,
   env: Environment,
   labels: Labels,
@@ -65,6 +66,7 @@ export function brokenShed(name: string, problem: Problem, backend: string): She
     cpus: 0,
     memory_bytes: 0,
     upper_bytes: 0,
+    rootfs: 'erofs',
     network: 'none',
     env: {},
     labels: {},

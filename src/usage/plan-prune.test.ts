@@ -206,6 +206,7 @@ function shed(name: string, rest: Partial<Shed>, files: DiskFile[] = [file(layou
     cpus: 1,
     memory_bytes: 1,
     upper_bytes: 1,
+    rootfs: 'erofs',
     network: 'user',
     env: {},
     labels: {},

@@ -97,15 +97,15 @@ interface ShedRow {
 }
 
 function shedRow({ shed, files }: ShedHolding, { figures, layout, takenAt }: ShedRow): UsageReport['sheds'][number] {
-  const { upper, console } = layout.shed(shed.name)
+  const { upper, rootfs: own, console } = layout.shed(shed.name)
   const row = fileRows(figures)
-  const rootfs = files.find((file) => file.path === upper)
+  const rootfs = files.find((file) => file.path === upper || file.path === own)
   const log = files.find((file) => file.path === console)
   return {
     name: shed.name,
     status: shed.status,
     image: shed.image.ref,
-    ...(rootfs === undefined ? {} : { rootfs: row(rootfs, 'upper') }),
+    ...(rootfs === undefined ? {} : { rootfs: row(rootfs, rootfs.path === own ? 'rootfs' : 'upper') }),
     ...(log === undefined ? {} : { console_log: row(log, 'console') }),
     other_files: files.filter((file) => file !== rootfs && file !== log).map((file) => row(file, 'record')),
     total: sumSizes(files),

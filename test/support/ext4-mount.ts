@@ -2,6 +2,7 @@ import { execFile } from 'node:child_process'
 import { mkdtemp, rmdir } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { promisify } from 'node:util'
+import { snapshotOfDirectory, type TreeSnapshot } from './snapshot-tree.ts'
 
 const run = promisify(execFile)
 
@@ -33,4 +34,13 @@ export async function fsckExt4(image: string): Promise<void> {
     const { stdout = '', stderr = '' } = error as { stdout?: string; stderr?: string }
     throw new Error(`e2fsck: ${stdout}${stderr}`)
   }
+}
+
+/** A tree that is mounted, without the directory that every ext4 has. */
+export function withoutLostAndFound(mounted: string): TreeSnapshot {
+  const all = new Map(snapshotOfDirectory(mounted))
+  const root = all.get('')
+  all.delete('lost+found')
+  if (root !== undefined) all.set('', { ...root, links: root.links - 1 })
+  return all
 }

@@ -36,6 +36,7 @@ const settings = {
   cpus: 1,
   memory_bytes: 256 * 2 ** 20,
   upper_bytes: 64 * 2 ** 20,
+  rootfs: 'erofs' as const,
   network: 'none' as const,
   env: {},
   labels: {},

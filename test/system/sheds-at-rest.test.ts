@@ -105,7 +105,7 @@ describe.runIf(needs({ tools }))('sheds whose records and VMs do not agree', () 
     const { layout } = rooms
     const before = await readdir(layout.cache, { recursive: true })
     const create = rooms.sheds.create({
-      ...{ name: 'a', image: 'mini:1', cpus: 1, memory_bytes: 2 ** 28, upper_bytes: 2 ** 26 },
+      ...{ name: 'a', image: 'mini:1', cpus: 1, memory_bytes: 2 ** 28, upper_bytes: 2 ** 26, rootfs: 'erofs' },
       ...{ network: 'none', env: {}, labels: {}, start: true, pull: 'never' },
     })
     await expect(create).rejects.toMatchObject({ code: 'KERNEL_NOT_FOUND' })

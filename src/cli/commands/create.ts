@@ -11,6 +11,7 @@ interface Options {
   readonly cpus?: number
   readonly memory?: number
   readonly upperSize?: number
+  readonly rootfs?: 'erofs' | 'ext4'
   readonly net?: 'user' | 'none'
   readonly env?: Record<string, string>
   readonly label?: Record<string, string>
@@ -26,8 +27,14 @@ export const create: DefineCommand = (command, run) => {
     .option('--memory <size>', 'memory (512MiB)', sizeAtLeast('--memory', smallestMemoryBytes))
     .option(
       '--upper-size <size>',
-      'how much it can write to its disk; what is not written takes no space (5GiB)',
+      'how much it can write to its disk, or with --rootfs ext4 the size of all of it; what is not written takes no space (5GiB)',
       sizeAtLeast('--upper-size', smallestUpperBytes),
+    )
+    .addOption(
+      new Option(
+        '--rootfs <kind>',
+        'its disk: what it writes, over the image that all share; or a whole root filesystem of its own (erofs)',
+      ).choices(['erofs', 'ext4']),
     )
     .addOption(new Option('--net <mode>', 'outbound network, or none (user)').choices(['user', 'none']))
     .option('--env <K=V>', 'environment of what runs in it; may be repeated', collectPairs('--env'))
@@ -50,7 +57,7 @@ export const create: DefineCommand = (command, run) => {
     )
 }
 
-function requestOf(name: string, { image, cpus, memory, upperSize, net, env, label, start, pull }: Options) {
+function requestOf(name: string, { image, cpus, memory, upperSize, rootfs, net, env, label, start, pull }: Options) {
   return {
     name,
     image,
@@ -58,6 +65,7 @@ function requestOf(name: string, { image, cpus, memory, upperSize, net, env, lab
     ...(cpus === undefined ? {} : { cpus }),
     ...(memory === undefined ? {} : { memory_bytes: memory }),
     ...(upperSize === undefined ? {} : { upper_bytes: upperSize }),
+    ...(rootfs === undefined ? {} : { rootfs }),
     ...(net === undefined ? {} : { network: net }),
     ...(env === undefined ? {} : { env }),
     ...(label === undefined ? {} : { labels: label }),

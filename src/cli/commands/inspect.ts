@@ -26,7 +26,7 @@ function describe(shed: Shed): string {
     ['manifest', shortDigest(shed.image.manifest_digest)],
     ['cpus', String(shed.cpus)],
     ['memory', formatSize(shed.memory_bytes)],
-    ['upper', formatSize(shed.upper_bytes)],
+    [shed.rootfs === 'ext4' ? 'rootfs' : 'upper', formatSize(shed.upper_bytes)],
     ['network', shed.network],
     ['backend', [shed.backend, shed.acceleration].filter((part) => part !== undefined).join(', ')],
     ['pid', shed.pid === undefined ? undefined : String(shed.pid)],

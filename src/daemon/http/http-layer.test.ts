@@ -98,6 +98,7 @@ const shed: Shed = {
   cpus: 1,
   memory_bytes: 2 ** 29,
   upper_bytes: 5 * 2 ** 30,
+  rootfs: 'erofs',
   network: 'user',
   env: {},
   labels: {},

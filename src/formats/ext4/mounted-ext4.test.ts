@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os'
 import { promisify } from 'node:util'
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { expectedOf, snapshotOfDirectory, type TreeSnapshot } from '../../../test/support/erofs-mount.ts'
-import { fsckExt4, withMountedExt4 } from '../../../test/support/ext4-mount.ts'
+import { expectedOf } from '../../../test/support/erofs-mount.ts'
+import { fsckExt4, withMountedExt4, withoutLostAndFound } from '../../../test/support/ext4-mount.ts'
 import { needs } from '../../../test/support/needs.ts'
 import { bytesIn, type GeneratedTree, generatedTrees } from '../erofs/generated-tree.testkit.ts'
 import { tortureTree } from '../erofs/torture-tree.testkit.ts'
@@ -59,7 +59,7 @@ describe.runIf(here)('the kernel and e2fsck', { timeout: 120_000 }, () => {
       await fsckExt4(image)
       expect(statSync(image).size).toBe(bytes)
       await withMountedExt4(image, (mounted) => {
-        expect(seen(mounted)).toEqual(expectedOf(root, bytesIn(blob)))
+        expect(withoutLostAndFound(mounted)).toEqual(expectedOf(root, bytesIn(blob)))
         const { bsize, blocks } = statfsSync(mounted)
         expect(bsize * blocks).toBeGreaterThan(bytes * 0.8)
       })
@@ -104,19 +104,12 @@ async function compareMounted({ root, blob }: GeneratedTree): Promise<void> {
   const tree = { root: storableTree(root), blob }
   writeExt4(image, tree)
   await fsckExt4(image)
-  await withMountedExt4(image, (mounted) => expect(seen(mounted)).toEqual(expectedOf(tree.root, bytesIn(blob))))
+  await withMountedExt4(image, (mounted) =>
+    expect(withoutLostAndFound(mounted)).toEqual(expectedOf(tree.root, bytesIn(blob))),
+  )
 }
 
 function torture(): { root: DirectoryNode; blob: Buffer } {
   const { root, blob } = tortureTree()
   return { root: storableTree(root), blob }
-}
-
-/** What is mounted, without what every ext4 has. */
-function seen(mounted: string): TreeSnapshot {
-  const all = new Map(snapshotOfDirectory(mounted))
-  const root = all.get('')
-  all.delete('lost+found')
-  if (root !== undefined) all.set('', { ...root, links: root.links - 1 })
-  return all
 }

@@ -17,6 +17,9 @@ interface Form extends Pick<DerivedFile, 'kind' | 'form' | 'unit'> {
   readonly path: (layout: DataLayout, digest: Digest) => string
 }
 
+/** What sheds made with --rootfs ext4 are cloned from: unlike the others, nobody has it open afterwards. */
+export const rootfsUnit = 'rootfs'
+
 /**
  * Every form in which the cache keeps what is made from images, in the order in which the files of one digest may be removed. This is the only list
  * of them: df, removal, orphans and eviction follow from it.
@@ -26,6 +29,12 @@ const forms: readonly Form[] = [
   { kind: 'layer', unit: 'layer', form: 'layer index', path: (layout, diffId) => layout.layerIndex(diffId) },
   { kind: 'layer', unit: 'layer', form: 'published layer', path: (layout, diffId) => layout.layerStored(diffId) },
   ...lowerProfiles.flatMap(formsOfProfile),
+  {
+    kind: 'lower',
+    unit: rootfsUnit,
+    form: 'root filesystem',
+    path: (layout, manifest) => layout.rootfsImage(manifest),
+  },
 ]
 
 /**

@@ -4,7 +4,7 @@ import { findManifest } from '../find-manifest.ts'
 import { type GraphManifest, readImageGraph, readManifestAndConfig } from '../image-graph.ts'
 import type { ImagesContext, ImageUser } from '../images-context.ts'
 import { findKeptLower } from '../kept/find-kept-lower.ts'
-import { type DerivedFile, derivedFiles } from './derived-files.ts'
+import { type DerivedFile, derivedFiles, rootfsUnit } from './derived-files.ts'
 
 /** What is evicted as one: files that are made from the same thing and are of use only together. */
 export interface CacheEntry {
@@ -113,7 +113,6 @@ function entriesOf(context: ImagesContext, made: Made): CacheEntry[] {
   const { kind, digest, manifests } = made
   const files = derivedFiles(context.layout, kind, digest)
   const images = [...new Set(manifests.flatMap(({ names }) => names))]
-  const keptBy = whyKept(context, made)
   return [...new Set(files.map((file) => file.unit))].map((unit) => ({
     kind,
     digest,
@@ -121,8 +120,13 @@ function entriesOf(context: ImagesContext, made: Made): CacheEntry[] {
     files: files.filter((file) => file.unit === unit),
     manifests: manifests.map((manifest) => manifest.digest),
     images,
-    keptBy,
+    keptBy: whyKept(context, unit === rootfsUnit ? asCloned(made) : made),
   }))
+}
+
+/** Nobody has open what sheds are clones of; and no lower makes up for it. */
+function asCloned({ manifests, ...made }: Made): Made {
+  return { ...made, manifests: manifests.map((manifest) => ({ ...manifest, runningIn: [], isKept: false })) }
 }
 
 function whyKept({ leases }: ImagesContext, { kind, digest, manifests }: Made): string | undefined {

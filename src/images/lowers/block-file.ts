@@ -1,7 +1,6 @@
-import { closeSync, constants, ftruncateSync, openSync, writeSync } from 'node:fs'
-import { errnoCode, problemFromSystem } from '../../base/index.ts'
+import { problemFromSystem } from '../../base/index.ts'
 import { blockSize } from '../../formats/index.ts'
-import { alignedBuffer, openDirectSync } from '../../host/index.ts'
+import { alignedBuffer, DirectFile } from '../../host/index.ts'
 
 /**
  * Bytes of one write. Written around the page cache, it is also the largest extent that btrfs makes, and btrfs gives an extent back only
@@ -18,17 +17,16 @@ const zeros = Buffer.alloc(64 * 1024)
  */
 export class BlockFile {
   readonly #path: string
-  #fd: number
+  readonly #file: DirectFile
   readonly #buffer = alignedBuffer(bufferBytes)
   /** Where in the file the buffer begins, and how much of it is filled. */
   #flushed = 0
   #filled = 0
-  #open = true
 
   /** @param path must not exist */
   constructor(path: string) {
     this.#path = path
-    this.#fd = this.#attempt(() => createForDirectWrites(path))
+    this.#file = this.#attempt(() => new DirectFile(path))
   }
 
   /** Bytes so far. */
@@ -64,7 +62,7 @@ export class BlockFile {
       this.#filled = position - this.#flushed
       return
     }
-    this.#attempt(() => ftruncateSync(this.#fd, position))
+    this.#attempt(() => this.#file.truncate(position))
     this.#flushed = position
     this.#filled = 0
   }
@@ -74,14 +72,12 @@ export class BlockFile {
     this.pad()
     this.#flush()
     // A hole at the very end is only there once the size says so.
-    this.#attempt(() => ftruncateSync(this.#fd, this.end))
+    this.#attempt(() => this.#file.truncate(this.end))
     return this.end / blockSize
   }
 
   close(): void {
-    if (!this.#open) return
-    this.#open = false
-    closeSync(this.#fd)
+    this.#file.close()
   }
 
   /** Leaves a hole for the whole blocks of a run of zeros. @returns how many bytes of the run are done */
@@ -96,25 +92,9 @@ export class BlockFile {
   }
 
   #flush(): void {
-    this.#attempt(() => {
-      for (let written = 0; written < this.#filled; ) {
-        written += this.#writeAt(this.#buffer.subarray(written, this.#filled), this.#flushed + written)
-      }
-    })
+    this.#attempt(() => this.#file.write(this.#buffer.subarray(0, this.#filled), this.#flushed))
     this.#flushed += this.#filled
     this.#filled = 0
-  }
-
-  #writeAt(piece: Buffer, position: number): number {
-    try {
-      return writeSync(this.#fd, piece, 0, piece.length, position)
-    } catch (error) {
-      // The filesystem wants larger blocks than ours, or took the flag without meaning it.
-      if (errnoCode(error) !== 'EINVAL') throw error
-      closeSync(this.#fd)
-      this.#fd = openSync(this.#path, 'r+')
-      return writeSync(this.#fd, piece, 0, piece.length, position)
-    }
   }
 
   #attempt<T>(action: () => T): T {
@@ -124,13 +104,4 @@ export class BlockFile {
       throw problemFromSystem(error, `write ${this.#path}`)
     }
   }
-}
-
-/** A file created with O_DIRECT is there even when the open fails for it, so it is created before. */
-function createForDirectWrites(path: string): number {
-  const fd = openSync(path, 'wx', 0o600)
-  const direct = openDirectSync(path, constants.O_WRONLY)
-  if (direct === undefined) return fd
-  closeSync(fd)
-  return direct
 }

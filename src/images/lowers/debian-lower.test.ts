@@ -18,18 +18,20 @@ import { promisify } from 'node:util'
 import { expect, test } from 'vitest'
 import { debianRootfs } from '../../../test/support/debian-rootfs.ts'
 import { fsckErofs, snapshotOfDirectory, withMountedErofs } from '../../../test/support/erofs-mount.ts'
+import { fsckExt4, withMountedExt4, withoutLostAndFound } from '../../../test/support/ext4-mount.ts'
 import { buildLayer } from '../../../test/support/image-builder.ts'
 import { needs } from '../../../test/support/needs.ts'
 import type { TarMember } from '../../../test/support/tar-builder.ts'
 import { temporaryDirectory } from '../../../test/support/temporary-directory.ts'
 import { dataLayout, parseDigest } from '../../base/index.ts'
+import { ensureRootfs } from '../rootfs/ensure-rootfs.ts'
 import { ensureLower } from './ensure-lower.ts'
 import { lowerKinds } from './lower-kind.ts'
 import { someManifest, storeLayers } from './lowers.testkit.ts'
 import type { LayerBlob } from './unpack-layer.ts'
 
 const run = promisify(execFile)
-const canRun = needs({ root: true, tools: ['mmdebstrap', 'fsck.erofs', 'tar', 'gzip', 'zstd'] })
+const canRun = needs({ root: true, tools: ['mmdebstrap', 'fsck.erofs', 'e2fsck', 'tar', 'gzip', 'zstd'] })
 
 /**
  * The expected tree is a directory of this host in which somebody did by hand what the layers say: Debian unpacked, then files deleted,
@@ -63,6 +65,11 @@ test.runIf(canRun)('the kernel sees Debian in four layers as it would be on a di
     await withMountedErofs(lower.path, compare, parts)
     if (kind.form === 'whole') await fsckErofs(lower.path)
   }
+
+  const rootfs = await ensureRootfs({ layout: dataLayout(join(dir.path, 'data')), manifest: someManifest, layers })
+  await withMountedExt4(rootfs.path, (mounted) => expect(withoutLostAndFound(mounted)).toEqual(expected))
+  await fsckExt4(rootfs.path)
+  expect(rootfs.warnings).toEqual([])
 })
 
 const keepAll = ['--xattrs', '--xattrs-include=*', '--numeric-owner']

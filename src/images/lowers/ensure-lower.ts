@@ -1,7 +1,7 @@
 import { mkdir, stat } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
 import { dirname, join } from 'node:path'
-import { type DataLayout, type Digest, digestAlgorithm, isProblem, Problem, shortDigest } from '../../base/index.ts'
+import { type DataLayout, type Digest, digestAlgorithm, Problem, shortDigest } from '../../base/index.ts'
 import { assembleFile, installFile, openStaging, runInWorker } from '../../host/index.ts'
 import { checkLower } from './check-lower.ts'
 import { type Crew, Flights, type Passenger } from './flights.ts'
@@ -10,7 +10,8 @@ import { maxTreeBytes } from './layer-limits.ts'
 import { type LowerKind, lowerPath, plainWhole } from './lower-kind.ts'
 import { type LowerPart, lowerParts } from './lower-parts.ts'
 import { lowerUuid } from './lower-uuid.ts'
-import { type LayerBlob, rebuildLayer, unpackLayer } from './unpack-layer.ts'
+import { type LayerWork, rebuildingDamaged } from './rebuilding-damaged.ts'
+import { type LayerBlob, unpackLayer } from './unpack-layer.ts'
 import { cachedLayer, type WriteBootstrap, type WrittenBootstrap, writeBootstrap } from './write-bootstrap.ts'
 
 export interface EnsureLower extends Passenger {
@@ -104,7 +105,7 @@ interface Build extends EnsureLower, Crew {
 
 async function build(options: Build): Promise<Lower> {
   const { layout, manifest, kind } = options
-  await unpackLayers(options)
+  await unpackLayers({ ...options, profile: kind.profile })
   await using staging = await openStaging(layout, `lower-${shortDigest(manifest)}`)
   const head = join(staging.path, 'bootstrap')
   const bootstrap = await bootstrapOf(options, head)
@@ -138,34 +139,21 @@ function checkBuilt({ layout, manifest, kind, signal }: Build, path: string): re
 }
 
 /** The largest first, so that no thread is left alone with it at the end. */
-async function unpackLayers({ layers, kind, workers = availableParallelism(), ...options }: Build): Promise<void> {
+export async function unpackLayers(options: LayerWork): Promise<void> {
+  const { layers, profile, workers = availableParallelism() } = options
   const distinct = new Map(layers.map((layer) => [layer.diffId, layer]))
   const sized = await Promise.all(
     [...distinct.values()].map(async (layer) => ({ layer, bytes: await sizeOrZero(layer.path) })),
   )
   sized.sort((a, b) => b.bytes - a.bytes)
   await forEachAtOnce(sized, Math.min(workers, maxWorkers), async ({ layer }) => {
-    await unpackLayer({ ...options, ...layer, profile: kind.profile })
+    await unpackLayer({ ...options, ...layer, profile })
   })
 }
 
-/**
- * The bootstrap follows from the cached layers. Disks rot and people tidy up: a layer whose files are not what they should be is
- * unpacked again, each at most once.
- */
 async function bootstrapOf(options: Build, to: string): Promise<WrittenBootstrap> {
-  const rebuilt = new Set<unknown>()
-  for (;;) {
-    try {
-      return await runBootstrap(options, to)
-    } catch (error) {
-      const diffId = isProblem(error) ? error.data?.damaged : undefined
-      const layer = options.layers.find((candidate) => candidate.diffId === diffId)
-      if (layer === undefined || rebuilt.has(diffId)) throw error
-      rebuilt.add(diffId)
-      await rebuildLayer({ ...options, ...layer, profile: options.kind.profile })
-    }
-  }
+  const work = { ...options, profile: options.kind.profile }
+  return await rebuildingDamaged(work, () => runBootstrap(options, to))
 }
 
 /** On a thread of its own, unless there is so little to do that starting one would cost more. */
@@ -202,7 +190,7 @@ async function assemble(
 }
 
 /** For the order only: that a file is missing is said where it is read. */
-async function sizeOrZero(path: string): Promise<number> {
+export async function sizeOrZero(path: string): Promise<number> {
   return await stat(path).then(
     ({ size }) => size,
     () => 0,

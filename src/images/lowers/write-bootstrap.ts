@@ -98,7 +98,7 @@ export function writeBootstrap({ layers, uuid, profile, form, to }: WriteBootstr
 }
 
 /** What the tar reader had to say, once for a layer that comes twice. */
-function readerWarnings({ index, blob }: OpenedLayer, number: number): string[] {
+export function readerWarnings({ index, blob }: OpenedLayer, number: number): string[] {
   return blob === number ? index.warnings.map((warning) => `layer ${number + 1}: ${warning}`) : []
 }
 
@@ -111,7 +111,7 @@ interface OpenedLayer {
   readonly blob: number
 }
 
-function openLayers(layers: readonly CachedLayer[]): OpenedLayer[] {
+export function openLayers(layers: readonly CachedLayer[]): OpenedLayer[] {
   const opened: OpenedLayer[] = []
   for (const layer of layers) {
     const blob = layers.findIndex(({ diffId }) => diffId === layer.diffId)

@@ -1,0 +1,62 @@
+import { closeSync, constants, fsyncSync, ftruncateSync, openSync, writeSync } from 'node:fs'
+import { errnoCode } from '../base/index.ts'
+import { openDirectSync } from './direct-io.ts'
+
+/**
+ * A new file that is written around the page cache where the filesystem has such a thing: whole blocks, from an alignedBuffer. Then btrfs makes no
+ * extent larger than one write. All of it is synchronous, for a thread that may block. One owner; `close` in a finally.
+ *
+ * @throws (every method) a system error, ENOSPC for one
+ */
+export class DirectFile {
+  readonly #path: string
+  #fd: number
+  #open = true
+
+  /** @param path must not exist */
+  constructor(path: string) {
+    this.#path = path
+    this.#fd = createForDirectWrites(path)
+  }
+
+  write(bytes: Buffer, position: number): void {
+    for (let written = 0; written < bytes.length; ) {
+      written += this.#writeAt(bytes.subarray(written), position + written)
+    }
+  }
+
+  truncate(bytes: number): void {
+    ftruncateSync(this.#fd, bytes)
+  }
+
+  sync(): void {
+    fsyncSync(this.#fd)
+  }
+
+  close(): void {
+    if (!this.#open) return
+    this.#open = false
+    closeSync(this.#fd)
+  }
+
+  #writeAt(piece: Buffer, position: number): number {
+    try {
+      return writeSync(this.#fd, piece, 0, piece.length, position)
+    } catch (error) {
+      // The filesystem wants larger blocks than ours, or took the flag without meaning it.
+      if (errnoCode(error) !== 'EINVAL') throw error
+      closeSync(this.#fd)
+      this.#fd = openSync(this.#path, 'r+')
+      return writeSync(this.#fd, piece, 0, piece.length, position)
+    }
+  }
+}
+
+/** A file created with O_DIRECT is there even when the open fails for it, so it is created before. */
+function createForDirectWrites(path: string): number {
+  const fd = openSync(path, 'wx', 0o600)
+  const direct = openDirectSync(path, constants.O_WRONLY)
+  if (direct === undefined) return fd
+  closeSync(fd)
+  return direct
+}

@@ -1,0 +1,151 @@
+import { once } from 'node:events'
+import { mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { describe, expect, test } from 'vitest'
+import { type BuiltLayer, buildLayer, digestOf, noise } from '../../../test/support/image-builder.ts'
+import { killScript, startScript } from '../../../test/support/node-script.ts'
+import { temporaryDirectory } from '../../../test/support/temporary-directory.ts'
+import { type DataLayout, type Digest, dataLayout, errnoCode, type Progress } from '../../base/index.ts'
+import { ensureLower } from '../lowers/ensure-lower.ts'
+import { largeLayer, someManifest, storeLayers } from '../lowers/lowers.testkit.ts'
+import { ensureRootfs } from './ensure-rootfs.ts'
+import { findRootfs } from './find-rootfs.ts'
+
+const bottom = buildLayer([
+  { path: 'etc', type: 'directory' },
+  { path: 'etc/passwd', content: 'root:x:0:0::/root:/bin/sh\n' },
+  { path: 'bin/sh', content: noise(20_000, 'sh'), mode: 0o755 },
+])
+const top = buildLayer([{ path: 'etc/.wh.passwd' }, { path: 'etc/motd', content: noise(6000, 'motd') }])
+const otherManifest = digestOf(Buffer.from('other')) as Digest
+const script = new URL('../lowers/build-lower.testkit.ts', import.meta.url)
+
+async function fixture(layers: readonly BuiltLayer[] = [bottom, top]) {
+  const dir = await temporaryDirectory()
+  const layout = dataLayout(join(dir.path, 'data'))
+  await mkdir(layout.root)
+  const stored = await storeLayers(dir.path, layers)
+  const heard: Progress[] = []
+  return {
+    ...{ dir, layout, stored, heard },
+    ensure: (options: { manifest?: Digest; signal?: AbortSignal } = {}) =>
+      ensureRootfs({
+        ...{ layout, manifest: someManifest, layers: stored, onProgress: (progress) => heard.push(progress) },
+        ...options,
+      }),
+    unpacked: () => heard.filter(({ phase, done }) => phase === 'unpack' && done === 0).length,
+    [Symbol.asyncDispose]: () => dir[Symbol.asyncDispose](),
+  }
+}
+
+describe('a root filesystem', () => {
+  test('is built once, whole and read-only, and then is present', async () => {
+    await using images = await fixture()
+    const { layout, heard } = images
+    expect(findRootfs(layout, someManifest)).toBeUndefined()
+
+    const [built, ...others] = await Promise.all([images.ensure(), images.ensure(), images.ensure()])
+
+    expect(built).toMatchObject({ path: layout.rootfsImage(someManifest), outcome: 'built', warnings: [] })
+    for (const other of others) expect(other).toEqual(built)
+    const { size, mode, blocks } = await stat(layout.rootfsImage(someManifest))
+    expect({ size, mode }).toEqual({ size: built?.bytes, mode: 0o100444 })
+    expect(blocks * 512).toBeLessThan(1 << 20)
+    expect(await stagingOf(layout)).toEqual([])
+    expect(heard.at(-1)).toMatchObject({ phase: 'rootfs', done: heard.at(-1)?.total })
+    expect(await images.ensure()).toMatchObject({ outcome: 'present', bytes: built?.bytes })
+  })
+
+  test('needs no layer unpacked that a lower has needed', async () => {
+    await using images = await fixture()
+    await ensureLower({ layout: images.layout, manifest: someManifest, layers: images.stored })
+    await images.ensure()
+    expect(images.unpacked()).toBe(0)
+  })
+
+  test('is the same as it was when this test was written', async () => {
+    await using images = await fixture()
+    const { path } = await images.ensure()
+    // Whoever changes the bytes on purpose raises ext4WriterVersion, and then writes the new digest here.
+    expect(digestOf(await readFile(path))).toBe(
+      'sha256:fab33b7b2f740159ccf6ea68ad96d1d40c9fcb26d885f8f6dbc81ba5e322343e',
+    )
+  })
+
+  test('that is damaged, or another one, is built again', async () => {
+    await using images = await fixture()
+    const { path } = await images.ensure()
+    const good = await readFile(path)
+    const other = await readFile((await images.ensure({ manifest: otherManifest })).path)
+    const flipped = Buffer.from(good)
+    flipped.writeUInt8(flipped.readUInt8(1100) ^ 1, 1100)
+    for (const damaged of [flipped, Buffer.alloc(0), good.subarray(0, -4096), other]) {
+      await rm(path)
+      await writeFile(path, damaged)
+      expect(findRootfs(images.layout, someManifest)).toBeUndefined()
+      expect(await images.ensure()).toMatchObject({ outcome: 'built' })
+      expect((await readFile(path)).equals(good)).toBe(true)
+    }
+  })
+
+  test('is built although a cached layer is damaged', async () => {
+    await using images = await fixture()
+    const { path } = await images.ensure()
+    const good = await readFile(path)
+    await rm(images.layout.layerData(bottom.diffId as Digest))
+    await rm(path)
+    await images.ensure()
+    expect((await readFile(path)).equals(good)).toBe(true)
+  })
+})
+
+describe('what cannot be built leaves nothing behind', () => {
+  test('because ext4 has no room for it, and the problem says where and what else to do', async () => {
+    await using images = await fixture([
+      bottom,
+      buildLayer([{ path: 'etc/labelled', xattrs: { 'user.large': 'x'.repeat(5000) } }]),
+    ])
+    await expect(images.ensure()).rejects.toMatchObject({
+      code: 'EXT4_INVALID',
+      message: expect.stringContaining('/etc/labelled'),
+      hint: expect.stringContaining('--rootfs erofs'),
+    })
+    expect(await stagingOf(images.layout)).toEqual([])
+  })
+
+  test('because it was cancelled', async () => {
+    await using images = await fixture([largeLayer()])
+    const controller = new AbortController()
+    const attempt = images.ensure({ signal: controller.signal })
+    setTimeout(() => controller.abort(), 20)
+    await expect(attempt).rejects.toMatchObject({ code: 'CANCELLED' })
+    expect(await stagingOf(images.layout)).toEqual([])
+    expect(findRootfs(images.layout, someManifest)).toBeUndefined()
+    expect(await images.ensure()).toMatchObject({ outcome: 'built' })
+  })
+
+  test.each(['unpack', 'rootfs 0'])('because its process was killed at "%s"; the next one makes it', async (line) => {
+    await using images = await fixture([largeLayer(), bottom])
+    const json = join(images.dir.path, 'layers.json')
+    await writeFile(json, JSON.stringify(images.stored))
+    const child = startScript(script, [images.layout.root, json, '1', '22', 'rootfs'])
+    let text = ''
+    child.stdout?.on('data', (chunk: Buffer) => {
+      text += chunk.toString()
+      if (text.split('\n').some((printed) => printed.startsWith(line))) void killScript(child)
+    })
+    if (child.exitCode === null && child.signalCode === null) await once(child, 'exit')
+    expect(child.signalCode).toBe('SIGKILL')
+    expect(text).not.toContain('done ')
+    expect(findRootfs(images.layout, someManifest)).toBeUndefined()
+    expect(await readdir(images.layout.rootfsImages).catch(() => [])).toEqual([])
+    expect(await images.ensure()).toMatchObject({ outcome: 'built' })
+  })
+})
+
+async function stagingOf(layout: DataLayout): Promise<string[]> {
+  return await readdir(layout.staging).catch((error: unknown) => {
+    if (errnoCode(error) === 'ENOENT') return []
+    throw error
+  })
+}
