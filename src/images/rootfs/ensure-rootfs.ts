@@ -2,13 +2,13 @@ import { mkdir } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { type DataLayout, type Digest, Problem, shortDigest } from '../../base/index.ts'
 import { fillFile, installFile, openStaging, runInWorker } from '../../host/index.ts'
-import { unpackLayers } from '../lowers/ensure-lower.ts'
+import { sizeOrZero, unpackLayers } from '../lowers/ensure-lower.ts'
 import { type Crew, Flights, type Passenger } from '../lowers/flights.ts'
 import { rebuildingDamaged } from '../lowers/rebuilding-damaged.ts'
 import type { LayerBlob } from '../lowers/unpack-layer.ts'
 import { findRootfs, type RootfsImage, soundBytes } from './find-rootfs.ts'
 import { rootfsIdentity } from './rootfs-identity.ts'
-import type { WriteRootfs, WrittenRootfs } from './write-rootfs.ts'
+import { type WriteRootfs, type WrittenRootfs, writeRootfs } from './write-rootfs.ts'
 
 export interface EnsureRootfs extends Passenger {
   readonly layout: DataLayout
@@ -55,7 +55,10 @@ async function build(options: Build): Promise<RootfsImage> {
   return { path, bytes: written.bytes, outcome: 'built', warnings: written.warnings }
 }
 
-/** On a thread of its own. */
+/** Of all layer indexes together: a few hundred entries. */
+const smallIndexBytes = 64 * 1024
+
+/** On a thread of its own, unless there is so little to do that starting one would cost more. */
 async function runWriter({ layout, layers, manifest, signal }: Build, to: string): Promise<WrittenRootfs> {
   const cached = layers.map(({ diffId }) => ({
     diffId,
@@ -63,6 +66,8 @@ async function runWriter({ layout, layers, manifest, signal }: Build, to: string
     dataPath: layout.layerData(diffId),
   }))
   const input: WriteRootfs = { layers: cached, ...rootfsIdentity(manifest), to }
+  const sizes = await Promise.all(cached.map(({ indexPath }) => sizeOrZero(indexPath)))
+  if (sizes.reduce((sum, size) => sum + size, 0) <= smallIndexBytes) return writeRootfs(input)
   const module = new URL('./write-rootfs-worker.ts', import.meta.url)
   return await runInWorker<WrittenRootfs>({ name: 'write-rootfs-worker', module, input, signal })
 }
