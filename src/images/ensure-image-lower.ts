@@ -61,7 +61,11 @@ async function buildableOrKept(
 }
 
 /** The layers of a manifest, all of which can be had, and the first kind of lower for which that is so. */
-export async function buildable(context: ImagesContext, manifest: Digest, kinds: readonly LowerKind[]): Promise<Buildable> {
+export async function buildable(
+  context: ImagesContext,
+  manifest: Digest,
+  kinds: readonly LowerKind[],
+): Promise<Buildable> {
   const { blobs } = context
   const read = await readManifestAndConfig(blobs, await findManifest(blobs, manifest, 'the shed needs'))
   const { config } = read

@@ -1,8 +1,9 @@
 import type { Digest } from '../base/index.ts'
 import { derivedFiles } from './cache/derived-files.ts'
 import { noteUse } from './cache/note-use.ts'
-import { buildableLayers } from './ensure-image-lower.ts'
+import { buildable } from './ensure-image-lower.ts'
 import type { ImagesContext, LongWork } from './images-context.ts'
+import { plainWhole } from './lowers/lower-kind.ts'
 import { ensureRootfs } from './rootfs/ensure-rootfs.ts'
 import { findRootfs, type RootfsImage } from './rootfs/find-rootfs.ts'
 
@@ -13,10 +14,11 @@ import { findRootfs, type RootfsImage } from './rootfs/find-rootfs.ts'
  *   building throws
  */
 export async function ensureImageRootfs(
-  { layout, leases, blobs }: ImagesContext,
+  context: ImagesContext,
   manifest: Digest,
   work: LongWork,
 ): Promise<RootfsImage> {
+  const { layout, leases } = context
   // An eviction that began before the caller held the image may still take it away.
   await leases.settled()
   const present = findRootfs(layout, manifest)
@@ -24,7 +26,7 @@ export async function ensureImageRootfs(
     await noteUse([present])
     return present
   }
-  const layers = await buildableLayers({ layout, blobs }, manifest)
+  const { layers } = await buildable(context, manifest, [plainWhole])
   const built = await ensureRootfs({ layout, manifest, layers, ...work })
   await noteUse(layers.flatMap(({ diffId }) => derivedFiles(layout, 'layer', diffId)))
   return built

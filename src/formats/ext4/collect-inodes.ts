@@ -100,7 +100,7 @@ function linkChild(
 }
 
 function addInode({ inodes, adjustments, byNode }: Collector, node: TreeNode, path: () => ByteName): PlannedInode {
-  refuse(nodeComplaint(node), path)
+  refuse(nodeComplaint(node) ?? dataComplaint(node), path)
   const adjust = (what: string) => adjustments.push({ path: path(), what })
   const inode: PlannedInode = {
     ino: inodes.length === 0 ? rootInode : firstInode + inodes.length - 1,
@@ -123,6 +123,11 @@ function addInode({ inodes, adjustments, byNode }: Collector, node: TreeNode, pa
   inodes.push(inode)
   byNode.set(node, inode)
   return inode
+}
+
+function dataComplaint(node: TreeNode): string | undefined {
+  const isCompressed = node.kind === 'file' && node.data.kind === 'compressed'
+  return isCompressed ? 'its data is compressed' : undefined
 }
 
 function adjustedTime({ mtimeSeconds, mtimeNanoseconds }: TreeNode, adjust: (what: string) => void) {

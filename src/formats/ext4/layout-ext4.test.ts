@@ -78,6 +78,11 @@ describe('layoutExt4', () => {
   test.each([
     ['xattrs that are too many', file({ xattrs: [{ name: 'user.x', value: Buffer.alloc(4100) }] }), /xattrs take/],
     ['data that is nowhere', file({ size: 9, data: { kind: 'blocks', blob: 0, startBlock: 0 } }), /no such blocks/],
+    [
+      'compressed data',
+      file({ data: { kind: 'compressed', blob: 0, startBlock: 0, blocks: 1, extents: [] } }),
+      /compressed/,
+    ],
     ['a mode that is more than permissions', file({ mode: 0o100644 }), /permission bits/],
   ])('refuses %s, and names the path', (_, node, message) => {
     const act = () => layout(rootOf({ 'the-file': node }))

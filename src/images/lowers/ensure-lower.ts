@@ -76,7 +76,7 @@ export async function ensureLower(options: EnsureLower): Promise<Lower> {
 export async function writeLowerParts(options: EnsureLower & { readonly to: string }): Promise<WrittenBootstrap> {
   const { kind = plainWhole, to, onProgress = () => {}, signal = new AbortController().signal } = options
   const build = { ...options, kind, onProgress, signal }
-  await unpackLayers(build)
+  await unpackLayers({ ...build, profile: kind.profile })
   return await bootstrapOf(build, to)
 }
 

@@ -6,6 +6,7 @@ import { sizeOrZero, unpackLayers } from '../lowers/ensure-lower.ts'
 import { type Crew, Flights, type Passenger } from '../lowers/flights.ts'
 import { rebuildingDamaged } from '../lowers/rebuilding-damaged.ts'
 import type { LayerBlob } from '../lowers/unpack-layer.ts'
+import { cachedLayer } from '../lowers/write-bootstrap.ts'
 import { findRootfs, type RootfsImage, soundBytes } from './find-rootfs.ts'
 import { rootfsIdentity } from './rootfs-identity.ts'
 import { type WriteRootfs, type WrittenRootfs, writeRootfs } from './write-rootfs.ts'
@@ -42,9 +43,11 @@ interface Build extends EnsureRootfs, Crew {
 async function build(options: Build): Promise<RootfsImage> {
   const { layout, manifest } = options
   const path = layout.rootfsImage(manifest)
-  await unpackLayers(options)
+  // Uncompressed, so that what is copied from them is what a guest reads.
+  const work = { ...options, profile: 'plain' as const }
+  await unpackLayers(work)
   await using staging = await openStaging(layout, `rootfs-${shortDigest(manifest)}`)
-  const written = await rebuildingDamaged(options, () => runWriter(options, join(staging.path, 'rootfs')))
+  const written = await rebuildingDamaged(work, () => runWriter(options, join(staging.path, 'rootfs')))
   const staged = join(staging.path, 'rootfs')
   await fill(options, written, staged)
   if (soundBytes(staged, manifest) !== written.bytes) {
@@ -60,11 +63,7 @@ const smallIndexBytes = 64 * 1024
 
 /** On a thread of its own, unless there is so little to do that starting one would cost more. */
 async function runWriter({ layout, layers, manifest, signal }: Build, to: string): Promise<WrittenRootfs> {
-  const cached = layers.map(({ diffId }) => ({
-    diffId,
-    indexPath: layout.layerIndex(diffId),
-    dataPath: layout.layerData(diffId),
-  }))
+  const cached = layers.map(({ diffId }) => cachedLayer(layout, diffId, 'plain'))
   const input: WriteRootfs = { layers: cached, ...rootfsIdentity(manifest), to }
   const sizes = await Promise.all(cached.map(({ indexPath }) => sizeOrZero(indexPath)))
   if (sizes.reduce((sum, size) => sum + size, 0) <= smallIndexBytes) return writeRootfs(input)
