@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type BootFailure, findBootFailure } from '../../src/formats/index.ts'
 import { runTool } from '../../src/host/index.ts'
-import { createQemuDriver } from '../../src/machines/index.ts'
+import { createQemuDriver, type MachineSpec } from '../../src/machines/index.ts'
 import { type Material, run, type Workbench, workbench } from '../conformance/workbench.ts'
 import { kernelTools, testKernel } from '../support/kernel.ts'
 import { type MiniImage, miniImage, miniImageTools } from '../support/mini-image.ts'
@@ -27,32 +27,51 @@ describe.runIf(needs({ tools: [qemu, 'dumpe2fs', ...kernelTools, ...miniImageToo
     }, 600_000)
     afterAll(() => rm(directory, { recursive: true, force: true }))
 
-    test('freezes the upper, refuses to write to it, and thaws it when its host is gone', async () => {
-      await using place = await workbench(material)
-      const { agent, machine } = await place.boot()
-      await agent.freeze()
-      await expect(agent.writeFile('/root/x', Buffer.from('x'), { mode: 0o644 })).rejects.toMatchObject({
-        code: 'GUEST_FAILED',
-        data: { errno: 'EBUSY' },
-      })
-      await expect(agent.freeze()).rejects.toMatchObject({ data: { errno: 'EBUSY' } })
-      // A program that writes waits; one that reads does not.
-      const writer = await agent.exec({
-        argv: ['sh', '-c', 'echo thawed > /root/x'],
-        env: { PATH: '/bin' },
-        stdin: false,
-      })
-      expect((await run(agent, 'cat', '/www/index.html')).stdout).toBe('hello from the guest\n')
-      await agent.thaw()
-      expect(await writer.exit).toEqual({ code: 0 })
+    /** A root filesystem of its own for a machine, in place of upper and lower. */
+    async function ownRoot(place: Workbench): Promise<Partial<MachineSpec>> {
+      const path = join(place.directory, 'rootfs.ext4')
+      const from = join(directory, 'mini-root')
+      await runTool('mke2fs', ['-q', '-t', 'ext4', '-E', 'root_owner=0:0', '-d', from, path, '64M'])
+      return {
+        drives: [{ id: 'rootfs', path, readOnly: false }],
+        kernelArguments: ['cowshed.hostname=mini', `cowshed.machine_id=${'c0'.repeat(16)}`, 'cowshed.rootfs=ext4'],
+      }
+    }
+    const roots = [
+      ['an upper', async () => ({})],
+      ['a root filesystem of its own', ownRoot],
+    ] as const
 
-      await agent.freeze()
-      agent.close()
-      const next = await place.connect(machine.record)
-      expect(await run(next, 'sh', '-c', 'cat /root/x; echo again > /root/x; cat /root/x')).toMatchObject({
-        stdout: 'thawed\nagain\n',
-      })
-    }, 120_000)
+    test.each(roots)(
+      'freezes %s, refuses to write to it, and thaws it when its host is gone',
+      async (_, disks) => {
+        await using place = await workbench(material)
+        const { agent, machine } = await place.boot(await disks(place))
+        await agent.freeze()
+        await expect(agent.writeFile('/root/x', Buffer.from('x'), { mode: 0o644 })).rejects.toMatchObject({
+          code: 'GUEST_FAILED',
+          data: { errno: 'EBUSY' },
+        })
+        await expect(agent.freeze()).rejects.toMatchObject({ data: { errno: 'EBUSY' } })
+        // A program that writes waits; one that reads does not.
+        const writer = await agent.exec({
+          argv: ['sh', '-c', 'echo thawed > /root/x'],
+          env: { PATH: '/bin' },
+          stdin: false,
+        })
+        expect((await run(agent, 'cat', '/www/index.html')).stdout).toBe('hello from the guest\n')
+        await agent.thaw()
+        expect(await writer.exit).toEqual({ code: 0 })
+
+        await agent.freeze()
+        agent.close()
+        const next = await place.connect(machine.record)
+        expect(await run(next, 'sh', '-c', 'cat /root/x; echo again > /root/x; cat /root/x')).toMatchObject({
+          stdout: 'thawed\nagain\n',
+        })
+      },
+      120_000,
+    )
 
     test('sets the clock and who the machine is', async () => {
       await using place = await workbench(material)
@@ -67,25 +86,29 @@ describe.runIf(needs({ tools: [qemu, 'dumpe2fs', ...kernelTools, ...miniImageToo
       expect(stdout).toBe(`other\nother\n${machineId}\n`)
     }, 120_000)
 
-    test('gives freed blocks back to the host, and leaves a clean filesystem', async () => {
-      await using place = await workbench(material)
-      const { agent, machine, spec } = await place.boot()
-      const upper = spec.drives[0]?.path ?? ''
-      const allocated = async () => (await stat(upper)).blocks * 512
-      await run(agent, 'dd', 'if=/dev/urandom', 'of=/root/large', 'bs=1M', 'count=16')
-      await agent.sync()
-      const full = await allocated()
-      await agent.remove('/root/large')
-      await agent.sync()
-      expect((await agent.trim()).trimmedBytes).toBeGreaterThan(16 << 20)
-      expect(full - (await allocated())).toBeGreaterThan(15 << 20)
+    test.each(roots)(
+      'gives freed blocks of %s back to the host, and leaves it clean',
+      async (_, disks) => {
+        await using place = await workbench(material)
+        const { agent, machine, spec } = await place.boot(await disks(place))
+        const upper = spec.drives[0]?.path ?? ''
+        const allocated = async () => (await stat(upper)).blocks * 512
+        await run(agent, 'dd', 'if=/dev/urandom', 'of=/root/large', 'bs=1M', 'count=16')
+        await agent.sync()
+        const full = await allocated()
+        await agent.remove('/root/large')
+        await agent.sync()
+        expect((await agent.trim()).trimmedBytes).toBeGreaterThan(16 << 20)
+        expect(full - (await allocated())).toBeGreaterThan(15 << 20)
 
-      await agent.poweroff()
-      expect((await machine.exited).kind).toBe('powerdown')
-      const { stdout } = await runTool('dumpe2fs', ['-h', upper])
-      expect(stdout.toString()).toContain('has_journal')
-      expect(stdout.toString()).not.toContain('needs_recovery')
-    }, 120_000)
+        await agent.poweroff()
+        expect((await machine.exited).kind).toBe('powerdown')
+        const { stdout } = await runTool('dumpe2fs', ['-h', upper])
+        expect(stdout.toString()).toContain('has_journal')
+        expect(stdout.toString()).not.toContain('needs_recovery')
+      },
+      120_000,
+    )
 
     test("shuts down an image's own init, or without it when it does not listen", async () => {
       await using place = await workbench(material)
