@@ -58,12 +58,15 @@ describe.runIf(able)('df and prune on a data directory with everything in it', (
     await rooms.create('a')
     const { caches } = await rooms.usage.df()
     const derived = caches.filter((file) => file.last_used_at !== undefined)
-    expect(new Set(derived.map(({ kind }) => kind))).toEqual(new Set(['lower', 'layer', 'layer index']))
+    // In which form a lower is built is the filesystem's choice.
+    const kinds = derived.map(({ kind }) => kind)
+    expect(kinds).toContain('layer index')
+    expect(kinds.filter((kind) => kind.startsWith('lower'))).toHaveLength(1)
     for (const { path } of derived) await utimes(path, longAgo, longAgo)
 
     await rooms.create('b')
     const used = (await rooms.usage.df()).caches.filter((file) => Date.parse(file.last_used_at ?? '') > +longAgo + 1000)
-    expect(used.map(({ kind }) => kind)).toEqual(['lower'])
+    expect(used.map(({ kind }) => kind)).toEqual([expect.stringMatching(/^lower/)])
 
     await rm(used[0]?.path ?? '')
     await rooms.create('c')
@@ -155,8 +158,9 @@ describe.runIf(able)('df and prune on a data directory with everything in it', (
     await rooms.loadMini()
     await rooms.create('a')
     const before = await treeOf(layout)
-    const lower = before.find(([path]) => path.endsWith('.erofs'))?.[0] ?? ''
-    await utimes(join(layout.root, lower), new Date(), new Date(Date.now() - 60_000))
+    for (const { kind, path } of (await rooms.usage.df()).caches) {
+      if (kind.startsWith('lower')) await utimes(path, new Date(), new Date(Date.now() - 60_000))
+    }
     const scoped: PruneQuery = { dry_run: true, log_tail_bytes: 0, scope: ['cache'] }
 
     const all = await rooms.usage.prune(scoped)
