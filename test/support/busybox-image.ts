@@ -11,9 +11,14 @@ export const busyboxImageTools = ['busybox']
  * directory and user of its config are those that tests look for.
  *
  * @param more files of the last layer
+ * @param above layers above that
  */
-export function busyboxArchive(ref = 'mini:1', more: readonly TarPiece[] = []): Buffer {
-  const layers = [busyboxLayer(), buildLayer(additions), buildLayer([...deletions, ...more])]
+export function busyboxArchive(
+  ref = 'mini:1',
+  more: readonly TarPiece[] = [],
+  above: readonly BuiltLayer[] = [],
+): Buffer {
+  const layers = [busyboxLayer(), buildLayer(additions), buildLayer([...deletions, ...more]), ...above]
   const image = buildImage({ layers, run: { Env: ['PATH=/bin', 'FROM_IMAGE=yes'], WorkingDir: '/srv', User: '0' } })
   return ociArchive([{ image, ref }])
 }

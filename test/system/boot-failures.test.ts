@@ -89,8 +89,10 @@ describe.runIf(able)('a boot that fails', () => {
   }, 120_000)
 
   test('would be on a lower that is garbage, so it is made anew', async () => {
-    const { manifest_digest } = await cowshed.json<ImageDetail>('image', 'inspect', 'mini:1')
-    const lower = cowshed.layout.lower('plain', parseDigest(manifest_digest ?? ''))
+    const { manifest_digest, lower_profile, lower_form } = await cowshed.json<ImageDetail>('image', 'inspect', 'mini:1')
+    const { layout } = cowshed
+    const place = lower_form === 'parts' ? layout.lowerBootstrap : layout.lower
+    const lower = place(lower_profile ?? 'plain', parseDigest(manifest_digest ?? ''))
     const { size } = await stat(lower)
     await overwrite(lower, { from: 0, bytes: size })
     await cowshed.ok('create', 'lower', '--image', 'mini:1')
