@@ -1,6 +1,7 @@
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { LowerProfile } from '../src/base/index.ts'
 import { isOnPath } from '../test/support/needs.ts'
 import type { Bench, BenchOptions, BenchReport } from './support/bench.ts'
 import { type BenchImage, benchImage } from './support/bench-image.ts'
@@ -36,10 +37,12 @@ async function run({ runs, small, say }: BenchOptions): Promise<BenchReport> {
   const scratch = await mkdtemp(join(tmpdir(), 'cowshed-bench-lower-'))
   try {
     const built: Built[] = []
-    const lanes = contestants({ image, dist, scratch, built })
+    const sizes = new Map<string, number>()
+    const lanes = contestants({ image, dist, scratch, built, sizes })
     await readOnce(image)
     const values = await interleave({ runs, say, contestants: lanes })
-    return report(image, values, built)
+    const { rows, notes } = report(image, values, built)
+    return { rows: [...rows, ...profileRows(values, sizes)], notes }
   } finally {
     await rm(scratch, { recursive: true, force: true })
   }
@@ -50,27 +53,43 @@ interface Stage {
   readonly dist: string
   readonly scratch: string
   readonly built: Built[]
+  /** Bytes of what each profile gave, by contestant. */
+  readonly sizes: Map<string, number>
 }
 
-function contestants({ image, dist, scratch, built }: Stage) {
+/** Profiles, and what mkfs.erofs is asked for to do the same. */
+const compressed = { lz4: ['-zlz4'], 'lz4-64k': ['-zlz4', '-C65536'] } as const
+type Compressed = keyof typeof compressed
+const profileNames = Object.keys(compressed) as Compressed[]
+
+function contestants({ image, dist, scratch, built, sizes }: Stage) {
   const [data, bundleDirectory, erofs] = ['data', 'bundle', 'image.erofs'].map((name) => join(scratch, name)) as [
     string,
     string,
     string,
   ]
+  const build = async (profile: LowerProfile) => {
+    await rm(data, { recursive: true, force: true })
+    await mkdir(data)
+    const layers = join(scratch, 'layers.json')
+    await writeFile(layers, JSON.stringify(image.layers))
+    const script = join(dist, 'build-lower.js')
+    const { ms, stdout } = await runCommand(process.execPath, [script, data, image.manifest, layers, profile])
+    const result = JSON.parse(stdout) as Built
+    sizes.set(`cowshed ${profile}`, result.bytes)
+    return { ms, result }
+  }
+  /** Of the tree that the pipeline has just unpacked: its files are in the page cache. */
+  const mkfs = async (profile: LowerProfile, options: readonly string[]) => {
+    await rm(erofs, { force: true })
+    const { ms } = await runCommand('mkfs.erofs', [...options, erofs, join(bundleDirectory, 'rootfs')])
+    sizes.set(`mkfs ${profile}`, (await stat(erofs)).size)
+    return ms
+  }
   return {
     cowshed: async () => {
-      await rm(data, { recursive: true, force: true })
-      await mkdir(data)
-      const layers = join(scratch, 'layers.json')
-      await writeFile(layers, JSON.stringify(image.layers))
-      const { ms, stdout } = await runCommand(process.execPath, [
-        join(dist, 'build-lower.js'),
-        data,
-        image.manifest,
-        layers,
-      ])
-      built.push(JSON.parse(stdout) as Built)
+      const { ms, result } = await build('plain')
+      built.push(result)
       return ms
     },
     pipeline: async () => {
@@ -81,12 +100,34 @@ function contestants({ image, dist, scratch, built }: Stage) {
       const mkfs = await runCommand('mkfs.erofs', [erofs, join(bundleDirectory, 'rootfs')])
       return unpack.ms + mkfs.ms
     },
-    // Of the tree that the pipeline has just unpacked: its files are in the page cache.
-    mkfs: async () => {
-      await rm(erofs, { force: true })
-      return (await runCommand('mkfs.erofs', [erofs, join(bundleDirectory, 'rootfs')])).ms
-    },
+    mkfs: () => mkfs('plain', []),
+    'cowshed lz4': async () => (await build('lz4')).ms,
+    'mkfs lz4': () => mkfs('lz4', compressed.lz4),
+    'cowshed lz4-64k': async () => (await build('lz4-64k')).ms,
+    'mkfs lz4-64k': () => mkfs('lz4-64k', compressed['lz4-64k']),
   }
+}
+
+type Values = Record<keyof ReturnType<typeof contestants>, number[]>
+
+/** What each profile takes and gives, beside mkfs.erofs. */
+function profileRows(values: Values, sizes: ReadonlyMap<string, number>): BenchReport['rows'] {
+  const size = (who: string, profile: LowerProfile) => (sizes.get(`${who} ${profile}`) ?? Number.NaN) / 1e6
+  const times = profileNames.flatMap((profile): BenchReport['rows'] => [
+    { kind: 'measured', name: `cowshed: ${profile}`, unit: 'ms', ...summarize(values[`cowshed ${profile}`]) },
+    { kind: 'measured', name: `mkfs.erofs: ${profile}`, unit: 'ms', ...summarize(values[`mkfs ${profile}`]) },
+    {
+      kind: 'ratio',
+      name: `${profile}: cowshed / mkfs.erofs`,
+      goal: 1.5,
+      ...ratios(values[`cowshed ${profile}`], values[`mkfs ${profile}`]),
+    },
+  ])
+  const bytes = (['plain', ...profileNames] as const).flatMap((profile): BenchReport['rows'] => [
+    { kind: 'measured', name: `size, cowshed: ${profile}`, unit: 'MB', ...summarize([size('cowshed', profile)]) },
+    { kind: 'measured', name: `size, mkfs.erofs: ${profile}`, unit: 'MB', ...summarize([size('mkfs', profile)]) },
+  ])
+  return [...times, ...bytes]
 }
 
 /** So that the first run does not read from the disk what the others have in memory. */
@@ -99,7 +140,7 @@ async function readOnce({ layers }: BenchImage): Promise<void> {
 
 function report(
   image: BenchImage,
-  values: Record<'cowshed' | 'pipeline' | 'mkfs', number[]>,
+  values: Pick<Values, 'cowshed' | 'pipeline' | 'mkfs'>,
   built: readonly Built[],
 ): BenchReport {
   const megabytes = (bytes: number) => `${Math.round(bytes / 1e6)} MB`
