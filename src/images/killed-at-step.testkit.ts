@@ -1,6 +1,7 @@
 /**
- * A program that loads an archive into a data directory, removes the image app:1 from it, or evicts all that is derived, and is killed (SIGKILL)
- * just before its nth step on the disk: `killed-at-step.testkit.ts <n> load|remove|evict <root> <archive>`. It prints each step that it takes.
+ * A program that loads an archive into a data directory, pulls an image, publishes the image app:1, drops its layers, removes it, or evicts all
+ * that is derived, and is killed (SIGKILL) just before its nth step on the disk:
+ * `killed-at-step.testkit.ts <n> load|pull|publish|drop|remove|evict <root> <archive or reference>`. It prints each step that it takes.
  */
 import { readFileSync, writeSync } from 'node:fs'
 import promises from 'node:fs/promises'
@@ -32,14 +33,20 @@ syncBuiltinESMExports()
 const { openImages } = await import('./open-images.ts')
 const { openBlobStore } = await import('../blobs/index.ts')
 const { dataLayout } = await import('../base/index.ts')
+const { openRegistries } = await import('../wires/index.ts')
 const { streamOf, unpackHere } = await import('./images.testkit.ts')
 
 const layout = dataLayout(root)
 const blobs = await openBlobStore(layout)
-const images = openImages({ layout, blobs, users: async () => [], unpackLayer: unpackHere })
+const registries = openRegistries()
+const images = openImages({ layout, blobs, users: async () => [], unpackLayer: unpackHere, registries })
 if (operation === 'load') await images.load({ source: { stream: streamOf(readFileSync(archive)) } })
+if (operation === 'pull') await images.pull({ ref: archive, insecure: true })
+if (operation === 'publish') await images.publish({ ref: 'app:1', destination: archive, insecure: true })
+if (operation === 'drop') for (const planned of await images.planLayerDrops()) await images.dropLayers(planned)
 if (operation === 'evict') {
   const entries = await images.cache()
   await images.evict(entries.map((entry) => ({ ...entry, ifUnusedSince: Number.POSITIVE_INFINITY })))
 }
 if (operation === 'remove') await images.remove('app:1', { force: false })
+await registries.close()
