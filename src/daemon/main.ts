@@ -38,8 +38,8 @@ export async function openRooms({ layout, runDirectory, agentPath }: OpenRooms):
   sheds = await openSheds({ layout, images, driver, events, runDirectory, bootTimeoutMs })
   const info = serverInfo(layout, driver.name)
   const opened = sheds
-  const usage = openUsage({ layout, images, sheds, events, serverName: info.name, backend: info.backend })
   const host = { layout, driver, runDirectory, agentPath }
+  const usage = openUsage({ layout, images, sheds, events, serverName: info.name, backend: info.backend })
   return {
     rooms: {
       info,

@@ -4,7 +4,7 @@ import type { Images } from '../images/index.ts'
 import type { Sheds } from '../sheds/index.ts'
 import type { EventLog } from '../state/index.ts'
 import type { MeasureRequest } from './accounting/measured-file.ts'
-import { openAccounting } from './accounting/open-accounting.ts'
+import { type Accounting, openAccounting } from './accounting/open-accounting.ts'
 import { noEviction, planCacheEviction } from './eviction/plan-cache-eviction.ts'
 import { executePrune, type PruneHands } from './execute-prune.ts'
 import { type Inventory, takeInventory } from './inventory.ts'
@@ -30,7 +30,11 @@ export function openUsage(options: UsageOptions): Usage {
   const plans = new Map<string, PrunePlan>()
   const inventory = () => currentInventory(options)
   const measuredPlan = async (taken: Inventory, query: PruneQuery) =>
-    await measurePlan(await makePlan(taken, query, options), { inventory: taken, layout: options.layout, accounting })
+    await measurePlan(await makePlan(taken, query, { ...options, accounting }), {
+      inventory: taken,
+      layout: options.layout,
+      accounting,
+    })
   const recall = (id: string): PrunePlan => {
     const plan = plans.get(id)
     if (plan !== undefined) return plan
@@ -82,7 +86,15 @@ async function currentInventory({ layout, images, sheds }: UsageOptions): Promis
   return await takeInventory({ layout, images: catalog, sheds: all, isInFlight: images.isInFlight })
 }
 
-async function makePlan(inventory: Inventory, query: PruneQuery, { images, layout }: UsageOptions): Promise<PrunePlan> {
+interface MakePlan extends UsageOptions {
+  readonly accounting: Accounting
+}
+
+async function makePlan(
+  inventory: Inventory,
+  query: PruneQuery,
+  { images, layout, accounting }: MakePlan,
+): Promise<PrunePlan> {
   const withoutUsers = goingSheds({ inventory, query })
   // Somebody who may need an image cannot be read: no image is removed, and the report says why.
   const removals = prunesImages(query)
@@ -91,7 +103,14 @@ async function makePlan(inventory: Inventory, query: PruneQuery, { images, layou
   const drops = prunesLayers(query) ? await orProblem(images.planLayerDrops()) : []
   const eviction = prunesCache(query)
     ? await orProblem(
-        planCacheEviction({ inventory, query, images, layout, removals: isProblem(removals) ? [] : removals }),
+        planCacheEviction({
+          inventory,
+          query,
+          images,
+          layout,
+          accounting,
+          removals: isProblem(removals) ? [] : removals,
+        }),
       )
     : noEviction
   return planPrune({ inventory, query, layout, removals, drops, eviction })

@@ -80,9 +80,8 @@ export function planPrune(given: PlanPrune): PrunePlan {
 
 function notesOf({ eviction }: PlanPrune): string[] {
   if (isProblem(eviction) || eviction.shortBytes === 0) return []
-  return [
-    `the budget lacks ${formatSize(eviction.shortBytes)} even so: what stays of the cache is listed with its reason`,
-  ]
+  const short = formatSize(eviction.shortBytes)
+  return [`the budget lacks ${short} even so: what stays of the cache is listed with its reason`]
 }
 
 /** The sheds that a prune would remove. */

@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { digestOf } from '../../base/index.ts'
 import { exactly } from '../accounting/space.ts'
-import { blockFigures } from './block-figures.ts'
+import { blockFigures } from './block-figures.testkit.ts'
 import type { CachedEntry } from './cached-entry.ts'
 import { type EvictionFigures, type PlanEviction, planEviction } from './plan-eviction.ts'
 
@@ -61,23 +61,23 @@ describe('with a budget', () => {
       entry('lower 1', 20, 1),
       entry('lower 2', 10, 1),
     ]
-    const owners = [
-      [0, 2, 100],
-      [1, 3, 200],
-      [2, 2, 1],
-      [3, 3, 1],
+    const rows = [
+      [['layer 1', 'lower 1'], 100],
+      [['layer 2', 'lower 2'], 200],
+      [['lower 1'], 1],
+      [['lower 2'], 1],
     ] as const
-    const some = await planOf(shared, { budget: { maxUsedBytes: 250 }, figures: sharing(owners) })
+    const some = await planOf(shared, { budget: { maxUsedBytes: 250 }, figures: sharing(rows) })
     expect(some.steps.map((step) => [step.entry.name, step.marginal.atLeast])).toEqual([
       ['layer 1', 0],
       ['lower 1', 101],
     ])
     expect(reasons(some)).toEqual([
-      ['layer 2', 'it would free nothing: what stays shares all that it has'],
+      ['layer 2', 'it would free next to nothing: what stays shares what it has'],
       ['lower 2', 'the budget is kept without it'],
     ])
     const open = shared.map((one) => (one.name === 'lower 2' ? { ...one, keptBy: 'used by running shed web' } : one))
-    const all = await planOf(open, { figures: sharing(owners) })
+    const all = await planOf(open, { figures: sharing(rows) })
     expect(all.steps.map((step) => step.entry.name)).toEqual(['layer 1', 'lower 1'])
   })
 
@@ -116,8 +116,8 @@ function entry(name: string, hoursAgo: number, bytes: number, keptBy?: string): 
         path: `/${name}`,
         inode: name,
         links: 1,
-        changedAt: 0,
         modifiedAt: now - hoursAgo * hour,
+        changedAt: now,
         size: { logical_bytes: bytes, physical_bytes: bytes },
       },
     ],
@@ -132,15 +132,21 @@ function reasons({ kept }: Awaited<ReturnType<typeof planOf>>) {
   return kept.map(({ entry: { name }, reason }) => [name, reason])
 }
 
-/** Figures of entries of which the first and the last of each row share so many bytes. */
-function sharing(rows: readonly (readonly [first: number, last: number, bytes: number])[]): PlanEviction['figures'] {
-  return async (going): Promise<EvictionFigures> => ({
-    used: exactly(rows.reduce((sum, [, , bytes]) => sum + bytes, 0)),
-    marginal: going.map((_, at) => exactly(rows.reduce((sum, [, last, bytes]) => sum + (last === at ? bytes : 0), 0))),
-    useless: async (count) => {
-      const freed = rows.filter(([first, last]) => Math.max(first, last) < count)
-      const isUseful = (at: number) => freed.some(([first, last]) => first === at || last === at)
-      return new Set([...going.keys()].filter((at) => at < count && !isUseful(at)))
-    },
-  })
+/** Figures of entries that share: in each row those of some names have so many bytes in common. */
+function sharing(rows: readonly (readonly [names: readonly string[], bytes: number])[]): PlanEviction['figures'] {
+  return async (going): Promise<EvictionFigures> => {
+    const places = rows.map(([names]) => names.map((name) => going.findIndex((one) => one.name === name)))
+    /** Where the last of its owners is; -1 when one of them stays. */
+    const last = places.map((found) => (found.includes(-1) ? -1 : Math.max(...found)))
+    return {
+      used: exactly(rows.reduce((sum, [, bytes]) => sum + bytes, 0)),
+      marginal: going.map((_, at) =>
+        exactly(rows.reduce((sum, [, bytes], row) => sum + (last[row] === at ? bytes : 0), 0)),
+      ),
+      useless: async (count) => {
+        const freed = places.filter((_, row) => last[row] !== -1 && (last[row] ?? 0) < count)
+        return new Set([...going.keys()].filter((at) => at < count && !freed.some((found) => found.includes(at))))
+      },
+    }
+  }
 }

@@ -16,7 +16,7 @@ export interface EvictionFigures {
   readonly used: Bytes
   /** What each of the entries that may go frees when they go in this order, each with all before it gone. */
   readonly marginal: readonly Bytes[]
-  /** Of the first so many of them: those that free nothing because they share all they have with what is not among them. */
+  /** Of the first so many of them: those that free next to nothing, because they share what they have with what is not among them. */
   useless(count: number): Promise<ReadonlySet<number>>
 }
 
@@ -52,34 +52,58 @@ export interface EvictionPlan {
 }
 
 /**
- * Which entries of the cache go: all that may, or the longest unused until the budget is kept. An entry may free nothing by itself, because another one
- * shares what it has; it goes if that one goes too, and the bytes are then counted with the last of them.
+ * Which entries of the cache go: all that may, or the longest unused until the budget is kept. An entry may free next to nothing by itself, because
+ * another one shares what it has; it goes if that one goes too, and the bytes are then counted with the last of them.
  */
 export async function planEviction(given: PlanEviction): Promise<EvictionPlan> {
-  const reasons = new Map(given.entries.map((entry) => [entry, whyKept(entry, given)]))
-  const going = given.entries.filter((entry) => reasons.get(entry) === undefined)
-  const { used, marginal, useless } = await given.figures(going)
-  const wanted = wantedBytes(given, used)
-  const count = wanted === undefined ? going.length : enough(marginal, wanted)
-  const idle = await useless(count)
-  const steps = going.slice(0, count).flatMap((entry, at) => {
-    return idle.has(at) ? [] : [{ entry, marginal: marginal[at] ?? noBytes }]
-  })
+  const { entries, figures } = given
+  const reasons = new Map(entries.map((entry) => [entry, whyKept(entry, given)]))
+  const going = entries.filter((entry) => reasons.get(entry) === undefined)
+  const all = await figures(going)
+  const wanted = wantedBytes(given, all.used)
+  const { steps, considered } = await chooseSteps({ going, all, wanted, figures })
   const freed = steps.reduce((sum, step) => addBytes(sum, step.marginal), noBytes)
   const chosen = new Set(steps.map(({ entry }) => entry))
   return {
     steps,
-    used,
+    used: all.used,
     shortBytes: Math.max(0, (wanted ?? 0) - freed.atLeast),
-    kept: given.entries.flatMap((entry) => {
+    kept: entries.flatMap((entry) => {
       if (chosen.has(entry)) return []
-      const isIdle = going.indexOf(entry) < count
+      const isIdle = going.indexOf(entry) < considered
       return [{ entry, reason: reasons.get(entry) ?? (isIdle ? sharesAll : 'the budget is kept without it') }]
     }),
   }
 }
 
-const sharesAll = 'it would free nothing: what stays shares all that it has'
+const sharesAll = 'it would free next to nothing: what stays shares what it has'
+
+interface Choice extends Pick<PlanEviction, 'figures'> {
+  readonly going: readonly CachedEntry[]
+  readonly all: EvictionFigures
+  readonly wanted: number | undefined
+}
+
+/** @returns the steps, and how many entries were looked at for them */
+async function chooseSteps({ going, all, wanted, figures }: Choice) {
+  let count = wanted === undefined ? going.length : enough(all.marginal, wanted)
+  for (;;) {
+    const idle = await all.useless(count)
+    const chosen = going.slice(0, count).filter((_, at) => !idle.has(at))
+    // What some of those that stay now have frees nothing any more.
+    const { marginal } = idle.size === 0 ? all : await figures(chosen)
+    const freed = sumOf(marginal.slice(0, chosen.length))
+    if (wanted === undefined || freed >= wanted || count === going.length) {
+      return { steps: chosen.map((entry, at) => ({ entry, marginal: marginal[at] ?? noBytes })), considered: count }
+    }
+    const lost = sumOf(all.marginal.slice(0, count)) - freed
+    count = Math.max(count + 1, enough(all.marginal, wanted + lost))
+  }
+}
+
+function sumOf(bytes: readonly Bytes[]): number {
+  return bytes.reduce((sum, { atLeast }) => sum + atLeast, 0)
+}
 
 function whyKept(entry: CachedEntry, { unusedForMs, now, sparing }: PlanEviction): string | undefined {
   if (entry.keptBy !== undefined) return entry.keptBy
