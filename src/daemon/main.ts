@@ -2,7 +2,7 @@ import { hostname } from 'node:os'
 import { type DataLayout, isProblem, version } from '../base/index.ts'
 import { openBlobStore } from '../blobs/index.ts'
 import type { ServerInfo } from '../contract/index.ts'
-import { openImages } from '../images/index.ts'
+import { type CacheKeeper, openImages } from '../images/index.ts'
 import { createQemuDriver, currentKernel } from '../machines/index.ts'
 import { openSheds, type Sheds } from '../sheds/index.ts'
 import { openEventLog } from '../state/index.ts'
@@ -24,6 +24,7 @@ export async function openRooms({ layout, runDirectory, agentPath }: OpenRooms):
   const blobs = await openBlobStore(layout)
   const registries = openRegistries({ settings: settings.registries })
   let sheds: Sheds | undefined
+  let keeper: CacheKeeper | undefined
   const images = openImages({
     layout,
     blobs,
@@ -32,6 +33,10 @@ export async function openRooms({ layout, runDirectory, agentPath }: OpenRooms):
       policy: { profile: settings.images.lower_profile, form: settings.images.lower_form },
       guestRelease: () => guestRelease(layout),
     },
+    keeper: {
+      grown: async (growth) => await keeper?.grown(growth),
+      makeRoom: async (growth, bytes) => (await keeper?.makeRoom(growth, bytes)) === true,
+    },
     // Sheds need images and images ask which sheds pin them. Nothing asks before both are there; if it did, it must not hear "nobody".
     users: () => sheds?.imageUsers() ?? Promise.reject(new Error('images were asked for before sheds were open')),
   })
@@ -39,7 +44,10 @@ export async function openRooms({ layout, runDirectory, agentPath }: OpenRooms):
   const info = serverInfo(layout, driver.name)
   const opened = sheds
   const host = { layout, driver, runDirectory, agentPath }
-  const usage = openUsage({ layout, images, sheds, events, serverName: info.name, backend: info.backend })
+  const cacheBudget = { maxUsedBytes: settings.cache.max_used, keepFreeBytes: settings.cache.keep_free }
+  const usage = openUsage({ layout, images, sheds, events, serverName: info.name, backend: info.backend, cacheBudget })
+  // What is not asked for does not happen, not even the look whether it should.
+  if (Object.values(cacheBudget).some((bytes) => bytes !== undefined)) keeper = usage.keeper
   return {
     rooms: {
       info,

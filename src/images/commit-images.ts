@@ -43,6 +43,8 @@ export async function commitImages(
       index.entries,
     ),
   }))
+  const manifests = chosen.map(({ image }) => image.host.descriptor.digest)
+  await context.keeper?.grown({ why: 'an image came', manifests, ...work })
 }
 
 async function installBlobs({ blobs }: ImagesContext, staged: readonly StagedBlob[], made: Set<Made>): Promise<void> {

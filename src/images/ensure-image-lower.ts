@@ -1,5 +1,6 @@
 import { type Digest, isProblem, Problem } from '../base/index.ts'
 import { checkLayerCount } from '../formats/index.ts'
+import { buildWithRoom } from './cache/build-with-room.ts'
 import { derivedFiles } from './cache/derived-files.ts'
 import { noteUse } from './cache/note-use.ts'
 import { findManifest } from './find-manifest.ts'
@@ -27,14 +28,20 @@ export async function ensureImageLower(context: ImagesContext, manifest: Digest,
   const kinds = await context.lowerKinds()
   const present = findLower(layout, manifest, kinds)
   if (present !== undefined) {
-    await noteUse([present])
+    await noteUse([present, ...present.parts])
     return present
   }
   const toBuild = await buildableOrKept(context, manifest, kinds)
   if ('path' in toBuild) return toBuild
   const { layers } = toBuild
-  const built = await context.ensureLower({ layout, manifest, ...toBuild, ...work })
+  const built = await buildWithRoom(context, {
+    ...work,
+    manifest,
+    layerBytes: layers.reduce((sum, { size }) => sum + size, 0),
+    build: () => context.ensureLower({ layout, manifest, ...toBuild, ...work }),
+  })
   await noteUse(layers.flatMap(({ diffId }) => derivedFiles(layout, 'layer', diffId)))
+  await context.keeper?.grown({ why: 'a lower was built', manifests: [manifest], ...work })
   const warning = await settleKeptLower(layout, manifest, built)
   return warning === undefined ? built : { ...built, warnings: [...built.warnings, warning] }
 }

@@ -2,6 +2,7 @@ import type { DataLayout, OnProgress } from '../base/index.ts'
 import type { BlobStore } from '../blobs/index.ts'
 import type { Platform } from '../formats/index.ts'
 import type { Registries } from '../wires/index.ts'
+import type { CacheKeeper } from './cache/cache-keeper.ts'
 import type { Leases } from './leases.ts'
 import type { ensureLower } from './lowers/ensure-lower.ts'
 import type { LowerKind } from './lowers/lower-kind.ts'
@@ -29,6 +30,8 @@ export interface ImagesContext {
   readonly platform: Platform
   /** The kinds of lower that this host's guests can use, the one to build first; never empty. */
   readonly lowerKinds: () => Promise<readonly LowerKind[]>
+  /** Without one the cache may take all there is. */
+  readonly keeper?: CacheKeeper | undefined
   readonly unpackLayer: typeof unpackLayer
   readonly ensureLower: typeof ensureLower
 }

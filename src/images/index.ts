@@ -7,6 +7,7 @@
  * Never: writes anything that an image holds as a file of the host (a builder does, below staging), mounts an image; speaks HTTP itself.
  */
 export type { BuildRequest } from './build/build-image.ts'
+export type { CacheGrowth, CacheKeeper } from './cache/cache-keeper.ts'
 export { type DerivedFile, derivedFileAt, derivedFiles } from './cache/derived-files.ts'
 export type { EvictEntry, Evicted } from './cache/evict.ts'
 export type { CacheEntry } from './cache/list-cache.ts'

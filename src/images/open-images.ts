@@ -53,6 +53,7 @@ export interface ImagesOptions {
   readonly registries?: Registries
   /** Which kind of lower to build; plain and whole unless told. */
   readonly lowers?: LowersOptions
+  readonly keeper?: ImagesContext['keeper']
   readonly unpackLayer?: ImagesContext['unpackLayer']
   readonly ensureLower?: ImagesContext['ensureLower']
 }
@@ -134,6 +135,7 @@ export function openImages(options: ImagesOptions): Images {
     downloads: new Downloads(options.layout),
     platform: options.platform ?? platformOf(process.arch),
     lowerKinds,
+    keeper: options.keeper,
     unpackLayer: async (layer) =>
       (options.unpackLayer ?? unpackLayer)({ ...layer, profile: (await lowerKinds())[0]?.profile }),
     ensureLower: options.ensureLower ?? ensureLower,

@@ -5,7 +5,9 @@ import type { Sheds } from '../sheds/index.ts'
 import type { EventLog } from '../state/index.ts'
 import type { MeasureRequest } from './accounting/measured-file.ts'
 import { type Accounting, openAccounting } from './accounting/open-accounting.ts'
+import { openCacheKeeper } from './eviction/keep-cache.ts'
 import { noEviction, planCacheEviction } from './eviction/plan-cache-eviction.ts'
+import type { CacheBudget } from './eviction/plan-eviction.ts'
 import { executePrune, type PruneHands } from './execute-prune.ts'
 import { type Inventory, takeInventory } from './inventory.ts'
 import { measurePlan } from './measure-plan.ts'
@@ -20,6 +22,8 @@ export interface UsageOptions extends ServerIdentity {
   readonly images: Images
   readonly sheds: Sheds
   readonly events: EventLog
+  /** What the cache is kept within. */
+  readonly cacheBudget?: CacheBudget
 }
 
 /** Plans that were shown and may still be carried out. */
@@ -35,6 +39,12 @@ export function openUsage(options: UsageOptions): Usage {
       layout: options.layout,
       accounting,
     })
+  const keeper = openCacheKeeper({
+    ...options,
+    budget: options.cacheBudget ?? {},
+    plan: async (budget, sparing) =>
+      await planCacheEviction({ ...options, inventory: await inventory(), accounting, budget, sparing }),
+  })
   const recall = (id: string): PrunePlan => {
     const plan = plans.get(id)
     if (plan !== undefined) return plan
@@ -66,7 +76,11 @@ export function openUsage(options: UsageOptions): Usage {
       remember(plans, plan)
       return reportPrune(plan, query, options)
     },
-    close: () => accounting.close(),
+    keeper,
+    async close() {
+      await keeper.close()
+      await accounting.close()
+    },
   }
 }
 
@@ -105,11 +119,12 @@ async function makePlan(
     ? await orProblem(
         planCacheEviction({
           inventory,
-          query,
           images,
           layout,
           accounting,
           removals: isProblem(removals) ? [] : removals,
+          budget: { maxUsedBytes: query.max_used_bytes, keepFreeBytes: query.keep_free_bytes },
+          unusedForMs: query.until_ms,
         }),
       )
     : noEviction

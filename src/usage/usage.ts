@@ -1,4 +1,5 @@
 import type { PruneQuery, PruneReport, UsageExplained, UsageReport } from '../contract/index.ts'
+import type { CacheKeeper } from '../images/index.ts'
 
 /** Who holds which bytes, and getting them back. */
 export interface Usage {
@@ -15,6 +16,8 @@ export interface Usage {
    * @throws Problem PLAN_CHANGED when `plan_id` names a plan that is not what would be done now
    */
   prune(query: PruneQuery): Promise<PruneReport>
+  /** Keeps the cache within its budget. */
+  readonly keeper: CacheKeeper
   /** Ends the thread that measures. */
   close(): Promise<void>
 }

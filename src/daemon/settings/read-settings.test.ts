@@ -29,6 +29,8 @@ describe('config.toml', () => {
   test.each([
     ['registries = ', 'line 1'],
     ['colour = "red"', 'colour'],
+    ['cache.max_used = "much"', 'cache.max_used'],
+    ['cache.keep_free = 5', 'cache.keep_free'],
     ['[registries."a.example"]\nca = "relative.pem"', 'registries.a.example.ca'],
     ['[registries."a.example"]\nplain_http = "yes"', 'registries.a.example.plain_http'],
   ])('%j is refused, naming what is wrong', async (text, names) => {

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { lowerForms, lowerProfiles } from '../../base/index.ts'
+import { isProblem, lowerForms, lowerProfiles, parseSize } from '../../base/index.ts'
 
 /** How to talk to one registry. */
 const RegistrySettings = z.strictObject({
@@ -19,10 +19,29 @@ const ImageSettings = z.strictObject({
   lower_form: z.enum(['auto', ...lowerForms]).default('auto'),
 })
 
+/** Bytes, as people write them. */
+const SizeText = z.string().transform((text, context) => {
+  try {
+    return parseSize(text)
+  } catch (error) {
+    context.addIssue({ code: 'custom', message: isProblem(error) ? error.message : 'not a size' })
+    return z.NEVER
+  }
+})
+
+/** How much of the disk what is made from images may take; without any of these nothing is evicted by itself. */
+const CacheSettings = z.strictObject({
+  /** So much in all. */
+  max_used: SizeText.optional(),
+  /** As much as leaves so much free. */
+  keep_free: SizeText.optional(),
+})
+
 /** What config.toml may say. docs/configuration.md describes every key, and a test compares the two. */
 export const Settings = z.strictObject({
   /** By registry as people write it: `docker.io`, `registry.example:5000`. */
   registries: z.record(z.string(), RegistrySettings).default({}),
   images: ImageSettings.prefault({}),
+  cache: CacheSettings.prefault({}),
 })
 export type Settings = z.infer<typeof Settings>

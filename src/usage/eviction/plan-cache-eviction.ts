@@ -1,5 +1,4 @@
-import type { DataLayout } from '../../base/index.ts'
-import type { PruneQuery } from '../../contract/index.ts'
+import type { DataLayout, Digest } from '../../base/index.ts'
 import { filesystemOf } from '../../host/index.ts'
 import type { Images, RemovalPlan } from '../../images/index.ts'
 import type { Accounting } from '../accounting/open-accounting.ts'
@@ -7,29 +6,33 @@ import { noBytes } from '../accounting/space.ts'
 import type { Inventory } from '../inventory.ts'
 import { cachedEntries } from './cached-entry.ts'
 import { measureEviction } from './measure-eviction.ts'
-import { type EvictionPlan, planEviction } from './plan-eviction.ts'
+import { type CacheBudget, type EvictionPlan, planEviction } from './plan-eviction.ts'
 
 export interface PlanCacheEviction {
   readonly inventory: Inventory
-  readonly query: Pick<PruneQuery, 'until_ms' | 'max_used_bytes' | 'keep_free_bytes'>
+  /** Without one all goes that may. */
+  readonly budget?: CacheBudget | undefined
+  readonly unusedForMs?: number | undefined
+  readonly sparing?: readonly Digest[]
   readonly images: Pick<Images, 'cache'>
   readonly layout: DataLayout
   readonly accounting: Accounting
   /** What goes before, with all that is made from it. */
-  readonly removals: readonly RemovalPlan[]
+  readonly removals?: readonly RemovalPlan[]
 }
 
-/** What a prune would evict from the cache. @throws Problem RECORD_INVALID when it cannot be known who needs what */
+/** What would be evicted from the cache. @throws Problem RECORD_INVALID when it cannot be known who needs what */
 export async function planCacheEviction(given: PlanCacheEviction): Promise<EvictionPlan> {
-  const { inventory, query, images, layout, removals, accounting } = given
+  const { inventory, images, layout, accounting, budget, unusedForMs, sparing = [], removals = [] } = given
   const gone = new Set(removals.flatMap(({ files }) => files.map(({ path }) => path)))
   const left = inventory.derived.filter(({ path }) => !gone.has(path))
   const entries = cachedEntries(left, await images.cache())
   return await planEviction({
     entries,
-    budget: { maxUsedBytes: query.max_used_bytes, keepFreeBytes: query.keep_free_bytes },
+    budget,
     freeBytes: (await filesystemOf(layout.root)).freeBytes,
-    unusedForMs: query.until_ms,
+    unusedForMs,
+    sparing: new Set(sparing),
     now: inventory.takenAt.getTime(),
     figures: measureEviction({ inventory, layout, accounting, entries }),
   })
