@@ -355,7 +355,9 @@ describe('prune', () => {
       { dry_run: false, plan_id: 'p1' },
     ])
     expect(stdout).toContain('TOTAL TO FREE: 2.0 GB logical / 1.0 GB physical (1 item)\n')
-    expect(stdout).toContain('FREED: 2.0 GB logical / 1.0 GB physical (1 item); 999.0 MB reclaimed on the filesystem\n')
+    expect(stdout).toContain(
+      'FREED: 2.0 GB logical / 1.0 GB physical (1 item); 1.0 GB predicted, 999.0 MB reclaimed on the filesystem\n',
+    )
     expect(stderr).toContain('Proceed? [y/N] ')
   })
 

@@ -120,7 +120,9 @@ describe('all that knows of lowers knows those that are compressed and in parts'
     const evicted = await store.images.evict(
       (await store.images.cache()).map((entry) => ({ ...entry, ifUnusedSince: Date.now() + 1000 })),
     )
-    expect(new Set(evicted.map(({ keptBy }) => keptBy))).toEqual(new Set(['used by running shed web']))
+    // Of a root filesystem nobody has anything open, and there is none.
+    const ofLower = evicted.filter(({ entry }) => entry.unit !== 'rootfs')
+    expect(new Set(ofLower.map(({ keptBy }) => keptBy))).toEqual(new Set(['used by running shed web']))
     store.users.length = 0
     await store.images.remove(manifest, { force: false })
     expect(await store.cache()).toEqual([])
