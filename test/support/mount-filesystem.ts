@@ -1,5 +1,8 @@
 import { mkdir, open, truncate } from 'node:fs/promises'
 import { join } from 'node:path'
+import { setImmediate } from 'node:timers/promises'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { runTool } from '../../src/host/index.ts'
 import { type TemporaryDirectory, temporaryDirectory } from './temporary-directory.ts'
 
@@ -49,6 +52,7 @@ export async function mountFresh(
 
 async function unmount(directory: string, temporary: TemporaryDirectory): Promise<void> {
   try {
+    await closeDatabases()
     await runTool('umount', [directory])
   } catch (error) {
     // Lazily, so that no mount is left behind by a test that forgot to close a file; it is told of all the same.
@@ -56,5 +60,15 @@ async function unmount(directory: string, temporary: TemporaryDirectory): Promis
     throw error
   } finally {
     await temporary[Symbol.asyncDispose]()
+  }
+}
+
+/** SQLite closes the files of a database that was closed only when its statements are gone too, and those go with the garbage. */
+async function closeDatabases(): Promise<void> {
+  setFlagsFromString('--expose-gc')
+  const collect = runInNewContext('gc') as () => void
+  for (let round = 0; round < 3; round++) {
+    collect()
+    await setImmediate()
   }
 }

@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, utimes } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type Digest, parseDigest } from '../../src/base/index.ts'
@@ -50,7 +50,7 @@ for (const { name, type, options, slack } of grounds) {
         { oldest: ['layer', 'lower of base:1'], wanted: 7 * MiB },
         { oldest: [], wanted: undefined },
       ])('oldest: $oldest, wanted: $wanted', async ({ oldest, wanted }) => {
-        await using rooms = await freshRooms(mounted)
+        await using rooms = await freshRooms(mounted, reflinks)
         for (const [at, prefix] of oldest.entries()) await age(rooms, prefix, oldest.length - at)
         const used = (await rooms.usage.prune(query)).totals.predicted_bytes
         // A layer is on disk once where its lowers share it, and two or three times where they cannot.
@@ -70,7 +70,7 @@ for (const { name, type, options, slack } of grounds) {
       })
 
       test('what frees next to nothing stays', async () => {
-        await using rooms = await freshRooms(mounted)
+        await using rooms = await freshRooms(mounted, reflinks)
         await age(rooms, 'layer', 10)
         // Only the layers have not been used for long enough. Lowers that stay have their bytes.
         const { plan, freed } = await evict(rooms, { ...query, until_ms: 3600e3 })
@@ -83,8 +83,14 @@ for (const { name, type, options, slack } of grounds) {
 }
 
 /** All rooms on a directory of their own, with both images and their lowers. */
-async function freshRooms({ directory }: Mounted): Promise<OpenedRooms> {
-  const rooms = await openRoomsOn(await mkdtemp(join(directory, 'cowshed-')))
+async function freshRooms({ directory }: Mounted, reflinks: boolean): Promise<OpenedRooms> {
+  const own = await mkdtemp(join(directory, 'cowshed-'))
+  // Where files cannot share extents: one file for a lower, as elsewhere, so that there is the same to evict.
+  if (!reflinks) {
+    await mkdir(join(own, 'data'))
+    await writeFile(join(own, 'data/config.toml'), '[images]\nlower_profile = "plain"\nlower_form = "whole"\n')
+  }
+  const rooms = await openRoomsOn(own)
   await loadBoth(rooms)
   return rooms
 }
