@@ -1,4 +1,4 @@
-import type { DataLayout, OnProgress } from '../base/index.ts'
+import type { DataLayout } from '../base/index.ts'
 import type { BlobStore } from '../blobs/index.ts'
 import type { Platform } from '../formats/index.ts'
 import type { Registries } from '../wires/index.ts'
@@ -34,9 +34,4 @@ export interface ImagesContext {
   readonly keeper?: CacheKeeper | undefined
   readonly unpackLayer: typeof unpackLayer
   readonly ensureLower: typeof ensureLower
-}
-
-export interface LongWork {
-  readonly onProgress?: OnProgress | undefined
-  readonly signal?: AbortSignal | undefined
 }

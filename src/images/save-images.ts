@@ -17,7 +17,8 @@ import { installFile } from '../host/index.ts'
 import { type FoundImage, findImage } from './find-image.ts'
 import { readImageGraph } from './image-graph.ts'
 import { imageIncomplete } from './image-layers.ts'
-import type { ImagesContext, LongWork } from './images-context.ts'
+import type { ImagesContext } from './images-context.ts'
+import type { LongWork } from './long-work.ts'
 import { indexMember } from './tag-image.ts'
 
 export interface SaveRequest extends LongWork {

@@ -1,5 +1,6 @@
 import { type Digest, isProblem } from '../../base/index.ts'
-import type { ImagesContext, LongWork } from '../images-context.ts'
+import type { ImagesContext } from '../images-context.ts'
+import type { LongWork } from '../long-work.ts'
 
 export interface BuildWithRoom<T> extends LongWork {
   readonly manifest: Digest

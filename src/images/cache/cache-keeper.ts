@@ -1,5 +1,5 @@
 import type { Digest } from '../../base/index.ts'
-import type { LongWork } from '../images-context.ts'
+import type { LongWork } from '../long-work.ts'
 
 /** What has come into the cache, or was to. */
 export interface CacheGrowth extends LongWork {

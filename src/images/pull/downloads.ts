@@ -3,7 +3,7 @@ import { openPartialBlob, type StagedBlob } from '../../blobs/index.ts'
 import type { Descriptor } from '../../formats/index.ts'
 import { FileGrowth } from '../../host/index.ts'
 import type { Repository } from '../../wires/index.ts'
-import type { LongWork } from '../images-context.ts'
+import type { LongWork } from '../long-work.ts'
 import { Flights } from '../lowers/flights.ts'
 
 export interface Fetch extends LongWork {

@@ -10,9 +10,10 @@ import {
 } from '../../formats/index.ts'
 import type { Repository } from '../../wires/index.ts'
 import { type Made, madeLayer } from '../commit-images.ts'
-import type { ImagesContext, LongWork } from '../images-context.ts'
+import type { ImagesContext } from '../images-context.ts'
 import type { BlobLease } from '../leases.ts'
 import type { IsPresent } from '../load/presence.ts'
+import type { LongWork } from '../long-work.ts'
 import { forEachAtOnce } from '../lowers/for-each-at-once.ts'
 import type { Growing } from './downloads.ts'
 

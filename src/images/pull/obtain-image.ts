@@ -1,5 +1,6 @@
 import { isProblem, Problem } from '../../base/index.ts'
-import type { ImagesContext, LongWork } from '../images-context.ts'
+import type { ImagesContext } from '../images-context.ts'
+import type { LongWork } from '../long-work.ts'
 import { type ResolvedImage, resolveImage } from '../resolve-image.ts'
 import { type PulledImage, pullImage } from './pull-image.ts'
 

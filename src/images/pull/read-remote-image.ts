@@ -11,7 +11,7 @@ import {
   selectPlatform,
 } from '../../formats/index.ts'
 import type { RemoteManifest, Repository } from '../../wires/index.ts'
-import type { LongWork } from '../images-context.ts'
+import type { LongWork } from '../long-work.ts'
 
 /** The documents of one platform's image, as a registry has them. */
 export interface RemoteImage {
