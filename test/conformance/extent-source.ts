@@ -91,7 +91,8 @@ export function describeExtentSource(name: string, subject: SourceUnderTest): vo
       if (subject.sharing) expect(first).toEqual(second)
     })
 
-    describe.runIf(subject.sharing)('shared extents', () => {
+    if (!subject.sharing) return
+    describe('shared extents', () => {
       test('a clone is at the place of its source until it is overwritten, and is then elsewhere at once', async () => {
         await write(path('source'), 4 * MiB)
         reflink(path('source'), path('clone'))
