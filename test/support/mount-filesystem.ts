@@ -1,9 +1,8 @@
 import { mkdir, open, truncate } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
-import { setFlagsFromString } from 'node:v8'
-import { runInNewContext } from 'node:vm'
 import { runTool } from '../../src/host/index.ts'
+import { collectGarbage } from './garbage.ts'
 import { type TemporaryDirectory, temporaryDirectory } from './temporary-directory.ts'
 
 export type FilesystemType = 'btrfs' | 'xfs' | 'ext4'
@@ -65,10 +64,8 @@ async function unmount(directory: string, temporary: TemporaryDirectory): Promis
 
 /** SQLite closes the files of a database that was closed only when its statements are gone too, and those go with the garbage. */
 async function closeDatabases(): Promise<void> {
-  setFlagsFromString('--expose-gc')
-  const collect = runInNewContext('gc') as () => void
   for (let round = 0; round < 3; round++) {
-    collect()
+    collectGarbage()
     await setImmediate()
   }
 }

@@ -1,6 +1,6 @@
-import { getHeapStatistics } from 'node:v8'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { heldBytes } from '../../../test/support/garbage.ts'
 import { type ReadTarOptions, readTar } from '../../../test/support/read-tar.ts'
 import { buildTar, type TarPiece } from '../../../test/support/tar-builder.ts'
 import { isProblem } from '../../base/index.ts'
@@ -148,23 +148,18 @@ describe('bounded memory', () => {
 
   test('extension headers without end keep nothing', () => {
     const one = buildTar([{ path: 'f', pax: [['comment', 'x'.repeat(100_000)]] }]).subarray(0, 512 * 197)
-    const before = bytesOutsideTheHeap()
+    const before = heldBytes()
     const { problem, bytes } = pushForEver(Buffer.alloc(0), one)
     expect([problem, bytes]).toEqual([undefined, expect.any(Number)])
-    expect(bytesOutsideTheHeap() - before).toBeLessThan(32 << 20)
+    expect(heldBytes() - before).toBeLessThan(32 << 20)
   })
 
   test('contents pass through', () => {
     const first = headersOf({ path: 'large', declaredSize: 8 ** 10 }, 1)
-    const before = bytesOutsideTheHeap()
+    const before = heldBytes()
     expect(pushForEver(first, Buffer.alloc(1 << 20)).problem).toBeUndefined()
-    expect(bytesOutsideTheHeap() - before).toBeLessThan(8 << 20)
+    expect(heldBytes() - before).toBeLessThan(8 << 20)
   })
 })
 
 const isTarProblem = (error: unknown) => isProblem(error, 'TAR_INVALID') || isProblem(error, 'LIMIT_EXCEEDED')
-
-/** Of this thread alone: other tests run on others. */
-function bytesOutsideTheHeap(): number {
-  return getHeapStatistics().external_memory
-}
