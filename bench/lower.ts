@@ -18,6 +18,7 @@ export const bench: Bench = {
 const modules = [
   'bench/support/build-lower.ts',
   'src/images/lowers/unpack-layer-worker.ts',
+  'src/images/lowers/compress-stretches-worker.ts',
   'src/images/lowers/write-bootstrap-worker.ts',
 ]
 

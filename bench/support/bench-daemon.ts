@@ -20,6 +20,8 @@ export interface BenchDaemon extends AsyncDisposable {
   readonly layout: DataLayout
   /** @returns the JSON of the answer; throws when it is an error */
   call<T>(method: string, path: string, body?: object): Promise<T>
+  /** Takes an answer to its last byte, and makes nothing of it. @returns its length; throws when it is an error */
+  read(path: string): Promise<number>
   /** Runs a program in a running shed, and reads what it prints to the end. @returns its exit code */
   exec(shed: string, argv: readonly string[]): Promise<number>
 }
@@ -31,6 +33,8 @@ export interface BenchDaemon extends AsyncDisposable {
 export async function startBenchDaemon(options: {
   readonly data: string
   readonly kernel: 'with kernel' | 'without kernel'
+  /** `kept`: the directory has had a daemon already, and its image. */
+  readonly image?: 'loaded' | 'kept'
 }): Promise<BenchDaemon> {
   await ensureBuilt()
   const layout = dataLayout(options.data)
@@ -46,7 +50,7 @@ export async function startBenchDaemon(options: {
   })
   const daemon = clientOf(layout, child)
   await listening(layout.socket, child)
-  await loadImage(daemon)
+  if (options.image !== 'kept') await loadImage(daemon)
   return daemon
 }
 
@@ -57,6 +61,7 @@ function clientOf(layout: DataLayout, child: ChildProcess): BenchDaemon {
   return {
     layout,
     call,
+    read: (path) => readToEnd({ socketPath: layout.socket, agent, method: 'GET', path }),
     exec: (shed, argv) => execOver(layout.socket, shed, argv),
     async [Symbol.asyncDispose]() {
       const { sheds } = await call<ListShedsReply>('GET', '/api/sheds').catch(() => ({ sheds: [] }))
@@ -85,6 +90,16 @@ async function callJson<T>(where: Where, body: object | undefined): Promise<T> {
   for await (const chunk of reply) answer += chunk
   if ((reply.statusCode ?? 500) >= 400) throw new Error(`${where.method} ${where.path}: ${answer}`)
   return (answer === '' ? undefined : JSON.parse(answer)) as T
+}
+
+async function readToEnd(where: Where): Promise<number> {
+  const call = request({ ...where })
+  call.end()
+  const [reply] = (await once(call, 'response')) as [IncomingMessage]
+  let length = 0
+  for await (const chunk of reply) length += (chunk as Buffer).length
+  if ((reply.statusCode ?? 500) >= 400) throw new Error(`${where.method} ${where.path}: ${reply.statusCode}`)
+  return length
 }
 
 function execOver(socketPath: string, shed: string, argv: readonly string[]): Promise<number> {

@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "boot.h"
 #include "bytes.h"
 #include "channel.h"
 #include "kernel.h"
@@ -95,6 +96,16 @@ static void meet_host(void)
 {
 	let_go_of_host();
 	send_hello();
+	if (!boot_is_waiting())
+		send_ready();
+}
+
+static void begin(void)
+{
+	if (!boot_is_waiting())
+		return;
+	boot_begin();
+	ready_at = ticks_ms();
 	send_ready();
 }
 
@@ -102,10 +113,12 @@ static void take_frame(uint8_t type, uint32_t channel, const uint8_t *payload, s
 {
 	bool ok = false;
 
-	if (type >= FRAME_EXEC && type <= FRAME_POWEROFF)
+	if (type >= FRAME_EXEC && type <= FRAME_BEGIN)
 		ok = channel_open(type, channel, payload, length);
 	else if (type >= FRAME_INPUT && type <= FRAME_CANCEL)
 		ok = channel_frame(type, channel, payload, length);
+	if (ok && type == FRAME_BEGIN)
+		begin();
 	if (!ok)
 		link_fault("a frame is against the rules of the protocol");
 }
@@ -165,7 +178,7 @@ _Noreturn void agent_run(void)
 		int timeout;
 		polls[0] = link_poll(&timeout);
 		polls[1] = (struct pollfd){ .fd = wake_pipe[0], .events = POLLIN };
-		timeout = shorter(timeout, power_timeout());
+		timeout = shorter(shorter(timeout, power_timeout()), machine_timeout());
 		size_t count = channels_poll(polls + 2, &timeout);
 
 		poll(polls, 2 + count, timeout);
@@ -177,5 +190,6 @@ _Noreturn void agent_run(void)
 		channels_turn(NULL);
 		link_flush();
 		power_continue();
+		machine_continue();
 	}
 }

@@ -14,12 +14,17 @@
 #include "mounts.h"
 #include "network.h"
 #include "power.h"
+#include "renew.h"
+#include "small-files.h"
 
 /* A shed that cannot have one of these still boots: people can look into it and mend it. */
 static void settle_in(const struct cmdline *cmdline, bool fresh)
 {
 	if (cmdline->hostname[0] && !identity_set_hostname(cmdline->hostname))
 		console_say("cannot set the host name: %s", strerror(errno));
+	/* Before the file that tells it is written: a boot that is cut off here does it again. */
+	if (cmdline->machine_id[0] && was_of_another(cmdline->machine_id) && !renew_secrets())
+		console_say("secrets of the machine that had this disk may be left: %s", strerror(errno));
 	if (cmdline->machine_id[0] && !identity_set_machine_id(cmdline->machine_id))
 		console_say("cannot write /etc/machine-id: %s", strerror(errno));
 	network_loopback_up();
@@ -40,21 +45,58 @@ static _Noreturn void become_init(void)
 	boot_fail(FAILURE_INIT_EXEC, errno);
 }
 
-/* The image's init becomes PID 1. Returns in the agent's process once that is sure: no host may hear of a guest that is ready before. */
+/* Reads the one byte that is sent through a pipe. False: nobody will send any more. */
+static bool await_byte(int pipe)
+{
+	char byte;
+	ssize_t count;
+
+	while ((count = read(pipe, &byte, 1)) < 0 && errno == EINTR)
+		continue;
+	return count == 1;
+}
+
+/* What the agent and the init to be have between them. -1: there is no init, or it has begun. */
+static int word_to_begin = -1, init_runs = -1;
+static bool is_waiting;
+
+bool boot_is_waiting(void)
+{
+	return is_waiting;
+}
+
+/* No host may hear of a guest that is ready before its init is there. */
+void boot_begin(void)
+{
+	is_waiting = false;
+	if (word_to_begin < 0)
+		return;
+	if (!write_all(word_to_begin, "", 1))
+		boot_fail(FAILURE_INIT_EXEC, errno);
+	close(word_to_begin);
+	/* The other process closes its end when it becomes init. */
+	await_byte(init_runs);
+	close(init_runs);
+	word_to_begin = init_runs = -1;
+}
+
+/* PID 1 becomes the image's init when it is told to. Returns in the agent's process. */
 static void hand_over_to_init(void)
 {
-	int running[2];
-	char byte;
+	int begin[2], running[2];
 
-	if (pipe2(running, O_CLOEXEC) != 0)
+	if (pipe2(begin, O_CLOEXEC) != 0 || pipe2(running, O_CLOEXEC) != 0)
 		boot_fail(FAILURE_INIT_EXEC, errno);
-	if (fork() != 0)
+	if (fork() != 0) {
+		close(begin[1]);
+		if (!await_byte(begin[0]))
+			boot_fail(FAILURE_INIT_EXEC, 0);
 		become_init();
-	/* The other process closes its end when it becomes init. */
+	}
+	close(begin[0]);
 	close(running[1]);
-	while (read(running[0], &byte, 1) < 0 && errno == EINTR)
-		continue;
-	close(running[0]);
+	word_to_begin = begin[1];
+	init_runs = running[0];
 	/* A session of its own, or the terminal of the image's init would be its terminal too. */
 	setsid();
 }
@@ -85,4 +127,7 @@ void boot(struct cmdline *cmdline)
 	machine_own(root.disk);
 	if (!cmdline->no_init && has_init())
 		hand_over_to_init();
+	is_waiting = cmdline->wait;
+	if (!is_waiting)
+		boot_begin();
 }

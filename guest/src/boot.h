@@ -2,6 +2,8 @@
 #ifndef COWSHED_BOOT_H
 #define COWSHED_BOOT_H
 
+#include <stdbool.h>
+
 #include "cmdline.h"
 
 /*
@@ -9,5 +11,11 @@
  * itself when the image has no init, else a child beside it) with the root in place. A failure ends the machine.
  */
 void boot(struct cmdline *cmdline);
+
+/* Whether the host is still to say that the system may begin: with cowshed.wait=1, until boot_begin(). */
+bool boot_is_waiting(void);
+
+/* Lets the image's init begin, if there is one; returns once that is sure. */
+void boot_begin(void);
 
 #endif

@@ -48,6 +48,14 @@ static void start_poweroff(struct channel *channel, struct reader request)
 	message_hold(&channel->message, &ok, 1);
 }
 
+/* The agent does what it says before it sends this. */
+static void start_begin(struct channel *channel)
+{
+	const uint8_t ok = FRAME_OK;
+
+	message_hold(&channel->message, &ok, 1);
+}
+
 static void start_request(struct channel *channel, struct reader frame)
 {
 	const struct request *request = request_find(channel->type);
@@ -66,7 +74,7 @@ static void start_request(struct channel *channel, struct reader frame)
 	}
 	start_job(channel, frame, request->streams, request->run);
 	if (channel->type == FRAME_FREEZE && channel->pid)
-		machine_freezing(channel->pid);
+		machine_freezing(channel->pid, read_u32(&frame));
 	if (channel->type == FRAME_THAW)
 		machine_thawing();
 }
@@ -77,6 +85,8 @@ void channel_start(struct channel *channel, struct reader request)
 		start_exec(channel, request);
 	else if (channel->type == FRAME_POWEROFF)
 		start_poweroff(channel, request);
+	else if (channel->type == FRAME_BEGIN)
+		start_begin(channel);
 	else
 		start_request(channel, request);
 }

@@ -59,6 +59,8 @@ static void take_word(struct cmdline *cmdline, const char *word)
 		cmdline->no_init = strcmp(value, "none") == 0;
 	else if ((value = value_of(word, "cowshed.rootfs=")))
 		cmdline->own_root = strcmp(value, "ext4") == 0;
+	else if ((value = value_of(word, "cowshed.wait=")))
+		cmdline->wait = strcmp(value, "1") == 0;
 }
 
 void cmdline_read(struct cmdline *cmdline)

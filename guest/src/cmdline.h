@@ -18,6 +18,8 @@ struct cmdline {
 	bool no_init;
 	/* cowshed.rootfs=ext4: the root is a filesystem on one drive, not an overlay. */
 	bool own_root;
+	/* cowshed.wait=1: the host has things to say before the image's init begins. */
+	bool wait;
 };
 
 /* Reads /proc/cmdline. What is missing or not valid stays empty. */

@@ -2,6 +2,7 @@
 #ifndef COWSHED_KERNEL_H
 #define COWSHED_KERNEL_H
 
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/ioctl.h>
 
@@ -14,6 +15,11 @@ struct trim_range {
 #define IOCTL_FREEZE _IOWR('X', 119, int)
 #define IOCTL_THAW _IOWR('X', 120, int)
 #define IOCTL_TRIM _IOWR('X', 121, struct trim_range)
+/* BLKGETSIZE64 */
+#define IOCTL_DRIVE_BYTES _IOR(0x12, 114, size_t)
+
+/* fs/ext4/ext4.h: EXT4_IOC_RESIZE_FS, in blocks */
+#define IOCTL_EXT4_RESIZE _IOW('f', 16, uint64_t)
 
 /* linux/random.h: struct rand_pool_info is two ints, entropy in bits and size in bytes, before the bytes */
 #define IOCTL_ADD_ENTROPY _IOW('R', 0x03, int[2])

@@ -7,6 +7,7 @@
 #include "identity.h"
 #include "kernel.h"
 #include "machine.h"
+#include "volumes.h"
 
 _Noreturn void machine_sync(struct job *job)
 {
@@ -16,26 +17,42 @@ _Noreturn void machine_sync(struct job *job)
 
 _Noreturn void machine_freeze(struct job *job)
 {
-	if (ioctl(machine_upper(), IOCTL_FREEZE, 0) != 0)
-		job_fail(job, errno, "freeze the upper");
+	/* The agent heeds it: machine_freezing(). */
+	read_u32(&job->request);
+	if (!read_to_end(&job->request))
+		job_fail(job, EPROTO, "freeze");
+	if (!volumes_freeze())
+		job_fail(job, errno, "freeze a volume");
+	if (ioctl(machine_upper(), IOCTL_FREEZE, 0) != 0) {
+		int error = errno;
+		volumes_thaw();
+		job_fail(job, error, "freeze the upper");
+	}
 	job_succeed(job, NULL, 0);
 }
 
 _Noreturn void machine_thaw(struct job *job)
 {
-	if (ioctl(machine_upper(), IOCTL_THAW, 0) != 0)
-		job_fail(job, errno, "thaw the upper");
+	bool is_thawed = ioctl(machine_upper(), IOCTL_THAW, 0) == 0;
+	int error = errno;
+
+	volumes_thaw();
+	if (!is_thawed)
+		job_fail(job, error, "thaw the upper");
 	job_succeed(job, NULL, 0);
 }
 
 _Noreturn void machine_trim(struct job *job)
 {
 	struct trim_range range = { .start = 0, .length = UINT64_MAX, .minimum = 0 };
+	const char *serial = job->request.left > 0 ? read_string(&job->request) : "";
 	uint8_t reply[8];
 	struct writer writer = { .bytes = reply, .size = sizeof reply };
 
-	if (ioctl(machine_upper(), IOCTL_TRIM, &range) != 0)
-		job_fail(job, errno, "trim the upper");
+	if (!read_to_end(&job->request))
+		job_fail(job, EPROTO, "trim a filesystem");
+	if (serial[0] ? !volume_trim(serial, &range.length) : ioctl(machine_upper(), IOCTL_TRIM, &range) != 0)
+		job_fail(job, errno, serial[0] ? "trim the volume" : "trim the upper");
 	write_u64(&writer, range.length);
 	job_succeed(job, reply, writer.length);
 }

@@ -1,13 +1,17 @@
 #include "machine.h"
 
+#include <limits.h>
 #include <unistd.h>
 
 #include "kernel.h"
+#include "ticks.h"
+#include "volumes.h"
 
 static struct {
 	bool owned;
 	int upper;
 	bool frozen;
+	int64_t thaw_at;
 	pid_t freezer;
 	bool thaw_when_frozen;
 } machine = { .upper = -1 };
@@ -33,9 +37,10 @@ bool machine_frozen(void)
 	return machine.frozen;
 }
 
-void machine_freezing(pid_t worker)
+void machine_freezing(pid_t worker, uint32_t longest_ms)
 {
 	machine.frozen = true;
+	machine.thaw_at = ticks_ms() + longest_ms;
 	machine.freezer = worker;
 	machine.thaw_when_frozen = false;
 }
@@ -50,7 +55,7 @@ static void thaw_in_background(void)
 {
 	machine.frozen = false;
 	if (fork() == 0) {
-		ioctl(machine.upper, IOCTL_THAW, 0);
+		machine_thaw_now();
 		_exit(0);
 	}
 }
@@ -74,7 +79,22 @@ void machine_host_gone(void)
 		thaw_in_background();
 }
 
+int machine_timeout(void)
+{
+	if (!machine.frozen || machine.thaw_when_frozen)
+		return -1;
+	int64_t left = machine.thaw_at - ticks_ms();
+	return left < 0 ? 0 : left > INT_MAX ? INT_MAX : (int)left;
+}
+
+void machine_continue(void)
+{
+	if (machine_timeout() == 0)
+		machine_host_gone();
+}
+
 void machine_thaw_now(void)
 {
 	ioctl(machine.upper, IOCTL_THAW, 0);
+	volumes_thaw();
 }

@@ -6,6 +6,7 @@
 #define COWSHED_MACHINE_H
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 /*
@@ -22,13 +23,17 @@ int machine_upper(void);
 /* Whether the upper is frozen, or about to be. */
 bool machine_frozen(void);
 
-/* A freeze has begun in this child, a thaw has been asked for, a child has ended. */
-void machine_freezing(pid_t worker);
+/* A freeze of at most so long has begun in this child, a thaw has been asked for, a child has ended. */
+void machine_freezing(pid_t worker, uint32_t longest_ms);
 void machine_thawing(void);
 void machine_child_ended(pid_t child, bool succeeded);
 
 /* The host is gone: whatever it had frozen is thawed, a freeze that is still under way as soon as it is done. */
 void machine_host_gone(void);
+
+/* How long until a freeze has lasted too long, in milliseconds; -1: there is none. Then it ends, as if the host were gone. */
+int machine_timeout(void);
+void machine_continue(void);
 
 /* Thaws in this process, for the end of a shutdown. */
 void machine_thaw_now(void);

@@ -15,6 +15,7 @@
 #include "machine.h"
 #include "small-files.h"
 #include "ticks.h"
+#include "volumes.h"
 
 /* How often an agent that is PID 1 looks whether everybody has gone; the host gets its reply before the first look. */
 #define LOOK_INTERVAL_MS 20
@@ -137,6 +138,7 @@ void power_continue(void)
 	kill(-1, SIGKILL);
 	machine_thaw_now();
 	sync();
+	volumes_unmount();
 	mount(NULL, "/", NULL, MS_REMOUNT | MS_RDONLY, NULL);
 	remount_read_only(machine_upper());
 	sync();

@@ -36,6 +36,9 @@ enum frame_type {
 	FRAME_CLOCK = 14,
 	FRAME_IDENTITY = 15,
 	FRAME_POWEROFF = 16,
+	FRAME_MOUNT = 17,
+	FRAME_GROW = 18,
+	FRAME_BEGIN = 19,
 	/* host → agent: on an open channel */
 	FRAME_INPUT = 32,
 	FRAME_INPUT_END = 33,
@@ -69,5 +72,6 @@ enum frame_type {
 #define MKDIR_PARENTS 1
 #define REMOVE_RECURSIVE 1
 #define STAT_FOLLOW 1
+#define MOUNT_READ_ONLY 1
 
 #endif

@@ -5,6 +5,7 @@
 #include "files.h"
 #include "machine-jobs.h"
 #include "protocol.h"
+#include "volumes.h"
 
 static const struct request requests[] = {
 	[FRAME_STAT] = { .run = files_stat, .is_harmless = true },
@@ -21,6 +22,8 @@ static const struct request requests[] = {
 	[FRAME_TRIM] = { .run = machine_trim, .is_machine = true, .writes = true },
 	[FRAME_CLOCK] = { .run = machine_set_clock, .is_machine = true },
 	[FRAME_IDENTITY] = { .run = machine_set_identity, .is_machine = true, .writes = true },
+	[FRAME_MOUNT] = { .run = volume_mount, .is_machine = true, .writes = true },
+	[FRAME_GROW] = { .run = volume_grow, .is_machine = true, .writes = true },
 };
 
 const struct request *request_find(uint8_t type)

@@ -29,13 +29,23 @@ function allPaths(): string[] {
     lower: layout.lower(anyProfile, digest),
     lowerBootstrap: layout.lowerBootstrap(anyProfile, digest),
     layerStored: layout.layerStored(digest),
+    compressedStored: layout.layerStored(digest, anyProfile),
     rootfsImage: layout.rootfsImage(digest),
+    blockHashesOf: layout.blockHashesOf(4711),
+    backupSource: layout.backupSource('<id>'),
     keptLower: layout.keptLower(digest),
     keptLowerRecord: layout.keptLowerRecord(digest),
+    keptLowerDigest: layout.keptLowerDigest(digest),
     keptLowerChunks: layout.keptLowerChunks(digest),
+    token: layout.token('<id>'),
+    secret: layout.secret('<name>'),
+    backupKey: layout.backupKey('<id>'),
     kernel: layout.kernel('<id>'),
     upperTemplate: layout.upperTemplate(5120),
     shed: layout.shed('<name>'),
+    snapshot: layout.snapshot('<name>'),
+    snapshotVolume: layout.snapshotVolume('<name>', '<volume>'),
+    volume: layout.volume('<name>'),
     failureConsole: layout.failureConsole('<name>', '<id>'),
   }
   const paths = Object.values(given).flatMap((value) => (typeof value === 'string' ? [value] : Object.values(value)))
@@ -49,6 +59,7 @@ function allPaths(): string[] {
         .replace(hex, '<hex>')
         .replace(`erofs-v${writerVersion}`, 'erofs-v<N>')
         .replace(`ext4-v${ext4WriterVersion}`, 'ext4-v<N>')
-        .replace('upper-5120', 'upper-<bytes>'),
+        .replace('upper-5120', 'upper-<bytes>')
+        .replace('4711.hashes', '<inode>.hashes'),
     )
 }

@@ -4,10 +4,10 @@ import { type Digest, digestAlgorithm, digestHex } from './digest.ts'
  * The version of what cowshed derives from images: it is part of the path of every derived file, so that another writer never
  * reads or overwrites these. Raise it with any change to the bytes that formats/erofs, formats/layer or images write.
  */
-export const writerVersion = 1
+export const writerVersion = 2
 
 /** The same for formats/ext4. Layers and how they are flattened are part of it too, so it rises with the other. */
-export const ext4WriterVersion = 1
+export const ext4WriterVersion = 3
 
 /**
  * How the file contents of a lower are stored. `plain` is uncompressed, `lz4` compressed into clusters of 4 KiB: both are readable by every kernel since
@@ -40,6 +40,24 @@ export function dataLayout(root: string) {
     /** The SQLite index: derived, may be deleted. */
     indexDb: `${root}/index.db`,
     config: `${root}/config.toml`,
+    /** What nothing may remove: images by digest, sheds by name. */
+    pins: `${root}/pins.json`,
+
+    /** Who may talk to the daemon over the network. */
+    tokens: `${root}/tokens`,
+    token: (id: string) => `${root}/tokens/${id}.json`,
+
+    /** What sheds are given and nobody is shown. */
+    secrets: `${root}/secrets`,
+    /** What they are sealed with. No secret can be called so: it has no .json. */
+    secretKey: `${root}/secrets/key`,
+    secret: (name: string) => `${root}/secrets/${name}.json`,
+
+    /** Keys that backups are sealed with: this host's own, and those of others whose backups it may read. */
+    backupKeys: `${root}/backup-keys`,
+    /** flock while the host's own key is made. */
+    backupKeyLock: `${root}/backup-keys/lock`,
+    backupKey: (id: string) => `${root}/backup-keys/${id}.json`,
 
     ociLayout: `${root}/oci-layout`,
     imageIndex: `${root}/index.json`,
@@ -58,7 +76,8 @@ export function dataLayout(root: string) {
     layerMap: (diffId: Digest, profile: CompressedProfile) => `${cache}/layers/${digestHex(diffId)}.${profile}.map`,
     layerIndex: (diffId: Digest) => `${cache}/layers/${digestHex(diffId)}.index`,
     /** What was made of a layer's data when it was published: where its blob is, and its chunks. */
-    layerStored: (diffId: Digest) => `${cache}/layers/${digestHex(diffId)}.stored`,
+    layerStored: (diffId: Digest, profile: LowerProfile = 'plain') =>
+      `${cache}/layers/${digestHex(diffId)}${profile === 'plain' ? '' : `.${profile}`}.stored`,
     lowers: (profile: LowerProfile) => `${cache}/${profile}`,
     lower: (profile: LowerProfile, manifest: Digest) => `${cache}/${profile}/${digestHex(manifest)}.erofs`,
     lowerBootstrap: (profile: LowerProfile, manifest: Digest) => `${cache}/${profile}/${digestHex(manifest)}.bootstrap`,
@@ -67,11 +86,21 @@ export function dataLayout(root: string) {
     rootfsImages: `${root}/cache/ext4-v${ext4WriterVersion}`,
     rootfsImage: (manifest: Digest) => `${root}/cache/ext4-v${ext4WriterVersion}/${digestHex(manifest)}.ext4`,
 
+    /** What a dedupe read of files the last time, by inode. */
+    blockHashes: `${root}/cache/hashes-v1`,
+    blockHashesOf: (inode: number) => `${root}/cache/hashes-v1/${inode}.hashes`,
+
+    /** Which files were as they are when a backup was made of them, by what that is of and where. */
+    backupSources: `${root}/cache/backups-v1`,
+    backupSource: (id: string) => `${root}/cache/backups-v1/${id}.json`,
+
     /** What boots here and cannot be made again here: lowers of images whose layers are not here. */
     keptLowers: `${root}/lowers`,
     keptLower: (manifest: Digest) => `${root}/lowers/${digestHex(manifest)}.erofs`,
     /** Where it came from, when it was pulled as it is. */
     keptLowerRecord: (manifest: Digest) => `${root}/lowers/${digestHex(manifest)}.json`,
+    /** Of one that was built here: what its bytes must be. */
+    keptLowerDigest: (manifest: Digest) => `${root}/lowers/${digestHex(manifest)}.sha256`,
     /** Its chunk index: what its bytes must be. */
     keptLowerChunks: (manifest: Digest) => `${root}/lowers/${digestHex(manifest)}.chunks`,
 
@@ -109,14 +138,58 @@ export function dataLayout(root: string) {
         vmmLock: `${dir}/vmm.lock`,
         /** How to find and adopt the VMM: pid, start time, sockets. Present from before its start until it is known dead. */
         machine: `${dir}/machine.json`,
+        /** The RAM of its VM, where no tmpfs has room for it. */
+        ram: `${dir}/ram`,
+        memory: `${dir}/memory`,
+        ...memoryIn(`${dir}/memory`),
       }
     },
+
+    snapshots: `${root}/snapshots`,
+    snapshot: (name: string) => {
+      const dir = `${root}/snapshots/${name}`
+      return {
+        dir,
+        record: `${dir}/snapshot.json`,
+        upper: `${dir}/upper.ext4`,
+        /** Instead of an upper: of a shed that was made with --rootfs ext4. */
+        rootfs: `${dir}/rootfs.ext4`,
+        /** The volumes that the shed wrote to, as they were at the same moment. */
+        volumes: `${dir}/volumes`,
+      }
+    },
+    snapshotVolume: (snapshot: string, volume: string) => `${root}/snapshots/${snapshot}/volumes/${volume}.ext4`,
+
+    volumes: `${root}/volumes`,
+    volume: (name: string) => {
+      const dir = `${root}/volumes/${name}`
+      return {
+        dir,
+        record: `${dir}/volume.json`,
+        /** Its disk: an ext4 that only guests mount. */
+        data: `${dir}/data.ext4`,
+        /** Which shed it is made for; there until that shed is. */
+        madeFor: `${dir}/made-for.json`,
+      }
+    },
+
     /** Consoles of creates that failed, kept so that they can be understood. */
     failures: `${root}/failures`,
     failureConsole: (name: string, id: string) => `${root}/failures/${name}-${id}.log`,
 
     /** Everything half made; swept when a daemon starts. */
     staging: `${root}/staging`,
+  } as const
+}
+
+/** What is kept of a VM that is to go on from there, in a directory of its own. */
+export function memoryIn(dir: string) {
+  return {
+    memoryRecord: `${dir}/memory.json`,
+    /** RAM, sparse: what of it is zeros is not stored. */
+    memSnap: `${dir}/mem.snap`,
+    /** The state of its devices, as the driver wrote it. */
+    vmSnap: `${dir}/vm.snap`,
   } as const
 }
 

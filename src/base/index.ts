@@ -16,6 +16,7 @@ export {
   lowerForms,
   lowerProfiles,
   maxSocketPath,
+  memoryIn,
   writerVersion,
 } from './data-layout.ts'
 export {

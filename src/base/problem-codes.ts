@@ -11,7 +11,18 @@ export const problemCodes = {
   ROUTE_NOT_FOUND: { status: 404, exit: 3 },
   PAYLOAD_TOO_LARGE: { status: 413, exit: 2 },
   CONFIRMATION_REQUIRED: { status: 400, exit: 2 },
+  USAGE_NOT_SAMPLED: { status: 404, exit: 3 },
+  PINNED: { status: 409, exit: 4 },
   PLAN_CHANGED: { status: 409, exit: 4 },
+
+  // servers and tokens
+  UNAUTHORIZED: { status: 401, exit: 1 },
+  FORBIDDEN: { status: 403, exit: 1 },
+  TOO_MANY_ATTEMPTS: { status: 429, exit: 1 },
+  TOKEN_NOT_FOUND: { status: 404, exit: 3 },
+  TOKEN_ALREADY_EXISTS: { status: 409, exit: 4 },
+  SERVER_NOT_FOUND: { status: 404, exit: 3 },
+  SERVER_ALREADY_EXISTS: { status: 409, exit: 4 },
 
   // sheds
   SHED_NOT_FOUND: { status: 404, exit: 3 },
@@ -20,8 +31,25 @@ export const problemCodes = {
   SHED_NOT_STOPPED: { status: 409, exit: 4 },
   SHED_BUSY: { status: 409, exit: 4 },
   SHED_BROKEN: { status: 409, exit: 4 },
+  MEMORY_DAMAGED: { status: 409, exit: 4 },
+  HOST_FULL: { status: 409, exit: 4 },
   FORWARD_NOT_FOUND: { status: 404, exit: 3 },
   PORT_IN_USE: { status: 409, exit: 4 },
+
+  // snapshots
+  SNAPSHOT_NOT_FOUND: { status: 404, exit: 3 },
+  SNAPSHOT_ALREADY_EXISTS: { status: 409, exit: 4 },
+  SNAPSHOT_FILE_INVALID: { status: 400, exit: 1 },
+
+  // volumes
+  VOLUME_NOT_FOUND: { status: 404, exit: 3 },
+  VOLUME_ALREADY_EXISTS: { status: 409, exit: 4 },
+  VOLUME_IN_USE: { status: 409, exit: 4 },
+  VOLUME_NOT_CLEAN: { status: 409, exit: 4 },
+
+  // secrets
+  SECRET_NOT_FOUND: { status: 404, exit: 3 },
+  SECRET_IN_USE: { status: 409, exit: 4 },
 
   // images and formats
   IMAGE_NOT_FOUND: { status: 404, exit: 3 },
@@ -49,11 +77,23 @@ export const problemCodes = {
   REGISTRY_NOT_FOUND: { status: 404, exit: 3 },
   REGISTRY_THROTTLED: { status: 503, exit: 1 },
 
+  // backups
+  BACKUP_NOT_FOUND: { status: 404, exit: 3 },
+  BACKUP_DAMAGED: { status: 502, exit: 1 },
+  BACKUP_KEY_NOT_FOUND: { status: 409, exit: 3 },
+  BACKUP_KEY_INVALID: { status: 400, exit: 2 },
+  BACKUP_REPOSITORY_NOT_FOUND: { status: 404, exit: 3 },
+  BACKUP_REPOSITORY_INVALID: { status: 502, exit: 1 },
+  BACKUP_REPOSITORY_BUSY: { status: 409, exit: 4 },
+  BACKUP_TARGET_UNREACHABLE: { status: 502, exit: 1 },
+  BACKUP_TARGET_FAILED: { status: 502, exit: 1 },
+
   // machines
   KERNEL_NOT_FOUND: { status: 409, exit: 3 },
   KERNEL_INVALID: { status: 400, exit: 1 },
   ACCELERATION_UNAVAILABLE: { status: 503, exit: 1 },
   MACHINE_FAILED: { status: 500, exit: 1 },
+  STATE_MISMATCH: { status: 409, exit: 4 },
   BOOT_FAILED: { status: 500, exit: 1 },
   AGENT_PROTOCOL: { status: 502, exit: 1 },
   AGENT_UNREACHABLE: { status: 503, exit: 1 },
@@ -75,6 +115,7 @@ export const problemCodes = {
   // records and the daemon
   RECORD_INVALID: { status: 500, exit: 1 },
   DATA_DIRECTORY_IN_USE: { status: 409, exit: 4 },
+  DATA_DIRECTORY_NOT_EMPTY: { status: 409, exit: 4 },
   DATA_DIRECTORY_INVALID: { status: 500, exit: 1 },
   SERVER_UNREACHABLE: { status: 503, exit: 7 },
   SERVER_FAILED: { status: 500, exit: 1 },

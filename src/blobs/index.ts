@@ -8,5 +8,6 @@
  */
 export { type BlobStore, type BlobSummary, openBlobStore } from './open-blob-store.ts'
 export { type OpenPartialBlob, openPartialBlob, type PartialBlob } from './open-partial-blob.ts'
+export { readStaged } from './read-staged.ts'
 export { type StageBlob, type StagedBlob, stageBlob } from './stage-blob.ts'
 export { refNameAnnotation, type StoreIndex, type StoreIndexEntry, storeIndexEntry } from './store-index.ts'

@@ -1,7 +1,7 @@
-import { readFileSync } from 'node:fs'
-import { appendFile, mkdir, stat, writeFile } from 'node:fs/promises'
+import { constants, readdirSync, readFileSync, readlinkSync } from 'node:fs'
+import { appendFile, type FileHandle, mkdir, open, stat, writeFile } from 'node:fs/promises'
 import fc from 'fast-check'
-import { describe, expect, test } from 'vitest'
+import { afterEach, describe, expect, test, vi } from 'vitest'
 import { digestOf, noise } from '../../test/support/image-builder.ts'
 import { temporaryDirectory } from '../../test/support/temporary-directory.ts'
 import { type DataLayout, dataLayout, parseDigest } from '../base/index.ts'
@@ -10,6 +10,8 @@ import { openBlobStore, openPartialBlob } from './index.ts'
 const content = noise(1_500_000)
 const digest = parseDigest(digestOf(content))
 const size = content.length
+
+afterEach(() => void vi.restoreAllMocks())
 
 describe('a partial blob', () => {
   test('grows, is proved, and is installed from where it is', async () => {
@@ -92,12 +94,71 @@ describe('a partial blob', () => {
     expect([partial.found, (await stat(partial.path)).size]).toEqual([0, 0])
   })
 
+  test('of no bytes is one too', async () => {
+    await using data = await dataDirectory()
+    const nothing = { layout: data.layout, digest: parseDigest(digestOf(Buffer.alloc(0))), size: 0 }
+    await using partial = await openPartialBlob(nothing)
+    expect(await partial.finish()).toMatchObject({ size: 0 })
+  })
+
+  test('that is whole is taken up though nobody may write to it any more', async () => {
+    await using data = await dataDirectory()
+    await mkdir(data.layout.downloads)
+    await writeFile(data.layout.partialBlob(digest), content, { mode: 0o444 })
+    await using partial = await openPartialBlob({ layout: data.layout, digest, size })
+    // Root could write to it in spite of its mode.
+    expect(accessModesOf(partial.path)).toEqual([constants.O_RDONLY])
+    expect(await partial.finish()).toMatchObject({ digest, size })
+  })
+
+  test('of which some could not be written back is no blob, though a later sync succeeds', async () => {
+    await using data = await dataDirectory()
+    const large = Buffer.alloc(17 << 20, 'large')
+    const request = { layout: data.layout, digest: parseDigest(digestOf(large)), size: large.length }
+    const path = data.layout.partialBlob(request.digest)
+    {
+      await using partial = await openPartialBlob(request)
+      const datasync = vi.spyOn(await fileHandlePrototype(), 'datasync')
+      datasync.mockRejectedValueOnce(Object.assign(new Error('EIO: i/o error, fdatasync'), { code: 'EIO' }))
+      await partial.append(large.subarray(0, 16 << 20))
+      await partial.append(large.subarray(16 << 20))
+      await expect(partial.finish()).rejects.toMatchObject({ code: 'IO_FAILED' })
+      expect(datasync).toHaveBeenCalledTimes(2)
+    }
+    // Read from memory, it would be the right blob; on disk it is not.
+    await expect(stat(path)).rejects.toMatchObject({ code: 'ENOENT' })
+  })
+
   test('is not hashed for somebody who has gone', async () => {
     await using data = await dataDirectory()
     const opening = openPartialBlob({ layout: data.layout, digest, size, signal: AbortSignal.abort() })
     await expect(opening).rejects.toMatchObject({ code: 'CANCELLED' })
   })
 })
+
+/** How this process has a file open. */
+function accessModesOf(path: string): number[] {
+  const open = readdirSync('/proc/self/fd').filter((fd) => linkOf(`/proc/self/fd/${fd}`) === path)
+  return open.map((fd) => {
+    const flags = /^flags:\s*(\d+)/m.exec(readFileSync(`/proc/self/fdinfo/${fd}`, 'utf8'))?.[1]
+    return Number.parseInt(flags ?? '', 8) & (constants.O_WRONLY | constants.O_RDWR)
+  })
+}
+
+function linkOf(path: string): string | undefined {
+  try {
+    return readlinkSync(path)
+  } catch {
+    // That of the directory itself.
+    return undefined
+  }
+}
+
+/** What every open file inherits from: the kernel cannot be made to lose bytes here. */
+async function fileHandlePrototype(): Promise<FileHandle> {
+  await using file = await open('/dev/null')
+  return Object.getPrototypeOf(file) as FileHandle
+}
 
 async function dataDirectory(): Promise<AsyncDisposable & { readonly layout: DataLayout }> {
   const directory = await temporaryDirectory()

@@ -36,10 +36,10 @@ export interface PartialBlob extends AsyncDisposable {
    */
   append(chunk: Uint8Array): Promise<void>
   /**
-   * Proves that it is the whole blob; it stays where it is until the store installs it. With another digest than it should have it is removed:
-   * there is no telling which of its bytes are wrong.
+   * Proves that it is the whole blob; it stays where it is until the store installs it. With another digest than it should have, or when it could
+   * not be made durable, it is removed: there is no telling which of its bytes are wrong.
    *
-   * @throws Problem SIZE_MISMATCH, DIGEST_MISMATCH, NO_SPACE
+   * @throws Problem SIZE_MISMATCH, DIGEST_MISMATCH, NO_SPACE, IO_FAILED
    */
   finish(): Promise<StagedBlob>
 }
@@ -61,9 +61,11 @@ export async function openPartialBlob(request: OpenPartialBlob): Promise<Partial
   const path = layout.partialBlob(digest)
   try {
     await mkdir(layout.downloads, { recursive: true, mode: 0o700 })
+    const found = await sizeOf(path)
     // More than the blob may have cannot be the beginning of it. Not cut off: somebody may be just installing that file.
-    if ((await sizeOf(path)) > size) await rm(path, { force: true })
-    const file = await open(path, 'a+', 0o600)
+    if (found !== undefined && found > size) await rm(path, { force: true })
+    // Nothing is left to write to one that is whole, and it may have the mode of a blob: whoever was installing it, or was killed at that.
+    const file = await open(path, found === size ? 'r' : 'a+', 0o600)
     try {
       const hasher = await hashBeginning(file, { digest, signal })
       onGrown?.(hasher.bytes)
@@ -77,11 +79,11 @@ export async function openPartialBlob(request: OpenPartialBlob): Promise<Partial
   }
 }
 
-async function sizeOf(path: string): Promise<number> {
+async function sizeOf(path: string): Promise<number | undefined> {
   try {
     return (await stat(path)).size
   } catch (error) {
-    if (errnoCode(error) === 'ENOENT') return 0
+    if (errnoCode(error) === 'ENOENT') return undefined
     throw error
   }
 }
@@ -116,7 +118,8 @@ class OpenedPartialBlob implements PartialBlob {
   /** One at a time, so that they stay in order. */
   #writing: Promise<void> = Promise.resolve()
   #writtenBack: number
-  #writingBack: Promise<unknown> | undefined
+  #writingBack: Promise<void> | undefined
+  #lost: { readonly error: unknown } | undefined
 
   constructor(opened: Opened) {
     this.path = opened.path
@@ -144,7 +147,7 @@ class OpenedPartialBlob implements PartialBlob {
   }
 
   async finish(): Promise<StagedBlob> {
-    const { path, file, hasher, digest, size } = this.#opened
+    const { path, hasher, digest, size } = this.#opened
     if (hasher.bytes !== size) throw sizeMismatch(digest, size, formatSize(hasher.bytes))
     await this.#writeAll()
     const actual = hasher.digest()
@@ -152,11 +155,9 @@ class OpenedPartialBlob implements PartialBlob {
       await rm(path, { force: true })
       throw digestMismatch(digest, actual)
     }
-    try {
-      await file.datasync()
-    } catch (error) {
-      throw this.#writeProblem(error)
-    }
+    await this.#writingBack
+    await this.#sync()
+    if (this.#lost !== undefined) throw this.#writeProblem(this.#lost.error)
     return { digest, size, path }
   }
 
@@ -165,6 +166,8 @@ class OpenedPartialBlob implements PartialBlob {
     await this.#writeAll().catch(() => {})
     await this.#writingBack
     await this.#opened.file.close()
+    // Nobody can tell which of its bytes are on disk: from memory it would be read as it should be.
+    if (this.#lost !== undefined) await rm(this.path, { force: true })
   }
 
   async #writeAll(): Promise<void> {
@@ -187,16 +190,26 @@ class OpenedPartialBlob implements PartialBlob {
     this.#writeBack()
   }
 
-  /** Not waited for; what goes wrong with it goes wrong again in the end, where it is told. */
+  /** Not waited for before the end. */
   #writeBack(): void {
     if (this.#writingBack !== undefined || this.#written - this.#writtenBack < writeBackBytes) return
     this.#writtenBack = this.#written
-    this.#writingBack = this.#opened.file
-      .datasync()
-      .catch(() => {})
-      .finally(() => {
-        this.#writingBack = undefined
-      })
+    this.#writingBack = this.#sync().finally(() => {
+      this.#writingBack = undefined
+    })
+  }
+
+  /**
+   * Keeps what fails: the kernel tells only once of bytes that it could not write back, and the next sync succeeds without them.
+   *
+   * @see fsync(2), "EIO"
+   */
+  async #sync(): Promise<void> {
+    try {
+      await this.#opened.file.datasync()
+    } catch (error) {
+      this.#lost ??= { error }
+    }
   }
 
   #writeProblem(error: unknown): Error {

@@ -20,8 +20,10 @@ export interface RunOptions {
   readonly isTty?: boolean
   readonly signal?: AbortSignal
   readonly takeSignals?: Surroundings['takeSignals']
+  readonly setUpBtrfs?: Surroundings['setUpBtrfs']
   readonly env?: Record<string, string>
   readonly cwd?: string
+  readonly home?: string
 }
 
 export interface RunResult {
@@ -50,7 +52,7 @@ export async function openTestCli() {
   return {
     directory,
     handlers,
-    run: (words: readonly string[], options: RunOptions = {}) => run(directory, words, options),
+    run: (words: readonly string[], options: RunOptions = {}) => runCommand(directory, words, options),
     cutConnections: () => app.server.closeAllConnections(),
     async close() {
       stopping.abort()
@@ -61,15 +63,21 @@ export async function openTestCli() {
   }
 }
 
-async function run(directory: string, words: readonly string[], options: RunOptions): Promise<RunResult> {
+/** One command line in this process, whose data directory is the given one unless its options or environment say otherwise. */
+export async function runCommand(
+  directory: string,
+  words: readonly string[],
+  options: RunOptions = {},
+): Promise<RunResult> {
   const stdout = outputOf(options.isTty === true)
   const stderr = outputOf(options.isTty === true)
   const code = await runCli(words, {
     terminal: { stdin: inputOf(options), stdout, stderr, env: { COWSHED_DATA: directory, ...options.env } },
     launcher: '/nonexistent/cowshed',
     serve: async () => {},
+    setUpBtrfs: options.setUpBtrfs ?? (() => Promise.reject(new Error('not here'))),
     uid: 0,
-    home: '/root',
+    home: options.home ?? '/nonexistent',
     cwd: options.cwd ?? directory,
     signal: options.signal ?? new AbortController().signal,
     takeSignals: options.takeSignals ?? (() => () => {}),

@@ -1,17 +1,35 @@
 import { type DataLayout, dataLayout, defaultDataDirectory, Problem, printableJson } from '../base/index.ts'
 import type { ProgressEvent } from '../contract/index.ts'
-import { type ApiClient, apiClient } from './client/api-client.ts'
+import type { ApiClient } from './client/api-client.ts'
+import { type Connection, localConnection, networkConnection } from './client/connection.ts'
 import { isListening } from './client/is-listening.ts'
-import { suggestNames } from './client/suggest-names.ts'
-import { type Transport, unixTransport } from './client/transport.ts'
+import { unixTransport } from './client/transport.ts'
 import { type ProgressMode, progressDisplay } from './progress/progress-display.ts'
+import { chooseServer } from './servers/choose-server.ts'
+import { configDirectory } from './servers/config-directory.ts'
+import { localName, type ServerBook, serverBook } from './servers/server-book.ts'
+import type { RemoteServer } from './servers/server-record.ts'
 import type { Terminal } from './terminal/terminal.ts'
 
 /** Options that every command has. */
 export interface CommonOptions {
   readonly data?: string | undefined
+  /** A name, or a URL. */
+  readonly server?: string | undefined
   readonly json?: boolean | undefined
   readonly progress?: ProgressMode | undefined
+}
+
+export interface Serve {
+  readonly dataDirectory: string
+  readonly signal: AbortSignal
+  readonly network: {
+    readonly listen?: string
+    /** Absolute. */
+    readonly tlsCert?: string
+    readonly tlsKey?: string
+    readonly allowPlainHttp?: boolean
+  }
 }
 
 export interface Surroundings {
@@ -19,7 +37,9 @@ export interface Surroundings {
   /** bin/cowshed, to start a daemon with. */
   readonly launcher: string
   /** Runs the daemon in this process until it is told to stop. */
-  readonly serve: (options: { readonly dataDirectory: string; readonly signal: AbortSignal }) => Promise<void>
+  readonly serve: (options: Serve) => Promise<void>
+  /** Puts the data directory onto a filesystem of its own, in this process: a daemon would be in the way. */
+  readonly setUpBtrfs: (options: BtrfsOptions) => Promise<BtrfsReply>
   readonly uid: number
   readonly home: string
   readonly cwd: string
@@ -29,14 +49,40 @@ export interface Surroundings {
   readonly takeSignals: (listener: (signal: 'SIGINT' | 'SIGTERM') => void) => () => void
 }
 
+export interface BtrfsOptions {
+  readonly dataDirectory: string
+  readonly bytes: number
+  /** What is to mount it when the host boots. */
+  readonly atBoot?: 'fstab' | 'systemd' | undefined
+}
+
+export interface BtrfsReply {
+  readonly data_directory: string
+  /** The file that the filesystem is in. */
+  readonly file: string
+  readonly bytes: number
+  readonly outcome: 'created' | 'mounted' | 'grown' | 'unchanged'
+  /** What was written for the next boot. */
+  readonly boot_entry?: string
+}
+
 /** What a command works with. */
 export interface Cli extends Surroundings {
   readonly layout: DataLayout
+  /** What the command line says of whom to talk to. */
+  readonly asked: Pick<CommonOptions, 'server' | 'data'>
   readonly json: boolean
-  /** The daemon of the data directory; the first call starts one when there is none. */
+  /** The daemon that the command is about. Of the one on this host: the first call starts it when there is none. */
   readonly api: ApiClient
-  /** The same for what is no ordinary call; undefined when no daemon runs and none may be started. */
-  readonly socketPath: (options: { readonly start: boolean }) => Promise<string | undefined>
+  /** The same for what is no ordinary call. Starts nothing. */
+  readonly connection: () => Promise<Connection>
+  /** Whether asking it would start no daemon. */
+  readonly isRunning: () => Promise<boolean>
+  readonly servers: ServerBook
+  /** A conversation with a server of its own. */
+  readonly connectTo: (server: RemoteServer) => Promise<Connection>
+  /** Every server that was added, and the daemon of this host if it runs: for a command that asks them all. */
+  readonly everyServer: () => Promise<FleetServer[]>
   /** Writes data to stdout. */
   print(text: string): void
   printJson(value: unknown): void
@@ -47,28 +93,56 @@ export interface Cli extends Surroundings {
   close(): void
 }
 
+export interface FleetServer {
+  readonly name: string
+  /** @throws Problem when what is kept of it cannot be used */
+  readonly connect: () => Promise<Connection>
+}
+
 export function openCli(surroundings: Surroundings, options: CommonOptions): Cli {
   const { terminal, uid, home, signal } = surroundings
-  const root = absolute(options.data ?? defaultDataDirectory({ env: terminal.env, uid, home }), surroundings.cwd)
+  const { env } = terminal
+  const root = absolute(options.data ?? defaultDataDirectory({ env, uid, home }), surroundings.cwd)
   const layout = dataLayout(root)
   const notice = (text: string) => void terminal.stderr.write(`${text}\n`)
-  const transport = unixTransport(layout.socket)
-  const ready = once(() => ensureDaemon({ ...surroundings, layout, notice }))
-  const starting: Transport = async (request) => {
-    await ready()
-    return transport({ ...request, signal: request.signal ?? signal })
+  const servers = serverBook(configDirectory({ env, home }))
+  const opened: Connection[] = []
+  const keep = (connection: Connection) => {
+    opened.push(connection)
+    return connection
   }
-  const api = suggestNames(apiClient(starting))
+  const local = () =>
+    keep(
+      localConnection({
+        socketPath: layout.socket,
+        transport: unixTransport(layout.socket),
+        ready: once(() => ensureDaemon({ ...surroundings, layout, notice })),
+        signal,
+      }),
+    )
+  const connectTo = async (server: RemoteServer) => keep(await networkConnection(server, signal))
+  const connection = once(async () => {
+    const server = await chooseServer({ ...options, env, book: servers, readCa })
+    return server === undefined ? local() : await connectTo(server)
+  })
 
   return {
     ...surroundings,
     layout,
-    api,
+    asked: options,
+    api: whenConnected(connection),
+    connection,
+    connectTo,
+    servers,
     notice,
     json: options.json === true,
-    async socketPath({ start }) {
-      if (start) await ready()
-      return start || (await isListening(layout.socket)) ? layout.socket : undefined
+    isRunning: async () => (await connection()).server !== undefined || (await isListening(layout.socket)),
+    async everyServer() {
+      const added = (await servers.names()).map((name) => ({
+        name,
+        connect: async () => await connectTo(await servers.get(name)),
+      }))
+      return (await isListening(layout.socket)) ? [{ name: localName, connect: async () => local() }, ...added] : added
     },
     print: (text) => void terminal.stdout.write(text),
     printJson: (value) => void terminal.stdout.write(`${printableJson(JSON.stringify(value, null, 2))}\n`),
@@ -80,8 +154,25 @@ export function openCli(surroundings: Surroundings, options: CommonOptions): Cli
         display.end()
       }
     },
-    close: () => transport.close(),
+    close() {
+      for (const one of opened) one.close()
+    },
   }
+}
+
+/** Connects with the first call. */
+function whenConnected(connection: () => Promise<Connection>): ApiClient {
+  return {
+    call: async (route, options) => await (await connection()).api.call(route, options),
+    download: async (route, options) => await (await connection()).api.download(route, options),
+    async *events(route, options) {
+      yield* (await connection()).api.events(route, options)
+    },
+  }
+}
+
+async function readCa(path: string): Promise<string> {
+  return await (await import('./servers/read-ca.ts')).readCa(path)
 }
 
 interface EnsureDaemon extends Pick<Surroundings, 'launcher' | 'signal'> {

@@ -9,7 +9,7 @@ export async function commandReference(): Promise<string> {
   return `${introduction}${leaves.map(section).join('')}`
 }
 
-const common = ['--json', '--data', '--progress']
+const common = ['--json', '--data', '--server', '--progress']
 
 const introduction = `# The command line
 
@@ -23,11 +23,12 @@ Every command has these options; they may stand before its name too:
 | option | |
 |---|---|
 | \`--json\` | print JSON: bytes are integers, times ISO 8601 in UTC |
+| \`-s\`, \`--server <name>\` | the server to talk to: one that was added, a URL, or \`local\`; else \`--data\`, else \`COWSHED_SERVER\` (with \`COWSHED_TOKEN\` and \`COWSHED_CA\`), else \`COWSHED_DATA\`, else the default of \`server set-default\` |
 | \`--data <dir>\` | the data directory of the daemon to talk to; else \`COWSHED_DATA\`, else \`/var/lib/cowshed\` for root and \`$XDG_DATA_HOME/cowshed\` for others |
 | \`--progress <mode>\` | \`auto\`: a bar on a terminal, a line for each 10 % elsewhere; \`json\`: JSON lines on stderr; \`none\` |
 | \`-h\`, \`--help\` | what is said here |
 
-A command that finds no daemon starts one in the background and says so; \`version\` and \`completion\` do not. \`COWSHED_DEBUG=1\` shows where an error came
+A command that finds no daemon on this host starts one in the background and says so; \`version\` and \`completion\` do not. \`COWSHED_DEBUG=1\` shows where an error came
 from. \`NO_COLOR\` is respected.
 
 What removes data asks first. Where there is nobody to ask (no terminal, or \`--json\`) it is refused without \`--force\`.
@@ -43,7 +44,7 @@ What removes data asks first. Where there is nobody to ask (no terminal, or \`--
 | 4 | conflict, or in the wrong state for it |
 | 5 | no space |
 | 6 | of several targets only some were done |
-| 7 | no daemon can be reached or started |
+| 7 | no daemon can be reached, trusted or started |
 | 130 | interrupted |
 
 \`exec\` and \`shell\` end with the exit code of the program in the shed: 126 when it cannot be run, 127 when it is not found, 128 + n when signal n ended it. 125 means

@@ -16,6 +16,21 @@ export const commandTable: readonly CommandEntry[] = [
   { name: 'start', summary: 'start sheds', load: async () => (await import('./commands/start.ts')).start },
   { name: 'stop', summary: 'shut sheds down', load: async () => (await import('./commands/stop.ts')).stop },
   {
+    name: 'pause',
+    summary: 'have sheds stand still, with all that is in their memory',
+    load: async () => (await import('./commands/pause.ts')).pause,
+  },
+  {
+    name: 'wake',
+    summary: 'have sheds that stand still or sleep go on where they were',
+    load: async () => (await import('./commands/wake.ts')).wake,
+  },
+  {
+    name: 'set',
+    summary: 'say what becomes of sheds that nobody uses',
+    load: async () => (await import('./commands/set.ts')).set,
+  },
+  {
     name: 'reset',
     summary: 'put sheds back to their images: what was written to their disks goes',
     load: async () => (await import('./commands/reset.ts')).reset,
@@ -24,6 +39,16 @@ export const commandTable: readonly CommandEntry[] = [
     name: 'delete',
     summary: 'delete sheds and their disks',
     load: async () => (await import('./commands/delete.ts')).deleteSheds,
+  },
+  {
+    name: 'protect',
+    summary: 'keep sheds and their disks from being removed by anything',
+    load: async () => (await import('./commands/protect.ts')).protect,
+  },
+  {
+    name: 'unprotect',
+    summary: 'let protected sheds go again',
+    load: async () => (await import('./commands/protect.ts')).unprotect,
   },
   { name: 'exec', summary: 'run a program in a shed', load: async () => (await import('./commands/exec.ts')).exec },
   { name: 'shell', summary: 'a login shell in a shed', load: async () => (await import('./commands/shell.ts')).shell },
@@ -96,11 +121,176 @@ export const commandTable: readonly CommandEntry[] = [
     summary: 'give an image one more name',
     load: async () => (await import('./commands/image-tag.ts')).imageTag,
   },
+  {
+    name: 'image pin',
+    summary: 'keep an image, and what is made from it, from being removed by anything',
+    load: async () => (await import('./commands/image-pin.ts')).imagePin,
+  },
+  {
+    name: 'image unpin',
+    summary: 'let a pinned image go again',
+    load: async () => (await import('./commands/image-pin.ts')).imageUnpin,
+  },
   { name: 'image rm', summary: 'remove images', load: async () => (await import('./commands/image-rm.ts')).imageRm },
   {
     name: 'image prune',
     summary: 'remove images that nothing needs, or what is made from images and can be made again',
     load: async () => (await import('./commands/image-prune.ts')).imagePrune,
+  },
+  {
+    name: 'snapshot create',
+    summary: 'keep the disk of a shed as it is now',
+    load: async () => (await import('./commands/snapshot-create.ts')).snapshotCreate,
+  },
+  {
+    name: 'snapshot ls',
+    summary: 'list snapshots',
+    load: async () => (await import('./commands/snapshot-ls.ts')).snapshotLs,
+  },
+  {
+    name: 'snapshot info',
+    summary: 'what a snapshot is of, and whether its lower is here',
+    load: async () => (await import('./commands/snapshot-info.ts')).snapshotInfo,
+  },
+  {
+    name: 'snapshot protect',
+    summary: 'keep snapshots from being removed by anything',
+    load: async () => (await import('./commands/snapshot-protect.ts')).snapshotProtect,
+  },
+  {
+    name: 'snapshot unprotect',
+    summary: 'let protected snapshots go again',
+    load: async () => (await import('./commands/snapshot-protect.ts')).snapshotUnprotect,
+  },
+  {
+    name: 'snapshot export',
+    summary: 'write a snapshot to one file, for another host',
+    load: async () => (await import('./commands/snapshot-export.ts')).snapshotExport,
+  },
+  {
+    name: 'snapshot import',
+    summary: 'make a snapshot of such a file',
+    load: async () => (await import('./commands/snapshot-import.ts')).snapshotImport,
+  },
+  {
+    name: 'snapshot backup',
+    summary: 'back up a snapshot to a directory or a store; only what is new is sent',
+    load: async () => (await import('./commands/snapshot-backup.ts')).snapshotBackup,
+  },
+  {
+    name: 'snapshot restore',
+    summary: 'make a snapshot of a backup',
+    load: async () => (await import('./commands/snapshot-restore.ts')).snapshotRestore,
+  },
+  {
+    name: 'snapshot rm',
+    summary: 'remove snapshots; sheds made from them stay',
+    load: async () => (await import('./commands/snapshot-rm.ts')).snapshotRm,
+  },
+  {
+    name: 'volume create',
+    summary: 'make an empty volume',
+    load: async () => (await import('./commands/volume-create.ts')).volumeCreate,
+  },
+  {
+    name: 'volume ls',
+    summary: 'list volumes, how large they are, and which sheds have them',
+    load: async () => (await import('./commands/volume-ls.ts')).volumeLs,
+  },
+  {
+    name: 'volume attach',
+    summary: 'give a stopped shed a volume',
+    load: async () => (await import('./commands/volume-attach.ts')).volumeAttach,
+  },
+  {
+    name: 'volume detach',
+    summary: 'take a volume from a stopped shed',
+    load: async () => (await import('./commands/volume-attach.ts')).volumeDetach,
+  },
+  {
+    name: 'volume resize',
+    summary: 'make a volume larger, also while a guest uses it',
+    load: async () => (await import('./commands/volume-resize.ts')).volumeResize,
+  },
+  {
+    name: 'volume clone',
+    summary: 'make a volume with what another one has',
+    load: async () => (await import('./commands/volume-clone.ts')).volumeClone,
+  },
+  {
+    name: 'volume backup',
+    summary: 'back up a volume, encrypted; only what is new is sent',
+    load: async () => (await import('./commands/volume-backup.ts')).volumeBackup,
+  },
+  {
+    name: 'volume restore',
+    summary: 'make a volume of a backup',
+    load: async () => (await import('./commands/volume-restore.ts')).volumeRestore,
+  },
+  {
+    name: 'volume protect',
+    summary: 'keep volumes from being removed by anything',
+    load: async () => (await import('./commands/volume-protect.ts')).volumeProtect,
+  },
+  {
+    name: 'volume unprotect',
+    summary: 'let protected volumes go again',
+    load: async () => (await import('./commands/volume-protect.ts')).volumeUnprotect,
+  },
+  {
+    name: 'volume rm',
+    summary: 'remove volumes that no shed has',
+    load: async () => (await import('./commands/volume-rm.ts')).volumeRm,
+  },
+  {
+    name: 'backup ls',
+    summary: 'list the backups at a place',
+    load: async () => (await import('./commands/backup-ls.ts')).backupLs,
+  },
+  {
+    name: 'backup rm',
+    summary: 'remove backups',
+    load: async () => (await import('./commands/backup-rm.ts')).backupRm,
+  },
+  {
+    name: 'backup prune',
+    summary: 'remove old backups, and what no backup needs',
+    load: async () => (await import('./commands/backup-prune.ts')).backupPrune,
+  },
+  {
+    name: 'backup verify',
+    summary: 'read backups and prove them',
+    load: async () => (await import('./commands/backup-verify.ts')).backupVerify,
+  },
+  {
+    name: 'backup key',
+    summary: 'print the key that backups are sealed with, or take that of another host',
+    load: async () => (await import('./commands/backup-key.ts')).backupKey,
+  },
+  {
+    name: 'secret set',
+    summary: 'give a secret a value, from stdin or a file',
+    load: async () => (await import('./commands/secret-set.ts')).secretSet,
+  },
+  {
+    name: 'secret ls',
+    summary: 'list secrets and who is given them, never what they are',
+    load: async () => (await import('./commands/secret-ls.ts')).secretLs,
+  },
+  {
+    name: 'secret give',
+    summary: 'give a shed a secret',
+    load: async () => (await import('./commands/secret-give.ts')).secretGive,
+  },
+  {
+    name: 'secret take',
+    summary: 'give a shed a secret no more',
+    load: async () => (await import('./commands/secret-give.ts')).secretTake,
+  },
+  {
+    name: 'secret rm',
+    summary: 'remove secrets',
+    load: async () => (await import('./commands/secret-rm.ts')).secretRm,
   },
   {
     name: 'system df',
@@ -111,6 +301,51 @@ export const commandTable: readonly CommandEntry[] = [
     name: 'system prune',
     summary: 'show what can be removed, ask, and remove it',
     load: async () => (await import('./commands/system-prune.ts')).systemPrune,
+  },
+  {
+    name: 'server add',
+    summary: 'talk to a server elsewhere: keeps its address and its token',
+    load: async () => (await import('./commands/server-add.ts')).serverAdd,
+  },
+  {
+    name: 'server ls',
+    summary: 'the servers that were added',
+    load: async () => (await import('./commands/server-ls.ts')).serverLs,
+  },
+  {
+    name: 'server rm',
+    summary: 'forget a server',
+    load: async () => (await import('./commands/server-rm.ts')).serverRm,
+  },
+  {
+    name: 'server set-default',
+    summary: 'which server commands talk to when they are not told',
+    load: async () => (await import('./commands/server-set-default.ts')).serverSetDefault,
+  },
+  {
+    name: 'token create',
+    summary: 'let somebody talk to this server over the network: prints the token, this once',
+    load: async () => (await import('./commands/token-create.ts')).tokenCreate,
+  },
+  {
+    name: 'token ls',
+    summary: 'who may talk to this server over the network',
+    load: async () => (await import('./commands/token-ls.ts')).tokenLs,
+  },
+  {
+    name: 'token revoke',
+    summary: 'take a token back; what is under way with it ends',
+    load: async () => (await import('./commands/token-revoke.ts')).tokenRevoke,
+  },
+  {
+    name: 'system trim',
+    summary: 'give back what the disks of sheds have free',
+    load: async () => (await import('./commands/system-trim.ts')).systemTrim,
+  },
+  {
+    name: 'system dedupe',
+    summary: 'let disks have only once what is the same in them',
+    load: async () => (await import('./commands/system-dedupe.ts')).systemDedupe,
   },
   { name: 'serve', summary: 'run the daemon', load: async () => (await import('./commands/serve.ts')).serve },
   {
@@ -134,5 +369,11 @@ export const commandTable: readonly CommandEntry[] = [
 /** What the groups of commands are about. */
 export const groups: Readonly<Record<string, string>> = {
   image: 'images that sheds are made from',
+  snapshot: 'disks of sheds as they were',
+  volume: 'disks that outlive sheds',
+  backup: 'disks kept elsewhere',
+  secret: 'values that sheds are given and nobody is shown',
   system: 'disk usage and cleaning up',
+  server: 'servers elsewhere that this command line talks to',
+  token: 'who may talk to this server over the network',
 }

@@ -1,4 +1,4 @@
-import { isProblem, Problem, printable } from '../base/index.ts'
+import { isProblem, Problem, printable, printableJson } from '../base/index.ts'
 import type { Terminal } from './terminal/terminal.ts'
 
 export interface ReportTo {
@@ -9,7 +9,7 @@ export interface ReportTo {
 
 /** Tells what went wrong and what to type next, on stderr. Stacks only for those who ask: COWSHED_DEBUG=1. */
 export function reportError({ terminal: { stderr, env }, json }: ReportTo, error: unknown): void {
-  stderr.write(json ? `${JSON.stringify({ error: errorValue(error) })}\n` : errorText(error))
+  stderr.write(json ? `${printableJson(JSON.stringify({ error: errorValue(error) }))}\n` : errorText(error))
   if (env.COWSHED_DEBUG && error instanceof Error) stderr.write(`${stackOf(error)}\n`)
 }
 

@@ -32,6 +32,9 @@ const shed = (name: string, changes: Partial<Shed> = {}): Shed => ({
   network: 'user',
   env: {},
   labels: {},
+  volumes: [],
+  secrets: [],
+  thermal: { warm_after_ms: 'never', cold_after_ms: 'never', keep_hot: false },
   created_at: '2020-01-01T00:00:00Z',
   changed_at: '2020-01-01T00:00:00Z',
   backend: 'qemu',
@@ -72,7 +75,11 @@ describe('the command line', () => {
     [['create', 'web', '--image', 'x', '--memory', '1KiB'], /too small\nhint: at least 64MiB/],
     [['create', 'web', '--image', 'x', '--cpus', '0'], /whole number from 1 to 64/],
     [['create', 'web', '--image', 'x', '--env', 'novalue'], /K=V/],
+    [['create', 'web', '--image', 'x', '--io-write', '1kB/s'], /--io-write .* is too/],
+    [['create', 'web', '--image', 'x', '--warm-after', '10ms'], /too short: 1s is the least/],
+    [['set', 'web'], /nothing to set\nhint: .*--warm-after/],
     [['system', 'prune', '--until', '3 fortnights'], /not a duration/],
+    [['system', 'dedupe', '--rate', '1kB/s'], /too small/],
     [['forward', 'web', '80:x'], /the port "x"/],
   ])('%j is a usage error', async (words, message) => {
     const { code, stdout, stderr } = await cli.run(words)
@@ -197,6 +204,21 @@ describe('ls', () => {
   })
 })
 
+test('set sends what is to change, `default` as null, and says what is so now', async () => {
+  const seen: unknown[] = []
+  cli.handlers.setShed = async ({ params: { name }, body }) => {
+    seen.push(body)
+    const thermal = { warm_after_ms: 60_000, cold_after_ms: 'never' as const, keep_hot: body.keep_hot ?? false }
+    return shed(name, { thermal })
+  }
+  const { stdout } = await cli.run(['set', 'web', 'db', '--warm-after', '1m', '--cold-after', 'default'])
+  expect(stdout).toBe('web paused after 1m\ndb paused after 1m\n')
+  expect((await cli.run(['set', 'web', '--keep-hot'])).stdout).toBe('web is kept hot\n')
+  await cli.run(['set', 'web', '--no-keep-hot', '--warm-after', 'never'])
+  const one = { warm_after_ms: 60_000, cold_after_ms: null }
+  expect(seen).toEqual([one, one, { keep_hot: true }, { warm_after_ms: 'never', keep_hot: false }])
+})
+
 describe('create', () => {
   test('sends what was asked for and nothing else', async () => {
     const seen: unknown[] = []
@@ -216,6 +238,24 @@ describe('create', () => {
       'B=x=y',
       '--label',
       'team=',
+      '--volume',
+      'data:/srv/data:ro',
+      '--secret',
+      'api-key',
+      '--secret',
+      'cert:/etc/key.pem',
+      '--volume',
+      'logs:/var/log',
+      '--io-read',
+      '50MB/s',
+      '--io-write',
+      '8MiB',
+      '--iops',
+      '500',
+      '--warm-after',
+      '5m',
+      '--cold-after',
+      'never',
       '--no-start',
       '--pull',
       'never',
@@ -230,12 +270,22 @@ describe('create', () => {
       upper_bytes: 20e9,
       rootfs: 'ext4',
       network: 'none',
+      io: { read_bytes_per_second: 50e6, write_bytes_per_second: 8 * 2 ** 20, operations_per_second: 500 },
       env: { A: '1', B: 'x=y' },
       labels: { team: '' },
+      volumes: [
+        { volume: 'data', path: '/srv/data', read_only: true },
+        { volume: 'logs', path: '/var/log', read_only: false },
+      ],
+      secrets: [
+        { secret: 'api-key', env: 'API_KEY' },
+        { secret: 'cert', path: '/etc/key.pem' },
+      ],
+      thermal: { warm_after_ms: 300_000, cold_after_ms: 'never' },
       start: false,
       pull: 'never',
     })
-    expect(seen[1]).toMatchObject({ cpus: 1, rootfs: 'erofs', start: true, network: 'user', pull: 'whole' })
+    expect(seen[1]).toEqual({ name: 'web', image: 'debian:12', volumes: [], secrets: [], start: true, pull: 'whole' })
   })
 
   test('shows progress as JSON lines on stderr for programs', async () => {
@@ -302,6 +352,36 @@ describe('doctor', () => {
   })
 })
 
+test('what is pinned or protected says so, wherever it is listed', async () => {
+  const asked: object[] = []
+  cli.handlers.pinImage = async ({ body }) => void asked.push(body)
+  cli.handlers.protectShed = async ({ params }) => shed(params.name, { protected: true })
+  cli.handlers.unprotectShed = async ({ params }) => shed(params.name)
+  cli.handlers.listSheds = async () => ({ sheds: [shed('web', { protected: true })] })
+  expect((await cli.run(['image', 'pin', 'debian:12'])).stdout).toBe('debian:12 pinned\n')
+  expect(asked).toEqual([{ ref: 'debian:12' }])
+  expect((await cli.run(['protect', 'web', 'db'])).stdout).toBe('web protected\ndb protected\n')
+  expect((await cli.run(['unprotect', 'web'])).stdout).toBe('web protected no more\n')
+  expect((await cli.run(['ls'])).stdout).toContain('running, protected')
+})
+
+test('setup --btrfs is done by this process, in which no daemon is in the way', async () => {
+  const asked: object[] = []
+  const setUpBtrfs = async (options: { dataDirectory: string; bytes: number }) => {
+    asked.push(options)
+    const root = options.dataDirectory
+    return { data_directory: root, file: `${root}.btrfs`, bytes: options.bytes, outcome: 'created' as const }
+  }
+  const { code, stdout } = await cli.run(['setup', '--btrfs', '50GB'], { setUpBtrfs })
+  expect([code, asked]).toEqual([0, [{ dataDirectory: cli.directory, bytes: 50e9, atBoot: undefined }]])
+  expect(stdout).toContain(`${cli.directory} (btrfs, created)`)
+  await cli.run(['setup', '--btrfs', '50GB', '--fstab'], { setUpBtrfs })
+  expect(asked[1]).toMatchObject({ atBoot: 'fstab' })
+  expect((await cli.run(['setup', '--systemd'], { setUpBtrfs })).code).toBe(2)
+  expect((await cli.run(['setup', '--btrfs', '1GB', '--fstab', '--systemd'], { setUpBtrfs })).code).toBe(2)
+  expect(asked).toHaveLength(2)
+})
+
 test('setup says in short why there is no KVM, and with --json in full', async () => {
   const acceleration_reason =
     "a VM under KVM failed: QEMU did not start: qemu-system-x86_64: error: failed to set MSR 0x10a | qemu-system-x86_64: ../kvm.c:3183: Assertion `ret' failed."
@@ -317,6 +397,54 @@ test('setup says in short why there is no KVM, and with --json in full', async (
     'tcg: a VM under KVM failed: QEMU did not start: failed to set MSR 0x10a\n',
   )
   expect(JSON.parse((await cli.run(['setup', '--json'])).stdout)).toEqual(reply)
+})
+
+test('dedupe asks nothing, says what it read, and shows predicted and measured side by side', async () => {
+  const asked: unknown[] = []
+  const totals = { shared_bytes: 5e9, predicted_bytes: 4e9, read_bytes: 9e9, known_bytes: 1e9 }
+  cli.handlers.dedupe = async ({ body }) => {
+    asked.push(body)
+    return {
+      dry_run: body.dry_run,
+      server_name: 'host',
+      accuracy: 'exact',
+      items: [{ kind: 'shed', name: 'web', path: '/x', shared_bytes: 5e9, freed_bytes: 4e9 }],
+      skipped: [{ kind: 'shed', name: 'db', reason: 'it is running' }],
+      totals: body.dry_run ? totals : { ...totals, reclaimed_bytes: 3.9e9, changed_bytes: 65536, refused_bytes: 0 },
+    }
+  }
+  const dry = await cli.run(['system', 'dedupe', 'web', '--dry-run', '--rate', '50MB/s'])
+  expect(dry.code, dry.stderr).toBe(0)
+  expect(dry.stdout).toContain('shed  web   5.0 GB  4.0 GB')
+  expect(dry.stdout).toContain('TOTAL TO FREE: 4.0 GB (9.0 GB read, 1.0 GB known from before)\n')
+  const real = await cli.run(['system', 'dedupe', '--running'])
+  expect(real.stdout).toContain('FREED: 4.0 GB predicted, 3.9 GB reclaimed on the filesystem')
+  expect(real.stdout).toContain('65.5 kB left alone: changed meanwhile\n')
+  expect(asked).toEqual([
+    { names: ['web'], dry_run: true, running: false, rate_bytes: 50e6 },
+    { names: [], dry_run: false, running: true },
+  ])
+})
+
+test('trim shows before and after; of those that were named and not trimmed it says why, and so does the exit code', async () => {
+  const web = { kind: 'shed' as const, name: 'web', by: 'host' as const, free_bytes: 4e9, punched_bytes: 1e9 }
+  const before = { physical_bytes: 3e9, exclusive_bytes: 2e9 }
+  cli.handlers.trim = async ({ body }) => ({
+    dry_run: body.dry_run,
+    server_name: 'host',
+    accuracy: 'exact',
+    items: [{ ...web, before, ...(body.dry_run ? {} : { after: { physical_bytes: 2e9, exclusive_bytes: 1e9 } }) }],
+    skipped: body.names.includes('db') ? [{ kind: 'shed', name: 'db', reason: 'its journal' }] : [],
+    totals: { punched_bytes: 1e9, ...(body.dry_run ? {} : { reclaimed_bytes: 9e8 }) },
+  })
+  const dry = await cli.run(['system', 'trim', '--dry-run'])
+  expect(dry.code, dry.stderr).toBe(0)
+  expect(dry.stdout).toContain('TOTAL TO PUNCH: 1.0 GB')
+  const real = await cli.run(['system', 'trim', 'web', 'db'])
+  expect(real.code).toBe(6)
+  expect(real.stdout).toContain('web   host  4.0 GB     1.0 GB  3.0 GB → 2.0 GB  2.0 GB → 1.0 GB\n')
+  expect(real.stdout).toContain('RECLAIMED: 900.0 MB on the filesystem\n')
+  expect(real.stdout).toContain('its journal')
 })
 
 describe('prune', () => {
@@ -336,11 +464,13 @@ describe('prune', () => {
   const asked: unknown[] = []
   beforeEach(() => {
     asked.length = 0
+    cli.handlers.planPrune = async ({ query }) => {
+      asked.push(query)
+      return plan
+    }
     cli.handlers.prune = async ({ query }) => {
       asked.push(query)
-      return query.dry_run
-        ? plan
-        : { ...plan, dry_run: false, totals: { ...plan.totals, reclaimed_bytes: 999_000_000 } }
+      return { ...plan, dry_run: false, totals: { ...plan.totals, reclaimed_bytes: 999_000_000 } }
     }
   })
 

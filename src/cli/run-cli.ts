@@ -6,6 +6,7 @@ import { addCommonOptions } from './common-options.ts'
 import type { CommandEntry, RunAction } from './define-command.ts'
 import { type ReportTo, reportError } from './report-error.ts'
 import type { Terminal } from './terminal/terminal.ts'
+import { withoutLeadingOptions } from './without-leading-options.ts'
 
 /**
  * Runs one command line.
@@ -110,13 +111,6 @@ function chosenEntry(words: readonly string[]): CommandEntry | undefined {
   const [first, second] = withoutLeadingOptions(words)
   if (first === undefined) return undefined
   return commandTable.find(({ name }) => name === first || name === `${first} ${second}`)
-}
-
-/** What stands before the command's name can only be common options. */
-function withoutLeadingOptions(words: readonly string[]): readonly string[] {
-  const [first = ''] = words
-  if (!first.startsWith('-')) return words
-  return withoutLeadingOptions(words.slice(['--data', '--progress'].includes(first) ? 2 : 1))
 }
 
 function declare(program: Command, { name, summary, hidden }: CommandEntry): Command {

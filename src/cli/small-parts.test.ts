@@ -42,6 +42,28 @@ describe('tables', () => {
     expect(table(columns, rows)).toBe('NAME           N  LAST\na              1  x\nlong name  12345\n')
   })
 
+  test('paths lose their middles on a terminal that is too narrow, numbers and names never', () => {
+    const columns = [
+      { title: 'NAME', cell: () => 'a name that is long' },
+      { title: 'PATH', cell: (path: string) => path, shrinks: true as const },
+      { title: 'N', align: 'right' as const, cell: () => '12345' },
+    ]
+    const paths = [
+      '/var/lib/cowshed/cache/erofs-v2/layers/b951e2cd32a2f7f0a45c.data',
+      '/var/lib/日本語日本語日本語日本語',
+    ]
+    expect(table(columns, paths, 50)).toBe(
+      [
+        'NAME                 PATH                        N',
+        'a name that is long  /var/lib/c…f0a45c.data  12345',
+        'a name that is long  /var/lib/日…本語日本語  12345',
+        '',
+      ].join('\n'),
+    )
+    expect(table(columns, paths, 10)).toContain('a name that is long  /var/li…45c.data  12345\n')
+    expect(table(columns, paths)).toContain(`  ${paths[0]}  12345\n`)
+  })
+
   test('wide characters take two columns', () => {
     expect(displayWidth('日本e\u0301')).toBe(5)
     expect(truncate('日本語', 4)).toBe('日…')

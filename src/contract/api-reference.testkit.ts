@@ -17,9 +17,11 @@ const introduction = `# The HTTP API
 Written from the table of routes by \`src/contract/contract.test.ts\`; \`npx vitest run src/contract -u\` writes it anew. The daemon serves the same as OpenAPI
 3.1, with every schema, at \`/api/openapi.json\`.
 
-The daemon listens on the unix socket \`daemon.sock\` in its data directory, mode 0600. There is no TCP listener.
+The daemon listens on the unix socket \`daemon.sock\` in its data directory, mode 0600, and over the network when it was told to and has a token
+([fleet.md](fleet.md)).
 
     curl --unix-socket /var/lib/cowshed/daemon.sock http://localhost/api/sheds
+    curl --cacert ca.pem -H "Authorization: Bearer $COWSHED_TOKEN" https://build.example:7443/api/sheds
 
 Bytes are integers, times are ISO 8601 in UTC. Requests and replies are JSON unless a route says otherwise; a field that a request does not know is an
 error.
@@ -28,6 +30,13 @@ error.
 
 Every error is answered as \`{"error": {"code", "message", "hint"?, "data"?}}\` with the status of its code: see [errors.md](errors.md). Any route may answer
 \`INVALID_REQUEST\`, which names the field that is wrong, \`IO_FAILED\` and \`INTERNAL\`.
+
+## Tokens
+
+Over the network every request, the one for a WebSocket too, has \`Authorization: Bearer <token>\`. Without one, or with one that the server does not know, the answer is 401
+\`UNAUTHORIZED\` with \`WWW-Authenticate: Bearer\`, whatever the path; to a wrong one it comes late, and later with each, and 429 \`TOO_MANY_ATTEMPTS\` at once when too many from one address wait.
+Right ones never wait. A token that may only look gets 403 \`FORBIDDEN\` for what is no GET and for WebSockets, and so does any token at a route that is *local*. When a token is revoked, what is under way with it
+ends. A head of a request may have 16 KiB and must come within 10 seconds, a JSON body 1 MiB.
 
 ## Long work
 
@@ -76,7 +85,7 @@ function section(route: Route): string {
   return `
 ### ${route.method} ${route.path.replace(/:(\w+)/g, '{$1}')}
 
-${route.summary}.
+${route.summary}.${route.local === true ? ' *Local*.' : ''}
 
 ${facts.map((fact) => `- ${fact}`).join('\n')}
 `

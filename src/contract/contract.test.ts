@@ -41,7 +41,7 @@ describe('OpenAPI', () => {
 
   test('what has a default may be left out of a request, and is in a reply', () => {
     const { schemas } = document.components as { schemas: Record<string, { required: string[] }> }
-    expect(schemas.CreateShedRequest?.required).toEqual(['name', 'image'])
+    expect(schemas.CreateShedRequest?.required).toEqual(['name'])
     expect(schemas.Shed?.required).toContain('env')
   })
 })

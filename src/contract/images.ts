@@ -22,6 +22,8 @@ export const ImageSummary = z.object({
   lower_form: z.enum(lowerForms).optional(),
   /** Sheds boot from it, but its layers are not here: it cannot be pushed or saved before `image pull --with-layers` brings them. */
   boot_only: z.literal(true).optional(),
+  /** Nothing removes it, nor what is made from it, before it is unpinned. */
+  pinned: z.literal(true).optional(),
   used_by: z.array(z.string()),
   /** Why it cannot be read; then most of what it has is not known. */
   problem: z.string().optional(),
@@ -87,6 +89,9 @@ export const BuildImageRequest = z.strictObject({
   no_cache: z.boolean().default(false),
 })
 export type BuildImageRequest = z.infer<typeof BuildImageRequest>
+export const PinImageRequest = z.strictObject({ ref: z.string().min(1) })
+export type PinImageRequest = z.infer<typeof PinImageRequest>
+
 export const PullImageRequest = z.strictObject({
   /** `debian:12`, `registry.example/app@sha256:…`. */
   ref: z.string().min(1),
@@ -130,6 +135,10 @@ export const PublishImageRequest = z.strictObject({
   ref: z.string().min(1),
   /** What it will be called in the registry: `registry.example/team/app:v1`. */
   destination: z.string().min(1),
+  /** os/arch[/variant], when it is not to be that of the server's host. What the tag has for other platforms stays. */
+  platform: z.string().optional(),
+  /** Of the lower; as the server's host would build it unless told. */
+  profile: z.enum(lowerProfiles).optional(),
   insecure: z.boolean().default(false),
 })
 export type PublishImageRequest = z.infer<typeof PublishImageRequest>
@@ -141,6 +150,10 @@ export const PublishImageReply = z.object({
   /** Of the image, unchanged. */
   manifest_digest: z.string(),
   rootfs_digest: z.string(),
+  platform: z.string(),
+  profile: z.enum(lowerProfiles),
+  /** That the tag had already, and has still. */
+  other_platforms: z.array(z.string()),
   /** Of the lower that hosts will boot from. */
   lower_bytes: z.int(),
   /** What a host fetches that has nothing of it. */

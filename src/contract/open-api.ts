@@ -1,15 +1,24 @@
 import { z } from 'zod'
 import { type ProblemCode, problemCodes } from '../base/index.ts'
+import * as backups from './backups.ts'
+import * as dedupe from './dedupe.ts'
 import { ErrorReply } from './errors.ts'
 import { ExecControl, ExecRequest } from './exec.ts'
 import { GuestDirectory, GuestFile, MakeGuestFileRequest } from './files.ts'
 import { ImageHistoryReply, ImageHistoryStep } from './image-history.ts'
 import * as images from './images.ts'
-import { allRoutes, pathParameters, type Route } from './routes.ts'
+import { pathParameters } from './path-parameters.ts'
+import { allRoutes, type Route } from './routes.ts'
+import * as secrets from './secrets.ts'
 import * as server from './server.ts'
 import * as sheds from './sheds.ts'
+import * as snapshots from './snapshots.ts'
+import * as thermal from './thermal.ts'
+import * as tokens from './tokens.ts'
+import * as trim from './trim.ts'
 import * as usage from './usage.ts'
 import * as verify from './verify.ts'
+import * as volumes from './volumes.ts'
 
 type Json = Record<string, unknown>
 type JsonSchema = z.core.JSONSchema.BaseSchema
@@ -19,23 +28,51 @@ const requests = {
   ExecRequest,
   MakeGuestFileRequest,
   AddForwardRequest: sheds.AddForwardRequest,
+  AttachVolumeRequest: volumes.AttachVolumeRequest,
+  BackupSnapshotRequest: backups.BackupSnapshotRequest,
+  BackupVolumeRequest: backups.BackupVolumeRequest,
   BuildImageRequest: images.BuildImageRequest,
+  CloneVolumeRequest: volumes.CloneVolumeRequest,
   CreateShedRequest: sheds.CreateShedRequest,
+  CreateSnapshotRequest: snapshots.CreateSnapshotRequest,
+  CreateTokenRequest: tokens.CreateTokenRequest,
+  CreateVolumeRequest: volumes.CreateVolumeRequest,
+  DedupeRequest: dedupe.DedupeRequest,
+  GiveSecretRequest: secrets.GiveSecretRequest,
+  ImportBackupKeyRequest: backups.ImportBackupKeyRequest,
   LoadImageRequest: images.LoadImageRequest,
+  PinImageRequest: images.PinImageRequest,
+  PruneBackupsRequest: backups.PruneBackupsRequest,
   PullImageRequest: images.PullImageRequest,
   PushImageRequest: images.PushImageRequest,
+  ResizeVolumeRequest: volumes.ResizeVolumeRequest,
+  RestoreSnapshotRequest: backups.RestoreSnapshotRequest,
+  RestoreVolumeRequest: backups.RestoreVolumeRequest,
   SaveImageRequest: images.SaveImageRequest,
   SetupRequest: server.SetupRequest,
+  SetThermalRequest: thermal.SetThermalRequest,
+  StartShedRequest: sheds.StartShedRequest,
   StopShedRequest: sheds.StopShedRequest,
   TagImageRequest: images.TagImageRequest,
+  TrimRequest: trim.TrimRequest,
+  VerifyBackupsRequest: backups.VerifyBackupsRequest,
   VerifyImagesRequest: verify.VerifyImagesRequest,
 }
 
 /** Shapes that the server sends. */
 const replies = {
+  BackupKeyReply: backups.BackupKeyReply,
+  BackupSummary: backups.BackupSummary,
   CowshedEvent: server.CowshedEvent,
   CreateShedReply: sheds.CreateShedReply,
+  CreateTokenReply: tokens.CreateTokenReply,
+  CreateVolumeReply: volumes.CreateVolumeReply,
+  DedupeReport: dedupe.DedupeReport,
   DoctorReport: server.DoctorReport,
+  ImportBackupKeyReply: backups.ImportBackupKeyReply,
+  ListBackupsReply: backups.ListBackupsReply,
+  PruneBackupsReply: backups.PruneBackupsReply,
+  VerifyBackupsReply: backups.VerifyBackupsReply,
   ErrorReply,
   EventsReply: server.EventsReply,
   ExecControl,
@@ -49,7 +86,12 @@ const replies = {
   ImageSummary: images.ImageSummary,
   ListForwardsReply: sheds.ListForwardsReply,
   ListImagesReply: images.ListImagesReply,
+  ListSecretsReply: secrets.ListSecretsReply,
   ListShedsReply: sheds.ListShedsReply,
+  ListTokensReply: tokens.ListTokensReply,
+  ImportSnapshotReply: snapshots.ImportSnapshotReply,
+  ListSnapshotsReply: snapshots.ListSnapshotsReply,
+  ListVolumesReply: volumes.ListVolumesReply,
   LoadImageReply: images.LoadImageReply,
   ProgressEvent: server.ProgressEvent,
   PruneReport: usage.PruneReport,
@@ -58,17 +100,32 @@ const replies = {
   PublishImageRequest: images.PublishImageRequest,
   PublishImageReply: images.PublishImageReply,
   RemoveImageReply: images.RemoveImageReply,
+  ResizeVolumeReply: volumes.ResizeVolumeReply,
   SaveImageReply: images.SaveImageReply,
   ServerInfo: server.ServerInfo,
+  SetSecretReply: secrets.SetSecretReply,
   SetupReply: server.SetupReply,
   Shed: sheds.Shed,
+  Snapshot: snapshots.Snapshot,
+  SnapshotDetail: snapshots.SnapshotDetail,
+  TokenSummary: tokens.TokenSummary,
+  TrimReport: trim.TrimReport,
   UsageExplained: usage.UsageExplained,
+  UsageGrowth: usage.UsageGrowth,
   UsageReport: usage.UsageReport,
   VerifyImagesReply: verify.VerifyImagesReply,
+  Volume: volumes.Volume,
 }
 
 /** Codes that any route may answer with. */
-const everywhere: readonly ProblemCode[] = ['INVALID_REQUEST', 'IO_FAILED', 'INTERNAL']
+const everywhere: readonly ProblemCode[] = [
+  'INVALID_REQUEST',
+  'UNAUTHORIZED',
+  'FORBIDDEN',
+  'TOO_MANY_ATTEMPTS',
+  'IO_FAILED',
+  'INTERNAL',
+]
 
 /**
  * The API as an OpenAPI 3.1 document, written from the table of routes.
@@ -89,9 +146,23 @@ export function openApi(version: string): Json {
       description:
         'MicroVM sandboxes whose disks are copy-on-write over OCI images. Bytes are integers, times are ISO 8601 in UTC.',
     },
-    servers: [{ url: 'http://localhost', description: 'over the unix socket daemon.sock in the data directory' }],
+    servers: [
+      {
+        url: 'http://localhost',
+        description: 'over the unix socket daemon.sock in the data directory, without a token',
+      },
+      {
+        url: 'https://{host}:{port}',
+        description: 'over the network',
+        variables: { host: { default: 'localhost' }, port: { default: '7443' } },
+      },
+    ],
+    security: [{ token: [] }, {}],
     paths,
-    components: { schemas: { ...componentSchemas(requests, 'input'), ...componentSchemas(replies, 'output') } },
+    components: {
+      securitySchemes: { token: { type: 'http', scheme: 'bearer' } },
+      schemas: { ...componentSchemas(requests, 'input'), ...componentSchemas(replies, 'output') },
+    },
   }
 }
 

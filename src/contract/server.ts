@@ -1,5 +1,15 @@
 import { z } from 'zod'
 
+/** How much of the host the sheds that run, or are being started, take, and may. */
+export const HostUse = z.object({
+  sheds: z.int(),
+  max_sheds: z.int().optional(),
+  /** What they were given. */
+  memory_bytes: z.int(),
+  max_memory_bytes: z.int(),
+})
+export type HostUse = z.infer<typeof HostUse>
+
 export const ServerInfo = z.object({
   name: z.string(),
   version: z.string(),
@@ -8,6 +18,17 @@ export const ServerInfo = z.object({
   backend: z.string(),
   started_at: z.iso.datetime(),
   node: z.string(),
+  /** An older server does not say. */
+  limits: HostUse.optional(),
+  /** Where it can be talked to over the network, if it is to. */
+  network: z
+    .object({
+      url: z.string(),
+      listening: z.boolean(),
+      /** Why it does not listen. */
+      reason: z.string().optional(),
+    })
+    .optional(),
 })
 export type ServerInfo = z.infer<typeof ServerInfo>
 

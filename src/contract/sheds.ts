@@ -1,15 +1,25 @@
 import { z } from 'zod'
-import { defaultMemoryBytes, defaultUpperBytes, smallestMemoryBytes, smallestUpperBytes } from './limits.ts'
+import { fewestOperations, smallestMemoryBytes, smallestRate, smallestUpperBytes } from './limits.ts'
+import { pathParameters } from './path-parameters.ts'
+import { SecretUse, SecretUses } from './secrets.ts'
+import { OwnThermalSettings, ThermalSettings } from './thermal.ts'
+import { VolumeMount } from './volume-mounts.ts'
+import { VolumeMounts } from './volumes.ts'
 
 /**
- * `creating`, `starting`, `stopping` and `deleting` are transitions that a live daemon is in the middle of; `crashed` is a shed whose VM died
- * without being told to, `broken` one whose record cannot be read.
+ * `creating`, `starting`, `stopping`, `sleeping`, `waking` and `deleting` are transitions that a live daemon is in the middle of; `paused` is a shed
+ * whose VM is there and stands still, `cold` one whose RAM is on disk and that has no VM; `crashed` is a shed whose VM died without being told to,
+ * `broken` one whose record cannot be read.
  */
 export const ShedStatus = z.enum([
   'creating',
   'stopped',
   'starting',
   'running',
+  'paused',
+  'sleeping',
+  'cold',
+  'waking',
   'stopping',
   'deleting',
   'crashed',
@@ -33,21 +43,49 @@ export type RootfsKind = z.infer<typeof RootfsKind>
 export const Labels = z.record(z.string().min(1).max(128), z.string().max(1024))
 export const Environment = z.record(z.string().regex(/^[^=\0]+$/), z.string().regex(/^[^\0]*$/))
 
-export const CreateShedRequest = z.strictObject({
-  name: z.string(),
-  image: z.string(),
-  cpus: z.int().min(1).max(64).default(1),
-  memory_bytes: z.int().min(smallestMemoryBytes).default(defaultMemoryBytes),
-  /** How large its upper is, or with `ext4` its whole root filesystem. */
-  upper_bytes: z.int().min(smallestUpperBytes).default(defaultUpperBytes),
-  rootfs: RootfsKind.default('erofs'),
-  network: Network.default('user'),
-  env: Environment.default({}),
-  labels: Labels.default({}),
-  start: z.boolean().default(true),
-  /** `whole`: an image that is not here is pulled first. */
-  pull: PullPolicy.default('whole'),
+/** How much a shed may read and write in a second, all of its disks together; what is left out is not limited. */
+export const IoLimits = z.strictObject({
+  read_bytes_per_second: z.int().min(smallestRate).optional(),
+  write_bytes_per_second: z.int().min(smallestRate).optional(),
+  operations_per_second: z.int().min(fewestOperations).optional(),
 })
+export type IoLimits = z.infer<typeof IoLimits>
+
+/** What may be said of a new shed; the rest is as in the snapshot that it is made from, or else as `defaultSettings` says. */
+const settings = {
+  cpus: z.int().min(1).max(64).optional(),
+  memory_bytes: z.int().min(smallestMemoryBytes).optional(),
+  /** How large its upper is, or with `ext4` its whole root filesystem. */
+  upper_bytes: z.int().min(smallestUpperBytes).optional(),
+  rootfs: RootfsKind.optional(),
+  network: Network.optional(),
+  io: IoLimits.optional(),
+  env: Environment.optional(),
+  labels: Labels.optional(),
+}
+
+export const CreateShedRequest = z
+  .strictObject({
+    name: z.string(),
+    /** What it is made from: this, or a snapshot. */
+    image: z.string().optional(),
+    from_snapshot: pathParameters.snapshot.optional(),
+    ...settings,
+    /** Whether it gets the volumes of the snapshot, which it does when nothing is said; one in `volumes` takes the place of the snapshot's at the same path. */
+    snapshot_volumes: z.boolean().optional(),
+    /** What the new volumes are called that are made of the snapshot's, by the names there; NAME-VOLUME where nothing is said. */
+    volume_names: z.record(pathParameters.volume, pathParameters.volume).optional(),
+    volumes: VolumeMounts.default([]),
+    secrets: SecretUses.default([]),
+    thermal: OwnThermalSettings.optional(),
+    start: z.boolean().default(true),
+    /** `whole`: an image that is not here is pulled first. */
+    pull: PullPolicy.default('whole'),
+  })
+  .refine(({ image, from_snapshot }) => (image === undefined) !== (from_snapshot === undefined), {
+    path: ['image'],
+    message: 'a shed is made from an image or from a snapshot: one of the two',
+  })
 export type CreateShedRequest = z.infer<typeof CreateShedRequest>
 
 export const Forward = z.object({ guest_port: z.int().min(1).max(65535), host_port: z.int().min(1).max(65535) })
@@ -65,20 +103,35 @@ export const Shed = z.object({
     /** The manifest that the shed is pinned to, whatever the tag says now. */
     manifest_digest: z.string(),
   }),
+  /** The snapshot that it was made from. */
+  snapshot: z.object({ name: z.string(), id: z.string() }).optional(),
   cpus: z.int(),
   memory_bytes: z.int(),
   upper_bytes: z.int(),
   rootfs: RootfsKind,
   network: Network,
+  io: IoLimits.optional(),
   env: Environment,
   labels: Labels,
+  /** In the order in which its guest has their drives. */
+  volumes: z.array(VolumeMount),
+  /** What it is given, and as what; never the values. */
+  secrets: z.array(SecretUse),
+  /** Neither it nor its disk is removed before it is unprotected. */
+  protected: z.literal(true).optional(),
   created_at: z.iso.datetime(),
   /** Of the last change of state: what prune's --until looks at. */
   changed_at: z.iso.datetime(),
   started_at: z.iso.datetime().optional(),
+  /** What becomes of it when nobody uses it: as it says itself, else as config.toml does. */
+  thermal: ThermalSettings,
+  /** Since when nobody has used it; absent while somebody does, and for one that is stopped. */
+  idle_since: z.iso.datetime().optional(),
   backend: z.string(),
   acceleration: z.enum(['kvm', 'tcg']).optional(),
   pid: z.int().optional(),
+  /** What is kept of the memory of a shed that sleeps takes so much on disk. */
+  memory_on_disk_bytes: z.int().optional(),
   forwards: z.array(Forward),
 })
 export type Shed = z.infer<typeof Shed>
@@ -93,9 +146,17 @@ export const CreateShedReply = z.object({
 })
 export type CreateShedReply = z.infer<typeof CreateShedReply>
 
+export const StartShedRequest = z.strictObject({
+  /** A shed that sleeps is booted from its disk: what is in its memory is lost. */
+  cold_boot: z.boolean().default(false),
+})
+export type StartShedRequest = z.infer<typeof StartShedRequest>
+
 export const StopShedRequest = z.strictObject({
   /** How long the guest may take to shut down before its VM is killed. */
   timeout_ms: z.int().min(0).default(10_000),
+  /** All that is in its memory is kept on the disk, and it goes on from there when it is woken: its guest notices nothing. */
+  keep_memory: z.boolean().default(false),
 })
 export type StopShedRequest = z.infer<typeof StopShedRequest>
 export const DeleteShedRequest = z.strictObject({ force: z.boolean().default(false) })

@@ -43,6 +43,7 @@ export const UsageImage = Owned.extend({
   /** The tag. */
   docker_ref: z.string(),
   size: Size,
+  pinned: z.literal(true).optional(),
   /** Its blobs, and what is made from it. */
   files: z.array(UsageFile),
 })
@@ -51,7 +52,32 @@ export const UsageShed = Owned.extend({
   status: z.string(),
   image: z.string(),
   rootfs: UsageFile.optional(),
+  protected: z.literal(true).optional(),
   console_log: UsageFile.optional(),
+  other_files: z.array(UsageFile),
+  total: Size,
+})
+
+/** A snapshot of the disk of a shed, which may be gone. */
+export const UsageSnapshot = Owned.extend({
+  name: z.string(),
+  /** The shed that it was taken of. */
+  shed: z.string(),
+  status: z.string(),
+  protected: z.literal(true).optional(),
+  disk: UsageFile.optional(),
+  /** The volumes that are in it. */
+  volumes: z.array(UsageFile),
+  other_files: z.array(UsageFile),
+  total: Size,
+})
+
+/** A volume: by `status` attached to sheds, to none, or broken. */
+export const UsageVolume = Owned.extend({
+  name: z.string(),
+  status: z.string(),
+  protected: z.literal(true).optional(),
+  disk: UsageFile.optional(),
   other_files: z.array(UsageFile),
   total: Size,
 })
@@ -90,6 +116,8 @@ export const UsageReport = z.object({
   kernel: UsageFile.optional(),
   initrd: UsageFile.optional(),
   sheds: z.array(UsageShed),
+  snapshots: z.array(UsageSnapshot),
+  volumes: z.array(UsageVolume),
   /** Derived files that sheds and images are served from: layer data blobs, lowers, templates. */
   caches: z.array(UsageFile),
   orphans: z.array(UsageFile),
@@ -98,6 +126,8 @@ export const UsageReport = z.object({
   totals: z.object({
     images: CategoryTotal,
     sheds: CategoryTotal.extend({ stopped: z.int(), running: z.int() }),
+    snapshots: CategoryTotal,
+    volumes: CategoryTotal,
     caches: CategoryTotal,
     orphans: CategoryTotal,
     all: CategoryTotal,
@@ -106,13 +136,38 @@ export const UsageReport = z.object({
 })
 export type UsageReport = z.infer<typeof UsageReport>
 
-/** Who shares what with one image, shed or file. */
+const BeforeAndAfter = z.object({ before: z.int(), after: z.int() })
+
+/** How what is on disk has changed. Figures of what was not there, or is not any more, are 0. */
+export const UsageGrowth = z.object({
+  server_name: z.string(),
+  generated_at: z.iso.datetime(),
+  /** When it was looked at, of all times up to the one asked for the last: by the hour for a week, then by the day. */
+  since: z.iso.datetime(),
+  accuracy: Accuracy,
+  /** Everything that is cowshed's, each byte on disk once. */
+  union_bytes: BeforeAndAfter,
+  /** What has changed, the largest change first. */
+  changes: z.array(
+    UsageOwner.extend({
+      /** By what goes with it alone; where that is the same, by its blocks. */
+      change: z.enum(['new', 'grown', 'shrunk', 'gone']),
+      exclusive_bytes: BeforeAndAfter,
+      physical_bytes: BeforeAndAfter,
+    }),
+  ),
+  /** So many images, sheds and categories of files are as they were. */
+  unchanged: z.int(),
+})
+export type UsageGrowth = z.infer<typeof UsageGrowth>
+
+/** Who shares what with one image, shed, snapshot, volume or file. */
 export const UsageExplained = Holding.extend({
   ...UsageOwner.shape,
   accuracy: Accuracy,
   size: Size,
-  /** Most first. What three have is shared with each of the other two, so that the sum may be more than `shared_bytes`. */
-  shares: z.array(UsageOwner.extend({ bytes: z.int() })),
+  /** Most first; at least `bytes` and at most `bytes_max` where there are only bounds. What three have is shared with each of the other two, so that the sum may be more than `shared_bytes`. */
+  shares: z.array(UsageOwner.extend({ bytes: z.int(), bytes_max: z.int().optional() })),
 })
 export type UsageExplained = z.infer<typeof UsageExplained>
 

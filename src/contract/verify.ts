@@ -9,9 +9,9 @@ export const VerifyImagesRequest = z.strictObject({
 export type VerifyImagesRequest = z.infer<typeof VerifyImagesRequest>
 
 export const ImageFinding = z.object({
-  /** A blob of the store; the files of a layer, or the lower of an image, that were made of blobs. */
-  kind: z.enum(['blob', 'layer', 'lower']),
-  /** Of the blob, of the layer's content, or of the lower's manifest. */
+  /** A blob of the store; the files of a layer, the lower of an image, or the ext4 that its sheds are cloned from: all made of blobs. */
+  kind: z.enum(['blob', 'layer', 'lower', 'rootfs']),
+  /** Of the blob, of the layer's content, or of the manifest. */
   digest: z.string(),
   path: z.string(),
   /** Whom it concerns: a tag of each image, or its digest. */
@@ -30,6 +30,7 @@ export const VerifyImagesReply = z.object({
     blobs: z.int(),
     layers: z.int(),
     lowers: z.int(),
+    rootfs: z.int(),
     /** Bytes that were read. */
     bytes: z.int(),
   }),

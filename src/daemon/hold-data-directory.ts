@@ -34,8 +34,9 @@ async function makeDirectory(root: string): Promise<void> {
 async function inUse(root: string, lock: string): Promise<Problem> {
   const pid = Number.parseInt(await readFile(lock, 'utf8').catch(() => ''), 10)
   const holder = Number.isInteger(pid) ? ` with pid ${pid}` : ''
+  const end = holder === '' ? '' : `; or end it, its sheds run on: kill ${pid}`
   return new Problem('DATA_DIRECTORY_IN_USE', `another daemon${holder} holds the data directory ${root}`, {
-    hint: `use it as it is: cowshed --data ${root} ls`,
+    hint: `use it as it is: cowshed --data ${root} ls${end}`,
     ...(holder === '' ? {} : { data: { pid } }),
   })
 }

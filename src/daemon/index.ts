@@ -5,4 +5,5 @@
  * Promises: one daemon per data directory; VMs outlive it; an answer is what the contract says or an error of the contract.
  * Never: does what a room below can do.
  */
+export { setUpBtrfs } from './btrfs/set-up-btrfs.ts'
 export { serve } from './serve.ts'

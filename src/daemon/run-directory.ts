@@ -22,6 +22,11 @@ export function runDirectoryPath(layout: Pick<DataLayout, 'root'>, { uid, env }:
   return path.length <= maxDirectoryBytes ? path : `/tmp/cowshed-${uid}/${hash}`
 }
 
+/** Where the RAM of a data directory's VMs is, on the tmpfs of all. */
+export function ramDirectoryPath(layout: Pick<DataLayout, 'root'>, tmpfs = '/dev/shm'): string {
+  return `${tmpfs}/cowshed-${runDirectoryName(layout)}`
+}
+
 /** Its own name, below the directory for all of them. */
 export function runDirectoryName({ root }: Pick<DataLayout, 'root'>): string {
   return digestHex(digestOf(root)).slice(0, 10)

@@ -1,5 +1,6 @@
 import { pino } from 'pino'
 import { openRooms } from './main.ts'
+import type { NetworkFlags } from './settings/network-settings.ts'
 import { startDaemon } from './start-daemon.ts'
 
 export interface Serve {
@@ -8,14 +9,15 @@ export interface Serve {
   readonly agentPath: string
   /** Aborted when the daemon is to stop: SIGTERM or SIGINT. */
   readonly signal: AbortSignal
+  readonly network?: NetworkFlags
 }
 
 /**
- * Runs the daemon in this process until it is told to stop. Logs JSON lines to stderr.
+ * Runs the daemon in this process until it is told to stop. Logs JSON lines to stderr. SIGHUP makes it read its certificate again.
  *
  * @throws Problem DATA_DIRECTORY_IN_USE, DATA_DIRECTORY_INVALID, PATH_TOO_LONG and whatever the rooms cannot start without
  */
-export async function serve({ dataDirectory, agentPath, signal }: Serve): Promise<void> {
+export async function serve({ dataDirectory, agentPath, signal, network = {} }: Serve): Promise<void> {
   // Disks, consoles and memory of guests are for nobody else to read.
   process.umask(0o077)
   const log = pino({ base: null }, pino.destination({ fd: 2, sync: true }))
@@ -25,7 +27,8 @@ export async function serve({ dataDirectory, agentPath, signal }: Serve): Promis
   })
   // Work that failed with nobody waiting for it has failed; the rest of the daemon is as good as before.
   process.on('unhandledRejection', (error) => log.error({ err: error }, 'work that nobody waited for failed'))
-  const daemon = await startDaemon({ dataDirectory, agentPath, log, openRooms })
+  const daemon = await startDaemon({ dataDirectory, agentPath, log, openRooms, network })
+  process.on('SIGHUP', () => void daemon.reload())
   if (!signal.aborted) await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }))
   await daemon.close()
 }

@@ -2,7 +2,7 @@ import { isAbsolute } from 'node:path'
 import { type DataLayout, Problem } from '../base/index.ts'
 import { defaultUpperBytes, type SetupReply, type SetupRequest } from '../contract/index.ts'
 import { ensureUpperTemplate } from '../disks/index.ts'
-import { type Driver, installKernel, probeAcceleration } from '../machines/index.ts'
+import { type Driver, ensureVmUser, installKernel, probeAcceleration } from '../machines/index.ts'
 import type { LongWork } from '../sheds/index.ts'
 import type { EventLog } from '../state/index.ts'
 
@@ -27,6 +27,7 @@ export async function setUp({ layout, driver, agentPath, events, request, onProg
     ...(onProgress === undefined ? {} : { onProgress }),
     agentPath,
   })
+  await ensureVmUser()
   await ensureUpperTemplate(layout, defaultUpperBytes)
   onProgress?.({ phase: 'probe acceleration', done: 0 })
   const { acceleration, reason } = await probeAcceleration(layout, files, driver)

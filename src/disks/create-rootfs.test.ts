@@ -86,7 +86,7 @@ async function bytesBeyond(path: string, other: string): Promise<number> {
   source.settle()
   const blocksOf = async (file: string) => {
     const { ino, blocks } = await stat(file)
-    const found = source.extentsOf({ path: file, inode: ino, allocatedBytes: blocks * 512 })
+    const [found] = source.extentsOf([{ path: file, inode: ino, allocatedBytes: blocks * 512 }])
     const addresses = new Set<number>()
     for (const [index, start] of (found?.starts ?? []).entries()) {
       for (let at = 0; at < (found?.lengths[index] ?? 0); at += 4096) addresses.add(start + at)

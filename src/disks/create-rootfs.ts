@@ -2,7 +2,7 @@ import { readSync } from 'node:fs'
 import { type FileHandle, open, rm } from 'node:fs/promises'
 import { isProblem, problemFromSystem } from '../base/index.ts'
 import { growExt4 } from '../formats/index.ts'
-import { type Cloned, cloneFile } from '../host/index.ts'
+import { type Cloned, cloneFile, writeWhole } from '../host/index.ts'
 import { upperBytes } from './upper-template.ts'
 
 export interface CreateRootfs {
@@ -54,5 +54,5 @@ async function grow(file: FileHandle, bytes: number): Promise<void> {
   }
   const pieces = growExt4({ bytes, read })
   await file.truncate(bytes)
-  for (const piece of pieces) await file.write(piece.bytes, 0, piece.bytes.length, piece.offset)
+  for (const piece of pieces) await writeWhole(file, piece.bytes, piece.offset)
 }

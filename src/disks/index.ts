@@ -1,10 +1,27 @@
 /**
  * disks: the writable side of a shed.
  *
- * Belongs here: uppers and the templates that they are clones of, root filesystems of their own; later snapshots of disks, and volumes.
+ * Belongs here: uppers and the templates that they are clones of, root filesystems of their own; volumes.
  * Promises: a new upper costs next to nothing on any filesystem, and is whole or not there.
- * Never: looks into a disk that a guest has written; mounts one on the host.
+ * Never: looks into files on a disk that a guest has written; mounts one on the host. Of its filesystem only the superblock
+ *   and the block bitmaps are read, to trim it and to see whether its journal is empty.
  */
 export { type CreateRootfs, createRootfs } from './create-rootfs.ts'
 export { type CreateUpper, createUpper } from './create-upper.ts'
+export { type TrimDisk, type TrimmedDisk, trimDisk } from './trim-disk.ts'
 export { ensureUpperTemplate, largestUpper, smallestUpper, upperBytes } from './upper-template.ts'
+export {
+  cloneVolume,
+  createVolume,
+  growVolume,
+  installVolume,
+  isCleanVolume,
+  type LoadedVolume,
+  loadAllVolumes,
+  loadVolume,
+  removeVolume,
+  type Volume,
+  volumeBytes,
+  volumeExists,
+  volumeNotFound,
+} from './volumes/index.ts'

@@ -28,6 +28,12 @@ onEachFilesystem(['btrfs', 'xfs', 'ext4'], (fs) => {
     if (fs.reflinks) await expect(attempt).resolves.toMatchObject({ strategy: 'ficlone' })
     else await expect(attempt).rejects.toMatchObject({ code: 'NO_SPACE' })
     expect(await fs.exists('clone')).toBe(fs.reflinks)
+
+    await using dir = await temporaryDirectory()
+    await writeFile(join(dir.path, 'far'), Buffer.alloc(20 << 20, 'far'))
+    const copy = cloneFile(join(dir.path, 'far'), fs.path('near'))
+    await expect(copy).rejects.toMatchObject({ code: 'NO_SPACE' })
+    expect(await fs.exists('near')).toBe(false)
   })
 
   test('what is there already stays as it is', async () => {

@@ -3,6 +3,7 @@ import type { FileHandle } from 'node:fs/promises'
 import { errnoCode } from '../base/index.ts'
 import { dataSegments } from './data-segments.ts'
 import { alignedBuffer, directAlignment, openDirect } from './direct-io.ts'
+import { writeWhole } from './write-whole.ts'
 
 export interface DirectCopy {
   readonly from: string
@@ -77,11 +78,5 @@ async function readWhole(source: FileHandle, piece: Buffer, offset: number): Pro
     const { bytesRead } = await source.read(piece, done, piece.length - done, offset + done)
     if (bytesRead === 0) throw Object.assign(new Error('the file became shorter while it was copied'), { code: 'EIO' })
     done += bytesRead
-  }
-}
-
-async function writeWhole(target: FileHandle, piece: Buffer, offset: number): Promise<void> {
-  for (let done = 0; done < piece.length; ) {
-    done += (await target.write(piece, done, piece.length - done, offset + done)).bytesWritten
   }
 }

@@ -1,16 +1,20 @@
 import { randomBytes } from 'node:crypto'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { gzipSync } from 'node:zlib'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { needs } from '../../test/support/needs.ts'
-import { type Compression, decompress, runTool, sniffCompression } from './index.ts'
+import { type DecompressOptions, decompress, runTool, sniffCompression } from './index.ts'
 
 const damaged = { code: 'COMPRESSION_INVALID' }
 
-describe.each<Compression>(['gzip', 'zstd'])('%s', (compression) => {
-  const encode = compression === 'gzip' ? (data: Uint8Array) => gzipSync(data, { level: 1 }) : zstdFrame
-  const decode = (bytes: Uint8Array, cuts: readonly number[] = []) =>
-    collect(decompress(pieces(bytes, cuts), { compression }))
+describe.each<Pick<DecompressOptions, 'compression' | 'thread'>>([
+  { compression: 'gzip' },
+  { compression: 'gzip', thread: 'here' },
+  { compression: 'zstd' },
+])('$compression $thread', (how) => {
+  const encode = how.compression === 'gzip' ? (data: Uint8Array) => gzipSync(data, { level: 1 }) : zstdFrame
+  const decode = (bytes: Uint8Array, cuts: readonly number[] = []) => collect(decompress(pieces(bytes, cuts), how))
 
   test('any members, cut anywhere, come out whole', async () => {
     await fc.assert(
@@ -30,6 +34,15 @@ describe.each<Compression>(['gzip', 'zstd'])('%s', (compression) => {
       if (length === first.length) expect((await attempt).toString()).toBe('first '.repeat(20))
       else await expect(attempt, `${length} bytes`).rejects.toMatchObject(damaged)
     }
+  })
+
+  test('damage that is found while the consumer is busy waits for it', async () => {
+    const stream = Buffer.concat([encode(Buffer.alloc(700 << 10, 'x')), Buffer.alloc(100, 0xfe)])
+    const read = async () => {
+      // An error that nobody waited for would end the process.
+      for await (const _ of decompress(pieces(stream), how)) await sleep(20)
+    }
+    await expect(read()).rejects.toMatchObject(damaged)
   })
 
   test('bytes of any kind give a problem or a value', async () => {
@@ -60,9 +73,9 @@ describe.each<Compression>(['gzip', 'zstd'])('%s', (compression) => {
 
   test('a bomb is stopped at its limit', async () => {
     const bomb = encode(Buffer.alloc(4 << 20))
-    const limited = decompress(pieces(bomb), { compression, maxBytes: 1 << 20 })
+    const limited = decompress(pieces(bomb), { ...how, maxBytes: 1 << 20 })
     await expect(collect(limited)).rejects.toMatchObject({ code: 'LIMIT_EXCEEDED' })
-    const exact = decompress(pieces(bomb), { compression, maxBytes: 4 << 20 })
+    const exact = decompress(pieces(bomb), { ...how, maxBytes: 4 << 20 })
     expect((await collect(exact)).length).toBe(4 << 20)
   })
 
@@ -71,7 +84,7 @@ describe.each<Compression>(['gzip', 'zstd'])('%s', (compression) => {
       yield encode(Buffer.from('content'))
       throw new TypeError('the network went')
     }
-    await expect(collect(decompress(failing(), { compression }))).rejects.toThrow(new TypeError('the network went'))
+    await expect(collect(decompress(failing(), how))).rejects.toThrow(new TypeError('the network went'))
   })
 
   test('a consumer that stops early closes the source, and is not read for', async () => {
@@ -94,7 +107,7 @@ describe.each<Compression>(['gzip', 'zstd'])('%s', (compression) => {
         closed()
       }
     }
-    for await (const piece of decompress(source(), { compression })) {
+    for await (const piece of decompress(source(), how)) {
       expect(piece.length).toBeLessThanOrEqual(256 * 1024)
       // Time enough for a decompressor without bounds to run away.
       await new Promise((resolve) => setTimeout(resolve, 50))
@@ -105,9 +118,9 @@ describe.each<Compression>(['gzip', 'zstd'])('%s', (compression) => {
   })
 })
 
-describe('gzip', () => {
+describe.each(['pool', 'here'] as const)('gzip on the thread %s', (thread) => {
   const decode = (bytes: Uint8Array, cutAt: readonly number[] = []) =>
-    collect(decompress(pieces(bytes, cutAt), { compression: 'gzip' }))
+    collect(decompress(pieces(bytes, cutAt), { compression: 'gzip', thread }))
 
   test('zero padding after the end is tolerated, wherever pieces begin', async () => {
     await fc.assert(
@@ -218,7 +231,8 @@ async function* pieces(bytes: Uint8Array, cutAt: readonly number[] = []): AsyncG
 
 async function collect(stream: AsyncIterable<Buffer>): Promise<Buffer> {
   const all: Buffer[] = []
-  for await (const piece of stream) all.push(piece)
+  // Some pieces are ours only until the next one.
+  for await (const piece of stream) all.push(Buffer.from(piece))
   return Buffer.concat(all)
 }
 

@@ -1,12 +1,18 @@
 import { Problem } from '../base/index.ts'
 import type { Compression } from './compression.ts'
 import { gunzip } from './gunzip.ts'
+import { gunzipHere } from './gunzip-here.ts'
 import { unzstd } from './unzstd.ts'
 
 export interface DecompressOptions {
   readonly compression: Compression
   /** The most bytes that may come out. */
   readonly maxBytes?: number
+  /**
+   * gzip is decompressed on libuv's pool unless told. On a thread of its own that may block, `here` takes half of the time; each piece is then the
+   * consumer's only until it asks for the next one.
+   */
+  readonly thread?: 'pool' | 'here'
 }
 
 /**
@@ -21,10 +27,11 @@ export interface DecompressOptions {
  */
 export async function* decompress(
   source: AsyncIterable<Uint8Array>,
-  { compression, maxBytes = Number.POSITIVE_INFINITY }: DecompressOptions,
+  { compression, maxBytes = Number.POSITIVE_INFINITY, thread = 'pool' }: DecompressOptions,
 ): AsyncGenerator<Buffer, void, undefined> {
   let bytes = 0
-  for await (const piece of decompressors[compression](source)) {
+  const pieces = compression === 'gzip' && thread === 'here' ? gunzipHere(source) : decompressors[compression](source)
+  for await (const piece of pieces) {
     bytes += piece.length
     if (bytes > maxBytes) {
       throw new Problem('LIMIT_EXCEEDED', `the ${compression} stream holds more than the ${maxBytes} bytes that it may`)

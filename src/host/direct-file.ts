@@ -1,10 +1,13 @@
-import { closeSync, constants, fsyncSync, ftruncateSync, openSync, writeSync } from 'node:fs'
+import { closeSync, constants, fsyncSync, ftruncateSync, openSync, write, writeSync } from 'node:fs'
+import { promisify } from 'node:util'
 import { errnoCode } from '../base/index.ts'
 import { openDirectSync } from './direct-io.ts'
 
+const writeOnPool = promisify(write)
+
 /**
  * A new file that is written around the page cache where the filesystem has such a thing: whole blocks, from an alignedBuffer. Then btrfs makes no
- * extent larger than one write. All of it is synchronous, for a thread that may block. One owner; `close` in a finally.
+ * extent larger than one write. For a thread that may block: all of it is synchronous, but `writeBehind`. One owner; `close` in a finally.
  *
  * @throws (every method) a system error, ENOSPC for one
  */
@@ -23,6 +26,18 @@ export class DirectFile {
     for (let written = 0; written < bytes.length; ) {
       written += this.#writeAt(bytes.subarray(written), position + written)
     }
+  }
+
+  /** As `write`, while this thread goes on: `bytes` must stay as they are, and nothing else be asked of the file, until it resolves. */
+  async writeBehind(bytes: Buffer, position: number): Promise<void> {
+    let written = 0
+    try {
+      written = (await writeOnPool(this.#fd, bytes, 0, bytes.length, position)).bytesWritten
+    } catch (error) {
+      if (errnoCode(error) !== 'EINVAL') throw error
+    }
+    // Nothing, but for what was refused or cut short.
+    this.write(bytes.subarray(written), position + written)
   }
 
   truncate(bytes: number): void {

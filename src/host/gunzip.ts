@@ -43,9 +43,9 @@ async function feed(stream: Gunzip, source: AsyncIterable<Uint8Array>): Promise<
     fed += piece.length
     const padding: Uint8Array = ended ? piece : piece.subarray(piece.length - (fed - stream.bytesWritten))
     ended ||= padding.length > 0
-    if (padding.some((byte) => byte !== 0)) throw invalid('something that is not gzip follows its end')
+    if (padding.some((byte) => byte !== 0)) throw gzipDamaged('something that is not gzip follows its end')
   }
-  if (fed === 0) throw invalid('it is empty')
+  if (fed === 0) throw gzipDamaged('it is empty')
   if (!ended) stream.end()
 }
 
@@ -64,11 +64,11 @@ function write(stream: Gunzip, piece: Uint8Array): Promise<void> {
 
 function gzipProblem(error: unknown): unknown {
   const code = errnoCode(error)
-  if (code === 'Z_BUF_ERROR') return invalid('it is cut short', error)
-  if (code?.startsWith('Z_')) return invalid((error as Error).message, error)
+  if (code === 'Z_BUF_ERROR') return gzipDamaged('it is cut short', error)
+  if (code?.startsWith('Z_')) return gzipDamaged((error as Error).message, error)
   return error
 }
 
-function invalid(why: string, cause?: unknown): Problem {
+export function gzipDamaged(why: string, cause?: unknown): Problem {
   return new Problem('COMPRESSION_INVALID', `the gzip stream is damaged: ${why}`, { cause })
 }

@@ -19,12 +19,26 @@ export interface LibC {
    */
   cloneRangeAsync(range: FileRange): Promise<number>
   copyFileRangeAsync(range: FileRange): Promise<number>
+  /** fallocate(2) on a thread of the pool; errno is lost in the same way. */
+  fallocateAsync(range: AllocateRange): Promise<number>
+  fallocate(range: AllocateRange): number
   /** rename(2) that fails with EEXIST when `to` is there, even as an empty directory. */
   renameNoReplace(from: string, to: string): number
   /** @param argument what the request reads, and where it writes what it found */
   ioctl(fd: number, request: number, argument: Uint8Array): number
+  /** @param found struct statx */
+  statx(directory: number, path: string, flags: number, mask: number, found: Uint8Array): number
+  /** Takes the first `length` bytes out of a file, and moves the rest down. */
+  collapseHead(fd: number, length: number): number
   /** Everything that has been written to the filesystem of an open file is on its disk. */
   syncfs(fd: number): number
+  /** Of the calling thread. */
+  ioprioSet(priority: number): number
+  /** A stream socket of the unix domain, closed when this process executes another. */
+  unixSocket(): number
+  /** @param address struct sockaddr_un */
+  bind(fd: number, address: Uint8Array): number
+  listen(fd: number, backlog: number): number
   pidfdOpen(pid: number): number
   pidfdSendSignal(pidfd: number, signal: number): number
   /** For descriptors that a call above has opened: Node counts its own and warns of others. */
@@ -37,6 +51,13 @@ export interface FileRange {
   readonly fromOffset: number
   readonly to: number
   readonly toOffset: number
+  readonly length: number
+}
+
+export interface AllocateRange {
+  readonly fd: number
+  readonly mode: number
+  readonly offset: number
   readonly length: number
 }
 
@@ -81,9 +102,14 @@ function bind(koffi: typeof Koffi): LibC {
   // Not declared variadic, because koffi cannot call that on another thread; on Linux both pass integers and pointers in the same way.
   const ioctl = library.func('ioctl', 'int', ['int', 'ulong', 'void *'])
   const copyFileRange = library.func('copy_file_range', 'int64_t', ['int', 'void *', 'int', 'void *', 'size_t', 'uint'])
+  const fallocate = library.func('fallocate', 'int', ['int', 'int', 'int64_t', 'int64_t'])
+  const statx = library.func('statx', 'int', ['int', 'str', 'int', 'uint', 'void *'])
   const syncfs = library.func('syncfs', 'int', ['int'])
   const renameat2 = library.func('renameat2', 'int', ['int', 'str', 'int', 'str', 'uint'])
   const close = library.func('close', 'int', ['int'])
+  const socket = library.func('socket', 'int', ['int', 'int', 'int'])
+  const bindSocket = library.func('bind', 'int', ['int', 'void *', 'uint'])
+  const listen = library.func('listen', 'int', ['int', 'int'])
   const syscall = library.func('long syscall(long number, ...)')
   return {
     flock: (fd, operation) => flock(fd, operation),
@@ -92,9 +118,20 @@ function bind(koffi: typeof Koffi): LibC {
     copyFileRange: (range) => copyFileRange(...copyArguments(range)),
     cloneRangeAsync: (range) => onPool(ioctl, cloneArguments(range)),
     copyFileRangeAsync: (range) => onPool(copyFileRange, copyArguments(range)),
+    fallocate: ({ fd, mode, offset, length }) => fallocate(fd, mode, offset, length),
+    fallocateAsync: ({ fd, mode, offset, length }) => onPool(fallocate, [fd, mode, offset, length]),
     renameNoReplace: (from, to) => renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE),
     ioctl: (fd, request, argument) => ioctl(fd, request, argument),
+    statx,
+    collapseHead: (fd, length) => fallocate(fd, FALLOC_FL_COLLAPSE_RANGE, 0, length),
     syncfs: (fd) => syncfs(fd),
+    ioprioSet: (priority) => {
+      const number = SYS_ioprio_set[process.arch]
+      return number === undefined ? -1 : syscall(number, 'int', IOPRIO_WHO_PROCESS, 'int', 0, 'int', priority)
+    },
+    unixSocket: () => socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0),
+    bind: (fd, address) => bindSocket(fd, address, address.length),
+    listen: (fd, backlog) => listen(fd, backlog),
     pidfdOpen: (pid) => syscall(SYS_pidfd_open, 'int', pid, 'uint', 0),
     pidfdSendSignal: (pidfd, signal) =>
       syscall(SYS_pidfd_send_signal, 'int', pidfd, 'int', signal, 'void *', null, 'uint', 0),
@@ -121,10 +158,19 @@ function cloneArguments({ from, fromOffset, to, toOffset, length }: FileRange): 
 
 /** linux/fs.h */
 const FICLONERANGE = 0x4020940d
+/** linux/falloc.h */
+const FALLOC_FL_COLLAPSE_RANGE = 0x08
+/** sys/socket.h */
+const AF_UNIX = 1
+const SOCK_STREAM = 1
+const SOCK_CLOEXEC = 0o2000000
 /** fcntl.h */
 const AT_FDCWD = -100
 /** linux/fs.h */
 const RENAME_NOREPLACE = 1
+/** linux/ioprio.h */
+const IOPRIO_WHO_PROCESS = 1
+const SYS_ioprio_set: Readonly<Record<string, number>> = { x64: 251, arm64: 30 }
 /** asm-generic/unistd.h; the same number on every architecture. */
 const SYS_pidfd_open = 434
 const SYS_pidfd_send_signal = 424

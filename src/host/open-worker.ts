@@ -57,7 +57,7 @@ export function openWorker(module: WorkerModule): WorkerService {
 }
 
 function startServing(module: WorkerModule, onEnd: () => void): Started {
-  const worker = startWorker(module, undefined)
+  const worker = startWorker(module)
   const waiting: Started['waiting'] = new Map()
   const settle = (id: number): Waiting | undefined => {
     const call = waiting.get(id)

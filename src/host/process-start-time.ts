@@ -14,8 +14,16 @@ export function processStartTime(pid: number): string | undefined {
   return stat === undefined || stat.state === 'Z' || stat.state === 'X' ? undefined : stat.startTime
 }
 
-/** State letter and start time of a process, zombies too. */
-export function processStat(pid: number): { state: string; startTime: string } | undefined {
+export interface ProcessStat {
+  /** A letter. */
+  readonly state: string
+  readonly startTime: string
+  /** In user and kernel mode together. */
+  readonly cpuTicks: number
+}
+
+/** What there is to say of a process, zombies too. */
+export function processStat(pid: number): ProcessStat | undefined {
   linuxOnly('the start time of a process')
   try {
     return parseStat(readFileSync(`/proc/${pid}/stat`, 'latin1'))
@@ -27,8 +35,9 @@ export function processStat(pid: number): { state: string; startTime: string } |
 }
 
 /** The name in field 2 may hold spaces and parentheses; what follows the last `)` is field 3 and on. */
-function parseStat(text: string): { state: string; startTime: string } | undefined {
+function parseStat(text: string): ProcessStat | undefined {
   const fields = text.slice(text.lastIndexOf(')') + 2).split(' ')
   const [state, startTime] = [fields[0], fields[19]]
-  return state === undefined || startTime === undefined ? undefined : { state, startTime }
+  const cpuTicks = Number(fields[11]) + Number(fields[12])
+  return state === undefined || startTime === undefined ? undefined : { state, startTime, cpuTicks }
 }

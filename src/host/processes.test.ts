@@ -9,6 +9,7 @@ import {
   killProcess,
   lockFile,
   type ProcessIdentity,
+  processCpuMs,
   processStartTime,
   runTool,
   spawnDetached,
@@ -18,7 +19,7 @@ describe('a detached child', () => {
   test('lives on with the lock it inherited when its parent is killed', async () => {
     await using dir = await temporaryDirectory()
     const [lockPath, logPath] = [join(dir.path, 'vmm.lock'), join(dir.path, 'vmm.log')]
-    const parent = startScript(new URL('./lock-holder.testkit.ts', import.meta.url), [lockPath, logPath])
+    const parent = await startScript(new URL('./lock-holder.testkit.ts', import.meta.url), [lockPath, logPath])
     const child = JSON.parse(await firstLine(parent)) as ProcessIdentity
     try {
       // The parent has closed its own descriptor by now.
@@ -60,6 +61,17 @@ describe('a detached child', () => {
     await writeFile(go, '')
     await child.exited
     expect(await readFile(logPath, 'utf8')).toBe('after\n')
+  })
+
+  test('has a CPU time that grows while it works, and none once it is gone', async () => {
+    await using dir = await temporaryDirectory()
+    const logPath = join(dir.path, 'log')
+    const child = await spawnDetached({ command: 'sh', args: ['-c', 'while :; do :; done'], logPath, inherit: [] })
+    await expect.poll(() => processCpuMs(child)).toBeGreaterThanOrEqual(50)
+    expect(processCpuMs({ ...child, startTime: '1' })).toBeUndefined()
+    killProcess(child, 'SIGKILL')
+    await child.exited
+    expect(processCpuMs(child)).toBeUndefined()
   })
 
   test('has a session of its own', async () => {

@@ -1,3 +1,4 @@
+import { getPriority } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { build } from 'esbuild'
@@ -64,6 +65,29 @@ test('a signal ends even a job that never yields', async () => {
   const running = run({ do: 'forever' }, { signal: abort.signal, onMessage: () => abort.abort() })
   await expect(running).rejects.toMatchObject({ code: 'CANCELLED' })
   await expect(run({ do: 'echo' }, { signal: abort.signal })).rejects.toMatchObject({ code: 'CANCELLED' })
+})
+
+test('a thread that is kept does the next job of its module, unless its last one failed, and is gone in the end', async () => {
+  const kept = (input: unknown, keepMs = 60_000) => runInWorker({ name: 'kept-job', module, input, keepMs })
+  const who = { do: 'say who' }
+  const first = await kept(who)
+  expect(await kept({ do: 'echo' })).toMatchObject({ echo: { do: 'echo' } })
+  expect(await kept(who)).toBe(first)
+  // Two at once are two threads.
+  const both = await Promise.all([kept(who), kept(who)])
+  expect(both).toContain(first)
+  expect(new Set(both).size).toBe(2)
+  for (const _ of both) await expect(kept({ do: 'problem' })).rejects.toMatchObject({ code: 'TAR_INVALID' })
+  const later = await kept(who, 1)
+  expect(both).not.toContain(later)
+  await sleep(50)
+  expect(await kept(who, 1)).not.toBe(later)
+})
+
+test.runIf(process.platform === 'linux')('a thread that gives way does so alone', async () => {
+  const before = getPriority()
+  expect(await run({ do: 'give way' })).toBe(before + 5)
+  expect(getPriority()).toBe(before)
 })
 
 test.runIf(needs({ tools: ['zstd'] }))('a job may be ended while libzstd is at work for it', async () => {

@@ -3,6 +3,7 @@ const packages: Readonly<Record<string, string>> = {
   'dpkg-deb': 'dpkg',
   setpriv: 'util-linux',
   unshare: 'util-linux',
+  useradd: 'passwd',
   'fsck.erofs': 'erofs-utils',
   'mkfs.erofs': 'erofs-utils',
   e2fsck: 'e2fsprogs',

@@ -17,11 +17,11 @@ export async function* unzstd(source: AsyncIterable<Uint8Array>): AsyncGenerator
   let complete = false
   try {
     for await (const input of gather(source, inputPiece)) {
-      pending = step(stream, input, 0)
+      pending = begin(stream, input, 0)
       while (pending !== undefined) {
         const stepped: Stepped = await pending
         // The next piece is made while the consumer is busy with this one.
-        pending = isExhausted(stepped, input) ? undefined : step(stream, input, stepped.offset)
+        pending = isExhausted(stepped, input) ? undefined : begin(stream, input, stepped.offset)
         complete = stepped.frameEnded
         if (stepped.output.length > 0) yield stepped.output
       }
@@ -44,6 +44,13 @@ interface Stepped {
   /** How far the input has been taken. */
   readonly offset: number
   readonly frameEnded: boolean
+}
+
+/** One that fails while the consumer is busy is no unhandled rejection, which would end the process: it is looked at when its turn comes. */
+function begin(stream: ZstdStream, input: Uint8Array, offset: number): Promise<Stepped> {
+  const begun = step(stream, input, offset)
+  begun.catch(() => {})
+  return begun
 }
 
 async function step(stream: ZstdStream, input: Uint8Array, offset: number): Promise<Stepped> {

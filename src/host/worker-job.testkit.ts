@@ -1,6 +1,9 @@
 /** A worker for the tests of runInWorker: it does what its input says. */
+
+import { readFileSync } from 'node:fs'
+import { threadId } from 'node:worker_threads'
 import { Problem } from '../base/index.ts'
-import { decompress, type GrowingFile, readGrowingFile, serveWorker } from './index.ts'
+import { decompress, type GrowingFile, giveWay, readGrowingFile, serveWorker } from './index.ts'
 
 interface Input {
   readonly do:
@@ -14,6 +17,8 @@ interface Input {
     | 'unclonable'
     | 'follow'
     | 'hoard'
+    | 'give way'
+    | 'say who'
   readonly stream?: Uint8Array
   readonly file?: GrowingFile
 }
@@ -45,6 +50,12 @@ serveWorker(async (input: Input, post) => {
       const hoard: object[] = []
       for (;;) hoard.push({ hoard })
     }
+    case 'give way':
+      giveWay()
+      // proc(5): the 19th field, and the name in brackets may hold blanks.
+      return Number(readFileSync('/proc/thread-self/stat', 'utf8').split(') ')[1]?.split(' ')[16])
+    case 'say who':
+      return threadId
     case 'unclonable':
       return () => {}
     case 'follow': {

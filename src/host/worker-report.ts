@@ -3,6 +3,11 @@ import { isProblem, Problem, type ProblemCode } from '../base/index.ts'
 /** What a thread is told when nobody waits for its job any more. */
 export const endOfJob = 'end'
 
+/** What a worker is to do. */
+export interface WorkerJob {
+  readonly input: unknown
+}
+
 /** What a worker sends to the thread that started it. */
 export type WorkerReport =
   | { readonly kind: 'posted'; readonly value: unknown }

@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { Worker } from 'node:worker_threads'
 import { errnoCode, Problem } from '../base/index.ts'
+import { bundleSource } from './source-bundle.ts'
 import { endOfJob } from './worker-report.ts'
 
 export interface WorkerModule {
@@ -16,10 +17,9 @@ export interface WorkerModule {
 /** How long a thread may take to end by itself, in milliseconds. */
 const graceMs = 1_000
 
-/** @param input what the thread finds as its workerData; copied (structured clone) */
-export function startWorker({ name, module, maxHeapBytes }: WorkerModule, input: unknown): Worker {
+export function startWorker({ name, module, maxHeapBytes }: WorkerModule): Worker {
   const resourceLimits = maxHeapBytes === undefined ? {} : { maxOldGenerationSizeMb: Math.ceil(maxHeapBytes / 2 ** 20) }
-  return new Worker(workerModule(name, module), { name, workerData: input, execArgv: [], resourceLimits })
+  return new Worker(workerModule(name, module), { name, execArgv: [], resourceLimits })
 }
 
 /**
@@ -47,18 +47,8 @@ export function brokenWorker(name: string, cause: Error): Problem {
   return new Problem('INTERNAL', `the worker ${name} broke: ${cause.message}`, { cause })
 }
 
-/** From source it is the TypeScript module itself; the bundle has the same module as a file of its own beside it. */
+/** From source it is bundled; the build has the same module as a file of its own beside it. */
 function workerModule(name: string, module: URL): URL {
   if (!module.pathname.endsWith('.ts')) return module
-  return existsSync(fileURLToPath(module)) ? throughTsx(module) : new URL(`./${name}.js`, module)
-}
-
-/**
- * A thread does not run what its parent was started with (`--import tsx`): it has to register tsx itself. The types alone Node 22 could
- * strip by itself, but it does not know `using`.
- */
-function throughTsx(module: URL): URL {
-  const api = import.meta.resolve('tsx/esm/api')
-  const code = `import { register } from '${api}'; register(); await import(${JSON.stringify(module.href)})`
-  return new URL(`data:text/javascript,${encodeURIComponent(code)}`)
+  return existsSync(fileURLToPath(module)) ? bundleSource(module) : new URL(`./${name}.js`, module)
 }

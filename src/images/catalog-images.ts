@@ -8,6 +8,7 @@ export interface CatalogEntry {
   /** What its tags point at. */
   readonly digest: Digest
   readonly tags: readonly string[]
+  readonly isPinned: boolean
   /** Every blob, documents included. */
   readonly blobs: readonly Digest[]
   readonly manifests: readonly { readonly digest: Digest; readonly diffIds: readonly Digest[] }[]
@@ -22,23 +23,31 @@ export interface CatalogEntry {
  * @throws Problem RECORD_INVALID
  */
 export async function catalogImages(
-  { blobs }: Pick<ImagesContext, 'blobs'>,
+  { blobs, pins }: Pick<ImagesContext, 'blobs' | 'pins'>,
   { onDamage }: { onDamage: 'throw' | 'show' },
 ): Promise<CatalogEntry[]> {
   const entries: CatalogEntry[] = []
+  const pinned = await pins.read().catch((error: unknown) => {
+    if (!isProblem(error) || onDamage === 'throw') throw error
+    return { has: () => false }
+  })
   for (const image of storedImages((await blobs.readIndex()).entries)) {
+    const isPinned = pinned.has({ kind: 'image', id: image.descriptor.digest })
     try {
-      entries.push(catalogEntry(image, await readImageGraph(blobs, image.descriptor)))
+      entries.push({ isPinned, ...catalogEntry(image, await readImageGraph(blobs, image.descriptor)) })
     } catch (error) {
       if (!isProblem(error) || onDamage === 'throw') throw error
       const { digest } = image.descriptor
-      entries.push({ digest, tags: image.tags, blobs: [digest], manifests: [], problem: error.message })
+      entries.push({ digest, tags: image.tags, isPinned, blobs: [digest], manifests: [], problem: error.message })
     }
   }
   return entries
 }
 
-function catalogEntry({ descriptor, tags }: StoredImage, { blobs, manifests }: ImageGraph): CatalogEntry {
+function catalogEntry(
+  { descriptor, tags }: StoredImage,
+  { blobs, manifests }: ImageGraph,
+): Omit<CatalogEntry, 'isPinned'> {
   return {
     digest: descriptor.digest,
     tags,

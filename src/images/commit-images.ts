@@ -1,7 +1,7 @@
 import { rm } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
 import { type DataLayout, type Digest, isProblem, Problem } from '../base/index.ts'
-import type { StagedBlob } from '../blobs/index.ts'
+import { readStaged, type StagedBlob } from '../blobs/index.ts'
 import { derivedFiles } from './cache/derived-files.ts'
 import type { ImagesContext } from './images-context.ts'
 import type { BlobLease } from './leases.ts'
@@ -96,8 +96,7 @@ async function undo(context: ImagesContext, made: ReadonlySet<Made>, lease: Blob
 
 interface Layer {
   readonly diffId: Digest
-  readonly path: string
-  readonly bytes: number
+  readonly blob: StagedBlob
 }
 
 function layersOf({ host, manifest, config }: ChosenImage): Layer[] {
@@ -105,7 +104,7 @@ function layersOf({ host, manifest, config }: ChosenImage): Layer[] {
   return manifest.layers.map(({ digest, size }, i) => {
     const [diffId, path] = [config.diffIds[i], blobs.get(digest)]
     if (diffId === undefined || path === undefined) throw new Problem('INTERNAL', 'a whole image has lost a layer')
-    return { diffId, path, bytes: size }
+    return { diffId, blob: { digest, size, path } }
   })
 }
 
@@ -124,15 +123,10 @@ async function unpackLayers(
   const distinct = [...new Map(layers.map((layer) => [layer.diffId, layer])).values()]
   for (const { diffId } of distinct) lease.add(diffId)
   await leases.settled()
-  const largestFirst = distinct.sort((a, b) => b.bytes - a.bytes)
-  await forEachAtOnce(largestFirst, Math.min(availableParallelism(), maxWorkers), async ({ diffId, path }) => {
-    const outcome = await context.unpackLayer({
-      layout,
-      diffId,
-      path,
-      ...(onProgress && { onProgress }),
-      ...(signal && { signal }),
-    })
+  const largestFirst = distinct.sort((a, b) => b.blob.size - a.blob.size)
+  await forEachAtOnce(largestFirst, Math.min(availableParallelism(), maxWorkers), async ({ diffId, blob }) => {
+    const options = { layout, diffId, ...(onProgress && { onProgress }), ...(signal && { signal }) }
+    const outcome = await readStaged(layout, blob, (path) => context.unpackLayer({ ...options, path }))
     if (outcome === 'present') return
     made.add(madeLayer(layout, diffId))
   })

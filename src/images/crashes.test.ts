@@ -1,4 +1,5 @@
 import { readFile, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { toolsFor, withSmallFilesystem } from '../../test/support/filesystems.ts'
 import { buildLayer, noise, ociArchive } from '../../test/support/image-builder.ts'
@@ -64,29 +65,34 @@ describe('kill -9', () => {
 
 test('kill -9 at every step of an eviction leaves a store that builds the same lower again', async () => {
   await using store = await makeImages()
-  await writeFile(store.path('app.tar'), archive)
-  const [image] = await store.images.load({ source: { stream: streamOf(archive) } })
+  const two = ociArchive([{ image: base, ref: 'base:1' }])
+  const [image] = await store.images.load({ source: { stream: streamOf(two) } })
   const manifest = parseDigest(image?.manifest_digest ?? '')
   const lower = async () => await readFile((await store.images.ensureLower(manifest)).path)
   const before = await lower()
   const files = await allFiles(store.layout)
-  // How many were left each time: a step may be the removal of what was never there.
-  const counts = new Set<number>()
-  for (let step = 0; ; step++) {
-    const { signal } = await runScript(script, [String(step), 'evict', store.layout.root, store.path('app.tar')])
+  const whole = new Map<string, Buffer>()
+  for (const path of files) whole.set(path, await readFile(join(store.layout.root, path)))
+  const restore = async () => {
+    for (const [path, bytes] of whole) await writeFile(join(store.layout.root, path), bytes)
+  }
+  const evict = (step: number) => runScript(script, [String(step), 'evict', store.layout.root, 'no archive'])
+  const steps = (await evict(-1)).stdout.trimEnd().split('\n')
+  expect(await allFiles(store.layout)).toEqual(files.filter((path) => !path.startsWith('cache/')))
+  const removals = steps.flatMap((line, step) => (whole.has(line.slice('rm /'.length)) ? [step] : []))
+  expect(removals.length).toBe([...whole.keys()].filter((path) => path.startsWith('cache/')).length)
+  // Before the first, and behind each: the steps between remove what was never there.
+  for (const step of [0, ...removals.slice(0, -1).map((removal) => removal + 1)]) {
+    await restore()
+    expect((await evict(step)).signal).toBe('SIGKILL')
     const left = await allFiles(store.layout)
     expect(files).toEqual(expect.arrayContaining(left))
+    expect(left.length).toBe(files.length - removals.filter((removal) => removal < step).length)
     expect(await lower()).toEqual(before)
     // Also from layers of which some are gone.
     await rm(store.layout.lower('plain', manifest), { force: true })
     expect(await lower()).toEqual(before)
     expect(await allFiles(store.layout)).toEqual(files)
-    counts.add(left.length)
-    if (signal !== null) continue
-    const kept = files.filter((path) => !path.startsWith('cache/'))
-    expect(left).toEqual(kept)
-    expect([...counts]).toEqual(Array.from({ length: files.length - kept.length + 1 }, (_, i) => files.length - i))
-    return
   }
 }, 180_000)
 

@@ -1,6 +1,7 @@
 import { type Digest, isProblem } from '../base/index.ts'
 import type { ImageDetail, ImageSummary } from '../contract/index.ts'
 import { documentKind, formatPlatform } from '../formats/index.ts'
+import type { PinSet } from '../state/index.ts'
 import { findImage, type StoredImage, storedImages } from './find-image.ts'
 import { type ImageGraph, readImageGraph } from './image-graph.ts'
 import { imageLayers, missingLayers } from './image-layers.ts'
@@ -63,7 +64,13 @@ export async function summarizeImage(
   { descriptor, tags }: StoredImage,
   users: readonly ImageUser[],
 ): Promise<ImageSummary> {
-  const base = { tags: [...tags], digest: descriptor.digest, media_type: descriptor.mediaType }
+  const pins = await knownPins(context)
+  const base = {
+    tags: [...tags],
+    digest: descriptor.digest,
+    media_type: descriptor.mediaType,
+    ...(pins?.has({ kind: 'image', id: descriptor.digest }) ? { pinned: true as const } : {}),
+  }
   const graph = await orProblem(readImageGraph(context.blobs, descriptor))
   if ('problem' in graph) return { ...base, ...graph, layers: 0, size_bytes: descriptor.size, used_by: [] }
   const here = await orProblem(readPlatform(context, descriptor))
@@ -100,6 +107,12 @@ async function storedBytes({ blobs }: ImagesContext, { blobs: mine }: ImageGraph
 async function knownUsers({ users }: ImagesContext): Promise<readonly ImageUser[]> {
   const known = await orProblem(users())
   return 'problem' in known ? [] : known
+}
+
+/** Nor for pins that cannot be read. */
+async function knownPins({ pins }: ImagesContext): Promise<PinSet | undefined> {
+  const known = await orProblem(pins.read())
+  return 'problem' in known ? undefined : known
 }
 
 async function orProblem<T extends object>(work: Promise<T>): Promise<T | { problem: string }> {

@@ -129,7 +129,8 @@ function stringsIn(root: unknown): string[] {
   const queue: unknown[] = [root]
   for (const value of queue) {
     if (typeof value === 'string') found.push(value)
-    else if (typeof value === 'object' && value !== null) queue.push(...Object.values(value))
+    // One by one: a call has no room for as many arguments as a document may have values.
+    else if (typeof value === 'object' && value !== null) for (const inner of Object.values(value)) queue.push(inner)
   }
   return found
 }

@@ -1,6 +1,7 @@
 import type { DataLayout } from '../base/index.ts'
 import type { BlobStore } from '../blobs/index.ts'
 import type { Platform } from '../formats/index.ts'
+import type { Pins } from '../state/index.ts'
 import type { Registries } from '../wires/index.ts'
 import type { CacheKeeper } from './cache/cache-keeper.ts'
 import type { Leases } from './leases.ts'
@@ -9,8 +10,9 @@ import type { LowerKind } from './lowers/lower-kind.ts'
 import type { unpackLayer } from './lowers/unpack-layer.ts'
 import type { Downloads } from './pull/downloads.ts'
 
-/** A shed that is pinned to an image. */
+/** A shed or a snapshot that is pinned to an image. */
 export interface ImageUser {
+  /** A shed's; of a snapshot `snapshot NAME`, which no shed can be called. */
   readonly name: string
   readonly manifestDigest: string
   /** It has what its image is served from open, or may have in a moment. */
@@ -24,6 +26,7 @@ export interface ImagesContext {
   readonly leases: Leases
   readonly registries: Registries
   readonly downloads: Downloads
+  readonly pins: Pins
   /** Which sheds are pinned to which manifests. Throws when a record cannot be read: what cannot be known must not be deleted. */
   readonly users: () => Promise<readonly ImageUser[]>
   /** What this host's guests run. */

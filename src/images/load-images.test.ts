@@ -40,7 +40,7 @@ describe('what can be loaded', () => {
       expect(manifestDigest).toBe(loaded?.manifest_digest)
       expect(config.diffIds).toEqual(image.layers.map((layer) => layer.diffId))
       for (const { diffId } of image.layers) {
-        expect(await allFiles(store.layout)).toContain(`cache/erofs-v1/layers/${diffId.slice(7)}.data`)
+        expect(await allFiles(store.layout)).toContain(`cache/erofs-v2/layers/${diffId.slice(7)}.data`)
       }
     }
     expect(await store.images.list()).toHaveLength(1)

@@ -9,6 +9,7 @@ import type {
 } from '../contract/index.ts'
 import { type Platform, platformOf } from '../formats/index.ts'
 import { filesystemOf } from '../host/index.ts'
+import { openPins, type Pins } from '../state/index.ts'
 import type { Registries } from '../wires/index.ts'
 import { type BuildRequest, buildImage } from './build/build-image.ts'
 import { type EvictEntry, type Evicted, evict } from './cache/evict.ts'
@@ -24,10 +25,12 @@ import { dropLayers, type LayerDrop, planLayerDrops } from './kept/drop-layers.t
 import { Leases } from './leases.ts'
 import { type LoadRequest, loadImages } from './load/load-images.ts'
 import type { LongWork } from './long-work.ts'
-import { chooseLower, type LowerPolicy, usableKinds } from './lowers/choose-lower.ts'
+import { chooseLower, type LowerPolicy, usableKinds, whyLower } from './lowers/choose-lower.ts'
 import { ensureLower, type Lower } from './lowers/ensure-lower.ts'
 import { type LowerKind, plainWhole } from './lowers/lower-kind.ts'
 import { unpackLayer } from './lowers/unpack-layer.ts'
+import { type LowersReport, lowersReport } from './lowers-report.ts'
+import { pinImage } from './pin-image.ts'
 import { type PlanRemovals, planRemovals, type RemovalPlan } from './plan-removal.ts'
 import { type PublishedImage, type PublishRequest, publishImage } from './publish/publish-image.ts'
 import { Downloads } from './pull/downloads.ts'
@@ -39,7 +42,7 @@ import { type RemoveImage, removeImage } from './remove-image.ts'
 import { removeUnneeded, type UnneededFile } from './remove-unneeded.ts'
 import { type ResolvedImage, resolveImage } from './resolve-image.ts'
 import type { RootfsImage } from './rootfs/find-rootfs.ts'
-import { archiveImages, saveImages } from './save-images.ts'
+import { archiveImages, type ImageArchive, saveImages } from './save-images.ts'
 import { tagImage } from './tag-image.ts'
 import { type VerifyRequest, verifyImages } from './verify/verify-images.ts'
 
@@ -55,6 +58,8 @@ export interface ImagesOptions {
   /** Which kind of lower to build; plain and whole unless told. */
   readonly lowers?: LowersOptions
   readonly keeper?: ImagesContext['keeper']
+  /** Those of the data directory unless they are opened already. */
+  readonly pins?: Pins
   readonly unpackLayer?: ImagesContext['unpackLayer']
   readonly ensureLower?: ImagesContext['ensureLower']
 }
@@ -82,7 +87,9 @@ export interface Images {
   /** Writes an OCI archive to a path that must not exist. @returns bytes written @see saveImages */
   saveTo(request: { readonly refs: readonly string[]; readonly path: string } & LongWork): Promise<number>
   /** An OCI archive as a stream; every reference has been found when the promise resolves. @see archiveImages */
-  archive(refs: readonly string[], work?: LongWork): Promise<AsyncIterable<Buffer>>
+  archive(refs: readonly string[], work?: LongWork): Promise<ImageArchive>
+  /** How lowers are, which kind is built, and why. @throws Problem HOST_UNSUPPORTED @see lowersReport, chooseLower */
+  lowers(): Promise<LowersReport & { readonly kind: LowerKind; readonly why: string }>
   /** Every image; damaged ones say so. */
   list(): Promise<ImageSummary[]>
   /** @throws Problem IMAGE_NOT_FOUND, PLATFORM_NOT_FOUND, RECORD_INVALID */
@@ -93,7 +100,9 @@ export interface Images {
   document(ref: string, which: ImageDocument): Promise<Buffer>
   /** Gives an image another tag; whoever had it loses it. @throws Problem IMAGE_NOT_FOUND, INVALID_REQUEST */
   tag(ref: string, tag: string): Promise<void>
-  /** Takes a tag away, and with the last one the image. @throws Problem IMAGE_NOT_FOUND, IMAGE_IN_USE, RECORD_INVALID @see removeImage */
+  /** Keeps an image from being removed by anything, or lets it go again. @returns whether that is a change @see pinImage */
+  pin(ref: string, pinned: boolean): Promise<boolean>
+  /** Takes a tag away, and with the last one the image. @throws Problem IMAGE_NOT_FOUND, IMAGE_IN_USE, PINNED, RECORD_INVALID @see removeImage */
   remove(ref: string, options: RemoveImage): Promise<RemoveImageReply>
   /** Removes files of the store that nothing needs. @returns the paths that went @throws Problem RECORD_INVALID @see removeUnneeded */
   removeUnneeded(files: readonly UnneededFile[]): Promise<ReadonlySet<string>>
@@ -134,6 +143,7 @@ export function openImages(options: ImagesOptions): Images {
     leases: new Leases(),
     registries: options.registries ?? noRegistries,
     downloads: new Downloads(options.layout),
+    pins: options.pins ?? openPins(options.layout),
     platform: options.platform ?? platformOf(process.arch),
     lowerKinds,
     keeper: options.keeper,
@@ -150,11 +160,16 @@ export function openImages(options: ImagesOptions): Images {
     publish: (request) => publishImage(context, request),
     saveTo: (request) => saveImages(context, request),
     archive: (refs, work = {}) => archiveImages(context, { refs, ...work }),
+    lowers: async () => {
+      const [kind = plainWhole] = await lowerKinds()
+      return { ...(await lowersReport(context)), kind, why: await whyKind(options) }
+    },
     list: () => listImages(context),
     inspect: (ref) => inspectImage(context, ref),
     history: (ref) => imageHistory(context, ref),
     document: (ref, which) => imageDocument(context, ref, which),
     tag: (ref, tag) => tagImage(context, ref, tag),
+    pin: (ref, pinned) => pinImage(context, ref, pinned),
     remove: (ref, how) => removeImage(context, ref, how),
     removeUnneeded: (files) => removeUnneeded(context, files),
     isInFlight: (digest) => context.leases.isLeased(digest),
@@ -185,4 +200,10 @@ async function kindsFor({ layout, lowers }: ImagesOptions): Promise<readonly Low
   if (lowers === undefined) return [plainWhole]
   const [{ reflink }, guestRelease] = await Promise.all([filesystemOf(layout.root), lowers.guestRelease()])
   return usableKinds(chooseLower(lowers.policy, { reflink, guestRelease }), guestRelease)
+}
+
+async function whyKind({ layout, lowers }: ImagesOptions): Promise<string> {
+  if (lowers === undefined) return 'nothing else was asked for'
+  const [{ reflink }, guestRelease] = await Promise.all([filesystemOf(layout.root), lowers.guestRelease()])
+  return whyLower(lowers.policy, { reflink, guestRelease })
 }

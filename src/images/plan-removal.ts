@@ -5,7 +5,7 @@ import { derivedFiles } from './cache/derived-files.ts'
 import { storedImages } from './find-image.ts'
 import { findManifest } from './find-manifest.ts'
 import { type ImageGraph, readImageGraph } from './image-graph.ts'
-import { usersOf } from './image-users.ts'
+import { usersOf, whoUses } from './image-users.ts'
 import type { ImagesContext, ImageUser } from './images-context.ts'
 import { keptFiles } from './kept/kept-files.ts'
 
@@ -22,6 +22,8 @@ export interface RemovalFile {
 export interface RemovalPlan {
   readonly digest: Digest
   readonly tags: readonly string[]
+  /** Nothing may remove it: `files` is empty. */
+  readonly isPinned: boolean
   /** The sheds that keep it: when there are any, `files` is empty. */
   readonly usedBy: readonly string[]
   readonly files: readonly RemovalFile[]
@@ -47,6 +49,7 @@ export async function planRemovals(context: ImagesContext, request: PlanRemovals
   const read = graphReader(context)
   const users = (await context.users()).filter((user) => !request.withoutUsers?.has(user.name))
   let staying = (await context.blobs.readIndex()).entries
+  const pins = await context.pins.read()
   const claimed = new Set<string>()
   const plans: RemovalPlan[] = []
   for (const digest of request.images) {
@@ -54,8 +57,10 @@ export async function planRemovals(context: ImagesContext, request: PlanRemovals
     if (image === undefined) throw new Problem('IMAGE_NOT_FOUND', `no image ${digest}`)
     const graph = await orPartial(read, image.descriptor)
     const usedBy = usersOf(graph, digest, users)
-    const base = { digest, tags: image.tags, usedBy, manifests: graph.manifests.map((one) => one.descriptor.digest) }
-    if (usedBy.length > 0) {
+    const isPinned = pins.has({ kind: 'image', id: digest })
+    const manifests = graph.manifests.map((one) => one.descriptor.digest)
+    const base = { digest, tags: image.tags, isPinned, usedBy, manifests }
+    if (isPinned || usedBy.length > 0) {
       plans.push({ ...base, files: [] })
       continue
     }
@@ -105,7 +110,7 @@ async function reachableFrom(context: ImagesContext, { roots, users, read }: Roo
   for (const root of roots) await mark(root)
   for (const { name, manifestDigest } of users) {
     if (isDigest(manifestDigest) && manifests.has(manifestDigest)) continue
-    await mark(await findManifest(context.blobs, manifestDigest, `shed ${name} is pinned to`))
+    await mark(await findManifest(context.blobs, manifestDigest, `${whoUses(name)} is pinned to`))
   }
   for (const digest of context.leases.heldImages()) {
     if (!manifests.has(digest)) await mark(await findManifest(context.blobs, digest, 'work in flight holds'))

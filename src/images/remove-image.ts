@@ -2,7 +2,10 @@ import { rm } from 'node:fs/promises'
 import { isDeepStrictEqual } from 'node:util'
 import { type Digest, Problem, problemFromSystem, shortDigest } from '../base/index.ts'
 import type { RemoveImageReply } from '../contract/index.ts'
-import { type FoundImage, findImage, storedImages } from './find-image.ts'
+import { refusePinned } from '../state/index.ts'
+import type { FoundImage } from './find-image.ts'
+import { findWholeImage } from './find-whole-image.ts'
+import { isShed } from './image-users.ts'
 import type { ImagesContext } from './images-context.ts'
 import { planRemovals, type RemovalFile, type RemovalPlan } from './plan-removal.ts'
 import { withoutTags } from './tag-image.ts'
@@ -17,7 +20,7 @@ export interface RemoveImage {
  * Takes a tag from an image, and with its last tag, or when it was named by digest, the image and every file that nothing else needs.
  *
  * With `force` an image that sheds use loses its tags and stays in the store without, until the last of those sheds is gone.
- * @throws Problem IMAGE_NOT_FOUND; IMAGE_IN_USE naming the sheds; PLAN_CHANGED; RECORD_INVALID when anything that might need the files cannot be read:
+ * @throws Problem IMAGE_NOT_FOUND; PINNED; IMAGE_IN_USE naming the sheds; PLAN_CHANGED; RECORD_INVALID when anything that might need the files cannot be read:
  *   then nothing has been removed
  */
 export function removeImage(
@@ -26,10 +29,9 @@ export function removeImage(
   { force, ifTagged }: RemoveImage,
 ): Promise<RemoveImageReply> {
   return context.leases.removal(async () => {
-    const image = await findImage(context.blobs, ref)
+    const image = await findWholeImage(context, ref)
+    await refusePinned(context.pins, { kind: 'image', id: image.descriptor.digest }, nameOf(image))
     if (ifTagged !== undefined && !isDeepStrictEqual(ifTagged, image.tags)) throw tagsHaveChanged(ref)
-    const inIndex = storedImages((await context.blobs.readIndex()).entries)
-    if (!inIndex.some(({ descriptor }) => descriptor.digest === image.descriptor.digest)) throw insideAnIndex(ref)
     const tags = image.tag === undefined ? image.tags : [image.tag]
     if (tags.length < image.tags.length) return await untag(context, tags)
     return await removeWhole(context, image, { force })
@@ -97,21 +99,20 @@ export async function removeFiles<T extends Pick<RemovalFile, 'digest' | 'path'>
   return removed
 }
 
-function inUse({ tags, descriptor }: FoundImage, sheds: readonly string[]): Problem {
-  const name = tags[0] ?? shortDigest(descriptor.digest)
+function nameOf({ tags, descriptor }: FoundImage): string {
+  return tags[0] ?? shortDigest(descriptor.digest)
+}
+
+function inUse(image: FoundImage, users: readonly string[]): Problem {
+  const { tags } = image
+  const name = nameOf(image)
   const untag = tags.length === 0 ? '' : `, or take only its name: cowshed image rm ${name} --force`
-  return new Problem('IMAGE_IN_USE', `image ${name} is used by ${sheds.join(', ')}`, {
+  return new Problem('IMAGE_IN_USE', `image ${name} is used by ${users.join(', ')}`, {
     hint: `delete what uses it first${untag}`,
-    data: { sheds: [...sheds] },
+    data: { sheds: users.filter(isShed) },
   })
 }
 
 function tagsHaveChanged(ref: string): Problem {
   return new Problem('PLAN_CHANGED', `the tags of image ${ref} have changed since the plan was made`)
-}
-
-function insideAnIndex(ref: string): Problem {
-  return new Problem('INVALID_REQUEST', `${ref} is one platform of an image: it goes with the whole image`, {
-    hint: 'see the images: cowshed image ls',
-  })
 }

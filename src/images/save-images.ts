@@ -25,6 +25,12 @@ export interface SaveRequest extends LongWork {
   readonly refs: readonly string[]
 }
 
+/** An OCI archive, to be read once. */
+export interface ImageArchive extends AsyncIterable<Buffer> {
+  /** How large it is. */
+  readonly bytes: number
+}
+
 /**
  * An OCI archive of images as a stream. The same images give the same bytes, whatever the store and whenever: members in the order of their
  * names, no times, no owners. When the promise resolves, every reference was found and every blob is there.
@@ -32,10 +38,13 @@ export interface SaveRequest extends LongWork {
  * The stream fails, and is not to be taken for an archive, when a blob turns out to be damaged.
  * @throws Problem IMAGE_NOT_FOUND, IMAGE_INCOMPLETE, RECORD_INVALID; from the stream: DIGEST_MISMATCH, CANCELLED
  */
-export async function archiveImages(context: ImagesContext, request: SaveRequest): Promise<AsyncIterable<Buffer>> {
+export async function archiveImages(context: ImagesContext, request: SaveRequest): Promise<ImageArchive> {
   const images = await Promise.all([...new Set(request.refs)].map((ref) => findImage(context.blobs, ref)))
   const blobs = await blobsOf(context, images)
-  return writeArchive(context, { ...request, images, blobs })
+  const members = membersOf(context, { ...request, images, blobs })
+  const bytes = members.reduce((sum, { header, size }) => sum + header.length + size + tarPadding(size).length, 0)
+  const source = writeArchive(context, { members, blobs: blobs.keys() })
+  return { bytes: bytes + tarEnd().length, [Symbol.asyncIterator]: () => source }
 }
 
 /**
@@ -93,28 +102,49 @@ async function blobsOf({ blobs }: ImagesContext, images: readonly FoundImage[]):
   return new Map([...found].sort(([a], [b]) => (a < b ? -1 : 1)))
 }
 
-interface WriteArchive extends SaveRequest {
+interface Member {
+  readonly header: Buffer
+  readonly size: number
+  readonly content: AsyncIterable<Buffer> | Iterable<Buffer>
+}
+
+interface WriteMembers extends SaveRequest {
   readonly images: readonly FoundImage[]
   readonly blobs: ReadonlyMap<Digest, number>
 }
 
-async function* writeArchive(context: ImagesContext, request: WriteArchive): AsyncGenerator<Buffer> {
-  using lease = context.leases.openBlobLease()
-  for (const digest of request.blobs.keys()) lease.add(digest)
-  await context.leases.settled()
-  yield directory('blobs')
+function membersOf({ blobs: store }: ImagesContext, request: WriteMembers): Member[] {
+  const members = [directory('blobs')]
   let algorithm: string | undefined
   for (const [digest, size] of request.blobs) {
     if (digestAlgorithm(digest) !== algorithm) {
       algorithm = digestAlgorithm(digest)
-      yield directory(`blobs/${algorithm}`)
+      members.push(directory(`blobs/${algorithm}`))
     }
-    yield tarHeader({ path: Buffer.from(`blobs/${algorithm}/${digestHex(digest)}`), type: 'file', mode: 0o644, size })
-    yield* verifiedBlob(context.blobs, { ...request, digest, size })
+    const path = Buffer.from(`blobs/${algorithm}/${digestHex(digest)}`)
+    const header = tarHeader({ path, type: 'file', mode: 0o644, size })
+    members.push({ header, size, content: verifiedBlob(store, { ...request, digest, size }) })
+  }
+  return [...members, file('index.json', indexOf(request.images)), file('oci-layout', '{"imageLayoutVersion":"1.0.0"}')]
+}
+
+interface WriteArchive {
+  readonly members: readonly Member[]
+  readonly blobs: Iterable<Digest>
+}
+
+async function* writeArchive(
+  context: ImagesContext,
+  { members, blobs }: WriteArchive,
+): AsyncGenerator<Buffer, void, undefined> {
+  using lease = context.leases.openBlobLease()
+  for (const digest of blobs) lease.add(digest)
+  await context.leases.settled()
+  for (const { header, size, content } of members) {
+    yield header
+    yield* content
     yield tarPadding(size)
   }
-  yield* file('index.json', indexOf(request.images))
-  yield* file('oci-layout', '{"imageLayoutVersion":"1.0.0"}')
   yield tarEnd()
 }
 
@@ -151,13 +181,12 @@ function indexOf(images: readonly FoundImage[]): string {
   return JSON.stringify({ schemaVersion: 2, mediaType: mediaTypes.ociIndex, manifests })
 }
 
-function directory(path: string): Buffer {
-  return tarHeader({ path: Buffer.from(path), type: 'directory', mode: 0o755 })
+function directory(path: string): Member {
+  return { header: tarHeader({ path: Buffer.from(path), type: 'directory', mode: 0o755 }), size: 0, content: [] }
 }
 
-function* file(path: string, content: string): Generator<Buffer> {
-  const bytes = Buffer.from(content)
-  yield tarHeader({ path: Buffer.from(path), type: 'file', mode: 0o644, size: bytes.length })
-  yield bytes
-  yield tarPadding(bytes.length)
+function file(path: string, text: string): Member {
+  const content = Buffer.from(text)
+  const header = tarHeader({ path: Buffer.from(path), type: 'file', mode: 0o644, size: content.length })
+  return { header, size: content.length, content: [content] }
 }

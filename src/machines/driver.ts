@@ -7,6 +7,46 @@ export interface DriveSpec {
   readonly readOnly: boolean
 }
 
+/** How much a machine may read and write in a second, all of its drives together; what is left out is not limited. */
+export interface IoLimits {
+  readonly readBytesPerSecond?: number | undefined
+  readonly writeBytesPerSecond?: number | undefined
+  readonly operationsPerSecond?: number | undefined
+}
+
+/**
+ * Where a machine's RAM is. `shared`: in the file, whoever maps it. `private`: the file is where its RAM begins and is never written, so many
+ * machines can have the same one and share its pages in the host's page cache for as long as they do not write to them; it must stay as it is
+ * while any of them runs. A file that is not there is made, mode 0600, with nothing but a hole in it.
+ */
+export interface MachineMemory {
+  readonly path: string
+  readonly mapping: 'shared' | 'private'
+}
+
+/** What a saved state fits to. There is nothing in it that only this host knows. */
+export interface StateIdentity {
+  readonly driver: string
+  readonly driver_version: string
+  readonly machine: string
+  readonly acceleration: 'kvm' | 'tcg'
+  readonly cpus: number
+  readonly memory_bytes: number
+  /** In the order of the guest. */
+  readonly drives: readonly { readonly id: string; readonly read_only: boolean }[]
+  readonly network: 'user' | 'none'
+  readonly kernel: string
+}
+
+/**
+ * What a machine goes on from instead of booting. `state`: a file that Machine.saveState wrote, of a machine whose RAM is what `memory` has now.
+ * `takeOver`: another machine of the same identity, paused: its RAM is written to this one's, and it has its disks no more until it is resumed,
+ * which it may be when this one is dead.
+ */
+export type Restore =
+  | { readonly state: string; readonly belongsTo: StateIdentity; readonly takeOver?: undefined }
+  | { readonly takeOver: Machine; readonly state?: undefined }
+
 /** Everything that a driver needs to know to start one VM. Host paths are absolute. */
 export interface MachineSpec {
   /** For process titles and messages. */
@@ -19,6 +59,8 @@ export interface MachineSpec {
   /** Appended to the kernel's command line: `key=value` words without spaces. */
   readonly kernelArguments: readonly string[]
   readonly drives: readonly DriveSpec[]
+  /** Without it nothing is limited. */
+  readonly io?: IoLimits | undefined
   readonly network: 'user' | 'none'
   readonly acceleration: 'kvm' | 'tcg'
   /** The serial console is appended to this file (O_APPEND). */
@@ -31,6 +73,10 @@ export interface MachineSpec {
   readonly runDirectory: string
   /** 32 hex digits, fresh for each start: the agent channel's key, given to the guest on the kernel command line as `cowshed.key=`. */
   readonly agentKey: string
+  /** Without it the machine's RAM is its own, and goes with it. */
+  readonly memory?: MachineMemory | undefined
+  /** The machine is then paused when it has been started. Needs `memory`. */
+  readonly restore?: Restore | undefined
 }
 
 /** Enough to find a VMM again after the daemon was gone. Written to the shed's machine.json before the VMM starts, completed after. */
@@ -45,6 +91,11 @@ export interface MachineRecord {
   readonly agentKey: string
   readonly acceleration: 'kvm' | 'tcg'
   readonly driverVersion: string
+  readonly memory?: MachineMemory | undefined
+  /** What its state will fit to, when it can be saved. */
+  readonly identity?: StateIdentity | undefined
+  /** The VMM's descriptor of the directory where its state goes out and comes in; it may open none by name. */
+  readonly stateDirectory?: number | undefined
 }
 
 /** How a VM ended. `powerdown`: the guest shut itself down; `reset`: the guest rebooted (cowshed turns it off instead); `killed`/`failed`: it did not mean to. */
@@ -73,6 +124,25 @@ export interface Machine {
   /** Stops and continues the vCPUs. */
   pause(): Promise<void>
   resume(): Promise<void>
+  /** Whether they are stopped, whoever did it. */
+  isPaused(): Promise<boolean>
+  /**
+   * Writes the state of the devices of a paused machine whose RAM is a shared file to a new file, mode 0600, which is not durable yet. The
+   * machine stays paused; it may go on, or die and its RAM be restored with this state.
+   *
+   * @throws Problem MACHINE_FAILED, NO_SPACE; the machine can be resumed all the same, and there is no file
+   */
+  saveState(path: string): Promise<void>
+  /** Sends all of a paused machine, its RAM too, to a VMM that listens on a unix socket: for Restore.takeOver. @throws Problem MACHINE_FAILED */
+  handOver(socketPath: string): Promise<void>
+  /**
+   * Does something short while the VMM does nothing at all, not even write to its console, unlike a machine whose vCPUs are paused.
+   *
+   * @returns what the work returned; undefined when the VMM cannot be stopped, and the work was not done
+   */
+  whileStill<T>(work: () => T): Promise<T | undefined>
+  /** Makes a drive that is written to larger, its file included; the guest sees it a moment later. @throws Problem QMP_FAILED */
+  growDrive(id: string, bytes: number): Promise<void>
   /** Kills the VMM and waits until it is dead. Idempotent. */
   kill(): Promise<void>
   /** Forwards a host port on 127.0.0.1 to the guest; hostPort 0 chooses a free one. @throws Problem PORT_IN_USE, INVALID_REQUEST without a network */
@@ -91,7 +161,15 @@ export interface Driver {
   readonly name: string
   /** Whether this host can use the driver. @returns the driver's version @throws Problem TOOL_NOT_FOUND with how to install it */
   probe(): Promise<{ readonly version: string }>
-  /** Starts a VM; resolves when the VMM runs and its control socket answers. On failure nothing is left running. @throws Problem MACHINE_FAILED */
+  /** What a state saved of a machine like this one would fit to. */
+  identify(spec: MachineSpec): Promise<StateIdentity>
+  /**
+   * Starts a VM; resolves when the VMM runs and its control socket answers, and with `restore` when it is paused in that state. On failure
+   * nothing is left running.
+   *
+   * @throws Problem MACHINE_FAILED; STATE_MISMATCH before anything runs when the state to be restored belongs to another machine, or its RAM
+   * is not of its size
+   */
   start(spec: MachineSpec, onSpawned: (record: MachineRecord) => Promise<void>): Promise<Machine>
   /** Connects to a VMM that an earlier daemon left running. @returns undefined when it is dead (its lock could be taken) */
   adopt(record: MachineRecord, lockPath: string): Promise<Machine | undefined>

@@ -9,12 +9,16 @@ export type {
   Driver,
   DriveSpec,
   Forward,
+  IoLimits,
   Machine,
   MachineExit,
+  MachineMemory,
   MachineRecord,
   MachineSpec,
+  Restore,
+  StateIdentity,
 } from './driver.ts'
-export { currentKernel } from './kernel/current-kernel.ts'
+export { currentKernel, kernelOf } from './kernel/current-kernel.ts'
 export {
   debianKernelPackage,
   downloadDebianKernel,
@@ -24,4 +28,7 @@ export {
 export { type InstalledKernel, type InstallKernel, installKernel } from './kernel/install-kernel.ts'
 export type { KernelFiles } from './kernel-files.ts'
 export { type Acceleration, forgetAcceleration, probeAcceleration } from './probe-acceleration.ts'
+export { type Confinement, confinementOfVms } from './qemu/confine/confinement.ts'
+export { sweepVmCgroups } from './qemu/confine/vm-cgroup.ts'
+export { ensureVmUser } from './qemu/confine/vm-user.ts'
 export { createQemuDriver } from './qemu/create-qemu-driver.ts'

@@ -1,20 +1,34 @@
 import { type DataLayout, isProblem } from '../base/index.ts'
 import type { Images } from '../images/index.ts'
 import type { Driver, MachineRecord } from '../machines/index.ts'
-import { type EventLog, writeRecord } from '../state/index.ts'
-import type { LiveShed } from './live-shed.ts'
-import type { RecordedStatus, ShedRecord } from './shed-record.ts'
+import { type EventLog, type PinSet, type Pins, type Secrets, writeRecord } from '../state/index.ts'
+import type { Admission } from './admission/admission.ts'
+import type { HostLimits } from './admission/host-limits.ts'
+import type { RamFiles } from './memory/ram-files.ts'
+import type { KnownRecords } from './records/load-shed.ts'
+import type { RecordedStatus, ShedRecord } from './records/shed-record.ts'
+import type { IdleDefaults } from './thermal/thermal-settings.ts'
+import type { Uses } from './thermal/uses.ts'
 import type { Transitions } from './transitions.ts'
+import type { LiveShed } from './vm/live-shed.ts'
 
 export interface ShedsOptions {
   readonly layout: DataLayout
   readonly images: Images
   readonly driver: Driver
   readonly events: EventLog
+  readonly pins: Pins
+  readonly secrets: Secrets
   /** Short path for the sockets of running VMs; exists, mode 0700, and is used by this data directory alone. */
   readonly runDirectory: string
   /** How long a guest may take from power on to ready, in milliseconds. */
   readonly bootTimeoutMs: number
+  /** Whether a shed that has shut down gives back what its filesystem has free. */
+  readonly trimOnStop: boolean
+  readonly limits: HostLimits
+  readonly idle: IdleDefaults
+  /** Where the RAM of running VMs may be: a directory of this data directory alone, made when it is needed, on a tmpfs if there is one. */
+  readonly ramDirectory: string
 }
 
 /** What every verb of this room works on. */
@@ -22,6 +36,14 @@ export interface ShedsContext extends ShedsOptions {
   /** The VMs that this daemon holds on to; one that has died stays until its shed's record says so. */
   readonly live: Map<string, LiveShed>
   readonly transitions: Transitions
+  /** One change at a time of a volume, and of who has it. Whoever holds a shed as well has taken that first. */
+  readonly volumeTurns: Transitions
+  readonly uses: Uses
+  /** Whoever starts a VM takes a place here before anything else is changed. */
+  readonly admission: Admission
+  readonly ram: RamFiles
+  /** For lists of all sheds, which are asked for again and again. */
+  readonly known: KnownRecords
   /** Told when a VM has ended that nobody told to. */
   readonly noteExit: (name: string) => void
 }
@@ -75,8 +97,21 @@ export function withStatus(record: ShedRecord, { status, reason }: StatusChange)
   }
 }
 
+/** Of a record that is to be written before a VM may write to the shed's disks: RAM that was kept until now belongs to what they were. */
+export function nextGeneration(record: ShedRecord): ShedRecord {
+  return { ...record, disk_generation: record.disk_generation + 1 }
+}
+
 function tellStatus({ events }: ShedsContext, name: string, { status, reason }: StatusChange): void {
   events.append({ type: `shed.${status}`, subject: name, message: reason ?? `shed ${name} is ${status}` })
+}
+
+/** Listing does not fail for pins that cannot be read; removing does. */
+export async function knownPins({ pins }: ShedsContext): Promise<PinSet> {
+  return await pins.read().catch((error: unknown) => {
+    if (!isProblem(error)) throw error
+    return { has: () => false }
+  })
 }
 
 /** Written as soon as a VMM has a pid, so that a daemon that comes after us can find it. */

@@ -1,26 +1,50 @@
 import { mkdir } from 'node:fs/promises'
 import { isName, isProblem, Problem, parseName } from '../base/index.ts'
 import type { Shed } from '../contract/index.ts'
-import type { ShedsContext, ShedsOptions } from './context.ts'
-import { createShed } from './create-shed.ts'
-import { execInShed } from './exec-in-shed.ts'
-import { addForward, removeForward } from './forwards.ts'
-import { listImageUsers } from './list-image-users.ts'
-import { loadAllSheds, loadShed } from './load-shed.ts'
-import { noteExit } from './note-exit.ts'
-import { observedRecord } from './observed-record.ts'
+import { type Pin, type PinSet, refusePinned } from '../state/index.ts'
+import { Admission } from './admission/admission.ts'
+import { knownPins, type ShedsContext, type ShedsOptions } from './context.ts'
+import { memoryOnDisk } from './memory/memory-on-disk.ts'
+import { RamFiles } from './memory/ram-files.ts'
+import { listImageUsers } from './records/list-image-users.ts'
+import { loadAllSheds, loadShed } from './records/load-shed.ts'
+import { observedRecord } from './records/observed-record.ts'
+import { brokenShed, type ShedRecord, shedNotFound } from './records/shed-record.ts'
+import { shedViews } from './records/shed-views.ts'
 import { recoverSheds } from './recover-sheds.ts'
-import { removeShed } from './remove-shed.ts'
-import { resetShed } from './reset-shed.ts'
+import { openShedSecrets } from './secrets/open-shed-secrets.ts'
 import { settleShed } from './settle-shed.ts'
-import { brokenShed, type ShedRecord, shedNotFound, shedNotRunning, shedOfRecord } from './shed-record.ts'
 import type { LongWork, Sheds } from './sheds.ts'
-import { startShed } from './start-shed.ts'
-import { stopShed } from './stop-shed.ts'
+import { openSnapshots } from './snapshots/open-snapshots.ts'
+import { useShed } from './thermal/use-shed.ts'
+import { Uses } from './thermal/uses.ts'
 import { Transitions } from './transitions.ts'
+import { attachVolume, detachVolume } from './verbs/attach-volume.ts'
+import { createShed } from './verbs/create-shed.ts'
+import { giveSecret, takeSecret } from './verbs/give-secret.ts'
+import { pauseShed } from './verbs/pause-shed.ts'
+import { protectShed } from './verbs/protect-shed.ts'
+import { removeShed } from './verbs/remove-shed.ts'
+import { resetShed } from './verbs/reset-shed.ts'
+import { setThermal } from './verbs/set-thermal.ts'
+import { sleepShed } from './verbs/sleep-shed.ts'
+import { startShed } from './verbs/start-shed.ts'
+import { stopShed } from './verbs/stop-shed.ts'
+import { trimShed } from './verbs/trim-shed.ts'
+import { wakeShed } from './verbs/wake-shed.ts'
+import { checkExecRequest, execInShed } from './vm/exec-in-shed.ts'
+import { addForward, removeForward } from './vm/forwards.ts'
+import { noteExit } from './vm/note-exit.ts'
+import { openVolumes } from './volumes/open-volumes.ts'
 
 /** How long a caller waits for an earlier transition of the same shed: longer than any boot. */
 const transitionWaitMs = 180_000
+
+function volumeIsBusy(name: string): Problem {
+  return new Problem('VOLUME_IN_USE', `the volume ${name} is in the middle of another change`, {
+    hint: 'see what there is: cowshed volume ls',
+  })
+}
 
 /** How long the end of the daemon waits for transitions: longer than a VMM takes to start, after which all of them give up. */
 const closePatienceMs = 30_000
@@ -31,20 +55,35 @@ export async function openSheds(options: ShedsOptions): Promise<Sheds> {
     ...options,
     live: new Map(),
     transitions: new Transitions(transitionWaitMs),
+    volumeTurns: new Transitions(transitionWaitMs, volumeIsBusy),
+    known: new Map(),
+    uses: new Uses(),
+    ram: new RamFiles(options),
+    get admission() {
+      return admission
+    },
     noteExit: (name) => void noteExit(context, name),
   }
+  const admission = new Admission(context)
   await mkdir(options.layout.sheds, { recursive: true, mode: 0o700 })
   await recoverSheds(context)
 
-  const view = async (record: ShedRecord): Promise<Shed> => {
+  const show = shedViews(context.idle)
+  const view = async (record: ShedRecord, known?: PinSet): Promise<Shed> => {
+    const pins = known ?? (await knownPins(context))
     const live = context.live.get(record.name)
     const machine = live?.exit === undefined ? live?.machine.record : undefined
-    return shedOfRecord(await observedRecord(context, record), {
+    const observed = await observedRecord(context, record)
+    return show(observed, {
+      memoryOnDisk: observed.status === 'cold' ? await memoryOnDisk(context, record.name) : undefined,
       backend: context.driver.name,
       acceleration: machine?.acceleration,
       pid: machine?.pid,
+      isProtected: pins.has(pinOf(record.name)),
+      idleSince: machine && context.uses.idle(record.name)?.since,
     })
   }
+  const broken = (name: string, problem: Problem) => brokenShed(name, problem, context.driver.name)
   /** Runs a verb on a shed that exists and is at rest, alone. */
   const alone = async <T>(name: string, verb: (record: ShedRecord) => Promise<T>): Promise<T> => {
     checkName(name)
@@ -69,36 +108,61 @@ export async function openSheds(options: ShedsOptions): Promise<Sheds> {
     async get(name) {
       return await view(await loadNamed(context, name))
     },
-    async list() {
-      const all = await loadAllSheds(context)
+    async list(seen) {
+      const [all, pins] = await Promise.all([loadAllSheds({ ...context, seen }), knownPins(context)])
       return await Promise.all(
-        all.map(({ name, record, problem }) =>
-          problem === undefined ? view(record) : brokenShed(name, problem, context.driver.name),
-        ),
+        all.map(({ name, record, problem }) => (problem === undefined ? view(record, pins) : broken(name, problem))),
       )
     },
-    start: async (name, given = {}) =>
-      await cancellable(given, async (work) => view(await alone(name, (record) => startShed(context, record, work)))),
-    stop: async (name, { timeout_ms }) => view(await alone(name, (record) => stopShed(context, record, timeout_ms))),
+    async start(name, { coldBoot, ...given } = {}) {
+      return await cancellable(given, async (work) =>
+        view(await alone(name, (record) => startShed(context, record, { ...work, coldBoot }))),
+      )
+    },
+    async stop(name, { timeout_ms, keep_memory: isToSleep }) {
+      const verb = (record: ShedRecord) =>
+        isToSleep === true ? sleepShed(context, record) : stopShed(context, record, timeout_ms)
+      return await view(await alone(name, verb))
+    },
+    pause: async (name) => view(await alone(name, (record) => pauseShed(context, record))),
+    wake: async (name, given = {}) =>
+      await cancellable(given, async (work) => view(await alone(name, (record) => wakeShed(context, record, work)))),
     async remove(name, { force }, condition) {
       checkName(name)
       await context.transitions.run(name, async () => {
         // What goes by force need not be at rest, nor even readable.
         const record = force ? await loadShed(context, name).catch(unlessBroken) : await loadSettled(context, name)
+        await refusePinned(context.pins, pinOf(name), name)
         if (condition !== undefined && record?.changed_at !== condition.ifUnchangedSince) throw shedHasChanged(name)
         await removeShed(context, { name, record, force })
       })
     },
+    async protect(name, isProtected) {
+      checkName(name)
+      return await context.transitions.run(name, async () => {
+        // Also one whose record cannot be used: it could not be removed otherwise.
+        const found = await loadShed(context, name).catch(orBroken)
+        await protectShed(context, name, isProtected)
+        return isProblem(found) ? broken(name, found) : await view(found)
+      })
+    },
     reset: async (name, given = {}) =>
       await cancellable(given, async (work) => view(await alone(name, (record) => resetShed(context, record, work)))),
-    async agent(name) {
-      await loadNamed(context, name)
-      const live = context.live.get(name)
-      if (live === undefined) throw shedNotRunning(name)
-      return await live.agent()
+    trim: async (name, options) => await alone(name, (record) => trimShed(context, record, options)),
+    set: async (name, request) => view(await alone(name, (record) => setThermal(context, record, request))),
+    async useAgent(name) {
+      checkName(name)
+      const use = await useShed(context, name)
+      try {
+        return { agent: await use.live.agent(), [Symbol.dispose]: () => use[Symbol.dispose]() }
+      } catch (error) {
+        use[Symbol.dispose]()
+        throw error
+      }
     },
     async exec(name, request) {
       checkName(name)
+      checkExecRequest(name, request)
       return await execInShed(context, name, request)
     },
     addForward: async (name, request) => await alone(name, (record) => addForward(context, record, request)),
@@ -107,9 +171,29 @@ export async function openSheds(options: ShedsOptions): Promise<Sheds> {
       await loadNamed(context, name)
       return context.layout.shed(name).console
     },
+    async whileConsoleRests(name, work) {
+      checkName(name)
+      // No VM of it begins or ends meanwhile. One whose record cannot be used has a console, too.
+      return await context.transitions.run(name, async () => {
+        const live = context.live.get(name)
+        if (live === undefined) return work()
+        const done = await live.machine.whileStill(() => ({ result: work() }))
+        if (done === undefined) throw notStill(name)
+        return done.result
+      })
+    },
+    attachVolume: async (name, mount) => view(await alone(name, (record) => attachVolume(context, record, mount))),
+    detachVolume: async (name, volume) => view(await alone(name, (record) => detachVolume(context, record, volume))),
+    occupants: async () => await context.admission.occupants(),
+    volumes: openVolumes(context),
+    snapshots: openSnapshots(context, alone),
+    giveSecret: async (name, use) => view(await alone(name, (record) => giveSecret(context, record, use))),
+    takeSecret: async (name, secret) => view(await alone(name, (record) => takeSecret(context, record, secret))),
+    secrets: openShedSecrets(context),
     imageUsers: async () => await listImageUsers(context),
     async release() {
       await context.transitions.close(closePatienceMs)
+      await context.volumeTurns.close(closePatienceMs)
       for (const live of context.live.values()) live.release()
       context.live.clear()
     },
@@ -123,12 +207,21 @@ async function loadSettled(context: ShedsContext, name: string): Promise<ShedRec
   return record
 }
 
+function pinOf(name: string): Pin {
+  return { kind: 'shed', id: name }
+}
+
 function unlessNotFound(error: unknown): undefined {
   if (!isProblem(error, 'SHED_NOT_FOUND')) throw error
 }
 
 function unlessBroken(error: unknown): undefined {
   if (!isProblem(error, 'SHED_BROKEN')) throw error
+}
+
+function orBroken(error: unknown): Problem {
+  if (!isProblem(error, 'SHED_BROKEN')) throw error
+  return error
 }
 
 /** Aborts with either of two; once it is disposed of, neither knows of it any more: one of them lives as long as the daemon. */
@@ -150,6 +243,12 @@ async function loadNamed(context: ShedsContext, name: string): Promise<ShedRecor
 
 function shedHasChanged(name: string): Problem {
   return new Problem('PLAN_CHANGED', `the shed ${name} has changed since the plan was made`)
+}
+
+function notStill(name: string): Problem {
+  return new Problem('SHED_BUSY', `the VMM of ${name} could not be held still: it waits for a disk`, {
+    hint: 'try again in a moment',
+  })
 }
 
 /** A name that no shed can have is a name that no shed has; it never becomes a path. */

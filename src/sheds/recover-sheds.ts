@@ -3,9 +3,10 @@ import { join } from 'node:path'
 import { errnoCode } from '../base/index.ts'
 import { isLocked } from '../host/index.ts'
 import type { ShedsContext } from './context.ts'
-import { type LoadedShed, loadAllSheds } from './load-shed.ts'
-import { noteExit } from './note-exit.ts'
+import { type LoadedShed, loadAllSheds } from './records/load-shed.ts'
 import { adoptShed, settleShed } from './settle-shed.ts'
+import { noteExit } from './vm/note-exit.ts'
+import { settleNewVolumes } from './volumes/new-volumes.ts'
 
 /**
  * Settles what the last daemon left: VMs that run are adopted, transitions that it was killed in are rolled back or finished, and nothing of
@@ -14,7 +15,10 @@ import { adoptShed, settleShed } from './settle-shed.ts'
 export async function recoverSheds(context: ShedsContext): Promise<void> {
   const all = await loadAllSheds(context)
   await Promise.all(all.map((shed) => recoverShed(context, shed)))
-  if (all.every(({ record }) => record !== undefined)) await sweepSockets(context, all)
+  await settleNewVolumes(context)
+  if (!all.every(({ record }) => record !== undefined)) return
+  await sweepSockets(context, all)
+  await context.ram.sweep(new Set(all.map(({ name }) => name)))
 }
 
 async function recoverShed(context: ShedsContext, { name, record, problem }: LoadedShed): Promise<void> {

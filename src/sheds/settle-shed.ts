@@ -3,14 +3,17 @@ import { isProblem } from '../base/index.ts'
 import type { Machine } from '../machines/index.ts'
 import { readRecord } from '../state/index.ts'
 import { noteStatus, type ShedsContext } from './context.ts'
-import { endLeftover, endVm, forgetVm } from './end-vm.ts'
-import { reconcileForwards } from './forwards.ts'
-import { LiveShed } from './live-shed.ts'
-import { deleteShed } from './remove-shed.ts'
-import type { ShedRecord } from './shed-record.ts'
-import { statusAfter } from './status-after.ts'
-import { stopShed } from './stop-shed.ts'
-import { watchMachine } from './watch-machine.ts'
+import { RecordedIdentity } from './memory/memory-record.ts'
+import { dropMemory } from './memory/stored-memory.ts'
+import type { ShedRecord } from './records/shed-record.ts'
+import { statusAfter } from './records/status-after.ts'
+import { deleteShed, dropCreated } from './verbs/remove-shed.ts'
+import { stopShed } from './verbs/stop-shed.ts'
+import { endLeftover, endVm, forgetVm } from './vm/end-vm.ts'
+import { reconcileForwards } from './vm/forwards.ts'
+import { LiveShed } from './vm/live-shed.ts'
+import { setGuestClock } from './vm/set-guest-clock.ts'
+import { watchMachine } from './vm/watch-machine.ts'
 
 /** Written by recordMachine. */
 const RecordedMachine = z.object({
@@ -23,6 +26,9 @@ const RecordedMachine = z.object({
   agentKey: z.string(),
   acceleration: z.enum(['kvm', 'tcg']),
   driverVersion: z.string(),
+  memory: z.object({ path: z.string(), mapping: z.enum(['shared', 'private']) }).optional(),
+  identity: RecordedIdentity.optional(),
+  stateDirectory: z.int().optional(),
 })
 
 /** How long a stop that an earlier transition began may go on, in milliseconds. */
@@ -32,29 +38,36 @@ const stopMs = 10_000
  * Brings a shed to rest, inside its transition: what an earlier transition began and could not end (its daemon was killed, a disk was full) is
  * rolled back or finished, a VM that runs without being held is adopted, one that has died is written down. Every verb begins with this.
  *
- * @returns the record, which then says `stopped`, `crashed`, or `running` with a VM in `context.live`; undefined when nothing of the shed is left
+ * @returns the record, which then says `stopped`, `crashed` or `cold`, or `running` or `paused` with a VM in `context.live` that does just that; undefined when nothing of the shed is left
  * @throws Problem MACHINE_FAILED when a VM runs that can neither be adopted nor ended: the shed is then left as it is
  */
 export async function settleShed(context: ShedsContext, record: ShedRecord): Promise<ShedRecord | undefined> {
   const { name, status } = record
   switch (status) {
     case 'creating':
+      await endVm(context, name)
+      await dropCreated(context, record)
+      return undefined
     case 'deleting':
       await endVm(context, name)
       await deleteShed(context, name)
       return undefined
-    case 'starting': {
+    case 'starting':
+    case 'waking':
       await endVm(context, name)
       return (await noteStatus(context, record, await statusAfter(context, record))).record
-    }
     case 'running':
+    case 'paused':
       return await settleRunning(context, record)
     case 'stopping': {
       const settled = await settleRunning(context, record)
       return settled.status === 'stopping' ? await stopShed(context, settled, stopMs) : settled
     }
+    case 'sleeping':
+      return await settleSleeping(context, record)
     case 'stopped':
     case 'crashed':
+    case 'cold':
       await endVm(context, name)
       return record
   }
@@ -63,13 +76,34 @@ export async function settleShed(context: ShedsContext, record: ShedRecord): Pro
 /** @returns the record as it was when the VM runs, else with what has become of the shed */
 async function settleRunning(context: ShedsContext, record: ShedRecord): Promise<ShedRecord> {
   const live = context.live.get(record.name) ?? (await adoptShed(context, record))
-  if (live !== undefined && live.exit === undefined) return record
+  if (live !== undefined && live.exit === undefined) {
+    await keepPace(context, live, record)
+    return record
+  }
   await endLeftover(context, record.name)
   const change = await statusAfter(context, record, live?.exit)
   const { record: settled, written } = await noteStatus(context, record, change)
   // What tells how it ended is kept until the record says so.
   if (written) await forgetVm(context, record.name)
   return settled
+}
+
+/** A VM that is there goes on, and what was kept of it is too old with that; one that is dead was ended when all of it was kept, or has crashed. */
+async function settleSleeping(context: ShedsContext, record: ShedRecord): Promise<ShedRecord> {
+  const settled = await settleRunning(context, record)
+  if (settled.status !== 'sleeping') return settled
+  return (await noteStatus(context, record, { status: 'running', reason: 'it could not fall asleep' })).record
+}
+
+/** What the record says of vCPUs is what they do: whoever changed one of the two may have been killed before the other, or could not. */
+async function keepPace(context: ShedsContext, live: LiveShed, { name, status }: ShedRecord): Promise<void> {
+  const isToPause = status === 'paused'
+  if ((await live.looksPaused()) === isToPause) return
+  if (isToPause) return await live.pause()
+  // Before it writes anything: what was kept of it while it fell asleep belongs to its disks as they are.
+  await dropMemory(context, name)
+  await live.resume()
+  await setGuestClock(context, live)
 }
 
 /** Takes hold of a VM that an earlier daemon left running. @returns undefined when it is dead, or nobody can say how to reach it */
@@ -82,6 +116,8 @@ export async function adoptShed(context: ShedsContext, record: ShedRecord): Prom
   })
   const machine: Machine | undefined = recorded && (await context.driver.adopt(recorded, paths.vmmLock))
   if (machine === undefined) return undefined
+  // While there is a VM nothing may go on from what was kept of it: whoever woke it was killed before it could see to that.
+  await dropMemory(context, record.name)
   const live = new LiveShed(record.name, machine)
   watchMachine(context, live)
   await reconcileForwards(context, record, machine)

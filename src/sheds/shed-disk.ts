@@ -1,10 +1,12 @@
+import { chmod } from 'node:fs/promises'
 import { type DataLayout, parseDigest } from '../base/index.ts'
-import { createRootfs, createUpper } from '../disks/index.ts'
-import type { Cloned } from '../host/index.ts'
+import { createRootfs, createUpper, loadVolume } from '../disks/index.ts'
+import { type Cloned, cloneFile } from '../host/index.ts'
 import type { DriveSpec } from '../machines/index.ts'
 import type { ShedsContext } from './context.ts'
-import type { ShedRecord } from './shed-record.ts'
+import type { ShedRecord } from './records/shed-record.ts'
 import type { LongWork } from './sheds.ts'
+import type { LoadedSnapshot } from './snapshots/load-snapshot.ts'
 
 /** The disk that a shed writes to. */
 export function diskPath(layout: DataLayout, { name, rootfs }: Pick<ShedRecord, 'name' | 'rootfs'>): string {
@@ -32,6 +34,14 @@ export interface FreshDisk extends Cloned {
   readonly source: string
 }
 
+export interface CreateDisk {
+  readonly record: ShedRecord
+  /** What it is made from; an empty upper, or the files of the image, when left out. */
+  readonly snapshot?: LoadedSnapshot | undefined
+  readonly to: string
+  readonly work: LongWork
+}
+
 /**
  * Makes the disk of a shed as it is before its first boot. It is not durable yet: `to` belongs in staging.
  *
@@ -39,9 +49,10 @@ export interface FreshDisk extends Cloned {
  */
 export async function createDisk(
   { layout, images }: ShedsContext,
-  { record, to, work }: { readonly record: ShedRecord; readonly to: string; readonly work: LongWork },
+  { record, snapshot, to, work }: CreateDisk,
 ): Promise<FreshDisk> {
   const bytes = record.upper_bytes
+  if (snapshot !== undefined) return await cloneSnapshot(snapshot.path, to)
   if (record.rootfs === 'erofs') {
     return { ...(await createUpper(layout, { bytes, to })), source: layout.upperTemplate(bytes) }
   }
@@ -52,29 +63,79 @@ export async function createDisk(
   return { ...(await createRootfs({ image: source, bytes, to })), source }
 }
 
+/** A snapshot cannot be written to; a disk that is made from it can. */
+async function cloneSnapshot(source: string, to: string): Promise<FreshDisk> {
+  const cloned = await cloneFile(source, to)
+  await chmod(to, 0o600)
+  return { ...cloned, source }
+}
+
+/** One line for each disk that was put in its place: which strategy this filesystem allows, and what it was made of. */
+export function tellClone(
+  { layout, events }: ShedsContext,
+  record: ShedRecord,
+  { strategy, source, logicalBytes }: FreshDisk,
+): void {
+  const to = diskPath(layout, record)
+  events.append({
+    type: 'disk.cloned',
+    subject: record.name,
+    message: `rootfs strategy=${strategy} src=${source} dst=${to} logical_bytes=${logicalBytes}`,
+  })
+}
+
+/** What the guest knows the drive of a volume by: its virtio serial, of at most 20 bytes. */
+export function volumeDrive(id: string): string {
+  return `volume-${id}`
+}
+
+/** @throws Problem VOLUME_NOT_FOUND, RECORD_INVALID */
+async function volumeDrives({ layout }: Pick<ShedsContext, 'layout'>, { volumes }: ShedRecord): Promise<DriveSpec[]> {
+  return await Promise.all(
+    volumes.map(async ({ volume, read_only: readOnly }) => {
+      const { record } = await loadVolume(layout, volume)
+      return { id: volumeDrive(record.id), path: layout.volume(volume).data, readOnly }
+    }),
+  )
+}
+
+/**
+ * Every disk that a shed writes to, its own first: whoever cuts one of them cuts all of them at the same instant.
+ *
+ * @throws Problem VOLUME_NOT_FOUND, RECORD_INVALID
+ */
+export async function writableDrives(context: Pick<ShedsContext, 'layout'>, record: ShedRecord): Promise<DriveSpec[]> {
+  return (await attachedDrives(context, record)).filter(({ readOnly }) => !readOnly)
+}
+
+/** Every disk of a shed but what it shares with others of its image: its own and its volumes. @throws Problem VOLUME_NOT_FOUND, RECORD_INVALID */
+export async function attachedDrives(context: Pick<ShedsContext, 'layout'>, record: ShedRecord): Promise<DriveSpec[]> {
+  return [ownDrive(context, record), ...(await volumeDrives(context, record))]
+}
+
+function ownDrive({ layout }: Pick<ShedsContext, 'layout'>, record: ShedRecord): DriveSpec {
+  return { id: record.rootfs === 'ext4' ? 'rootfs' : 'upper', path: diskPath(layout, record), readOnly: false }
+}
+
 export interface ShedDrives {
   readonly drives: readonly DriveSpec[]
   /** Words of the kernel's command line. */
   readonly kernelArguments: readonly string[]
 }
 
-/** What a machine of the shed gets as its disks. @throws Problem as ensureLower does, unless the shed has a root filesystem of its own */
-export async function drivesOf(
-  { layout, images }: ShedsContext,
-  record: ShedRecord,
-  work: LongWork,
-): Promise<ShedDrives> {
-  const path = diskPath(layout, record)
-  if (record.rootfs === 'ext4') {
-    return { drives: [{ id: 'rootfs', path, readOnly: false }], kernelArguments: ['cowshed.rootfs=ext4'] }
-  }
-  const lower = await images.ensureLower(parseDigest(record.image.manifest_digest), work)
+/** What a machine of the shed gets as its disks. @throws Problem as ensureLower does, unless the shed has a root filesystem of its own; VOLUME_NOT_FOUND */
+export async function drivesOf(context: ShedsContext, record: ShedRecord, work: LongWork): Promise<ShedDrives> {
+  const own = ownDrive(context, record)
+  const volumes = await volumeDrives(context, record)
+  if (record.rootfs === 'ext4') return { drives: [own, ...volumes], kernelArguments: ['cowshed.rootfs=ext4'] }
+  const lower = await context.images.ensureLower(parseDigest(record.image.manifest_digest), work)
   return {
     drives: [
-      { id: 'upper', path, readOnly: false },
+      own,
       { id: 'lower', path: lower.path, readOnly: true },
       // The guest reads in the lower how many there are: guest/src/mounts.c.
       ...lower.parts.map((part, i) => ({ id: `lower-${i + 1}`, path: part.path, readOnly: true })),
+      ...volumes,
     ],
     kernelArguments: [],
   }

@@ -6,15 +6,29 @@ import type {
   DeleteShedRequest,
   ExecRequest,
   Forward,
+  SecretUse,
+  SetThermalRequest,
   Shed,
   StopShedRequest,
+  VolumeMount,
 } from '../contract/index.ts'
+import type { SeenFiles } from '../host/index.ts'
 import type { ImageUser } from '../images/index.ts'
 import type { AgentConnection, AgentExec } from '../wires/index.ts'
+import type { Occupant } from './admission/admission.ts'
+import type { ShedSecrets } from './secrets/shed-secrets.ts'
+import type { Snapshots } from './snapshots/snapshots.ts'
+import type { StartWork } from './verbs/start-shed.ts'
+import type { TrimmedShed } from './verbs/trim-shed.ts'
+import type { Volumes } from './volumes/volumes.ts'
 
 export interface LongWork {
   readonly onProgress?: OnProgress | undefined
   readonly signal?: AbortSignal | undefined
+}
+
+export interface AgentUse extends Disposable {
+  readonly agent: AgentConnection
 }
 
 /**
@@ -30,23 +44,72 @@ export interface Sheds {
    */
   create(request: CreateShedRequest, work?: LongWork): Promise<CreateShedReply>
   get(name: string): Promise<Shed>
-  /** Every shed by name, broken ones included. */
-  list(): Promise<Shed[]>
-  /** Already running is a success. @throws Problem BOOT_FAILED, MACHINE_FAILED, KERNEL_NOT_FOUND */
-  start(name: string, work?: LongWork): Promise<Shed>
-  /** Asks the guest to shut down, and kills the VM when it has not by the deadline. Already stopped is a success. */
-  stop(name: string, request: StopShedRequest): Promise<Shed>
+  /**
+   * Every shed by name, broken ones included. One that is as it was is the same value.
+   *
+   * @param seen what files were a moment ago, for who has just looked at all of them
+   */
+  list(seen?: SeenFiles): Promise<Shed[]>
+  /** Already running is a success; one that is paused or sleeps is woken. @throws Problem BOOT_FAILED, MACHINE_FAILED, KERNEL_NOT_FOUND; as wake does */
+  start(name: string, work?: StartWork): Promise<Shed>
+  /** Has its vCPUs stand still; its VM, its memory and its forwards stay. Already paused is a success. @throws Problem SHED_NOT_RUNNING */
+  pause(name: string): Promise<Shed>
+  /**
+   * Has a shed that is paused or sleeps go on where it was, and sets its clock. Already running is a success. What was kept of its memory is used up; if it is
+   * older than the disk, the shed is booted from that, and its `status_reason` says so.
+   *
+   * @throws Problem SHED_NOT_RUNNING for a stopped one; HOST_FULL, MEMORY_DAMAGED, STATE_MISMATCH, MACHINE_FAILED, NO_SPACE: it sleeps then as it did
+   */
+  wake(name: string, work?: LongWork): Promise<Shed>
+  /**
+   * Asks the guest to shut down, and kills the VM when it has not by the deadline; a shed that sleeps is woken for it if there is to be time. Already stopped is a
+   * success. With `keep_memory` it falls asleep instead: all that is in its memory is kept on the disk, and its VM ends.
+   *
+   * @throws Problem SHED_NOT_RUNNING, MACHINE_FAILED, NO_SPACE of one that was to fall asleep: it is then as it was
+   */
+  stop(name: string, request: Pick<StopShedRequest, 'timeout_ms'> & Partial<StopShedRequest>): Promise<Shed>
   /**
    * Removes a shed with its disk.
    *
    * @param condition the `changed_at` that the caller decided on: a shed that has changed since is not removed
-   * @throws Problem SHED_NOT_STOPPED for a running shed without force, PLAN_CHANGED
+   * @throws Problem SHED_NOT_STOPPED for a running shed without force, PINNED for a protected one whatever force, PLAN_CHANGED
    */
   remove(name: string, request: DeleteShedRequest, condition?: { readonly ifUnchangedSince: string }): Promise<void>
-  /** Back to the image: a fresh upper. A running shed is stopped first and started again. */
+  /** Keeps a shed and its disk from being removed by anything, or lets it go again; also one whose record cannot be used. */
+  protect(name: string, isProtected: boolean): Promise<Shed>
+  /** Back to the image: a fresh upper. A running shed is stopped first and started again. @throws Problem PINNED */
   reset(name: string, work?: LongWork): Promise<Shed>
-  /** The agent of a running shed. @throws Problem SHED_NOT_RUNNING, AGENT_UNREACHABLE */
-  agent(name: string): Promise<AgentConnection>
+  /**
+   * Gives what the shed's filesystem has free back to the host: its guest does when it runs, else its block bitmaps are read, and holes punched.
+   *
+   * @throws Problem SHED_NOT_STOPPED for a dry run of one that runs, AGENT_UNREACHABLE, GUEST_FAILED, EXT4_INVALID when its filesystem is not in order
+   */
+  trim(name: string, options: { readonly dryRun: boolean }): Promise<TrimmedShed>
+  /**
+   * Gives a stopped shed a volume, or the one that it has another place.
+   *
+   * @throws Problem SHED_NOT_STOPPED, INVALID_REQUEST, VOLUME_NOT_FOUND, VOLUME_IN_USE naming who has it, VOLUME_NOT_CLEAN to be read only
+   */
+  attachVolume(name: string, mount: VolumeMount): Promise<Shed>
+  /** @throws Problem SHED_NOT_STOPPED, VOLUME_NOT_FOUND when it does not have it */
+  detachVolume(name: string, volume: string): Promise<Shed>
+  /** The sheds that take of what config.toml allows sheds to have of this host, the largest first. */
+  occupants(): Promise<Occupant[]>
+  readonly volumes: Volumes
+  readonly snapshots: Snapshots
+  /**
+   * Gives a shed a secret: as a variable to what runs in it from now on, as a file from its next start on.
+   *
+   * @throws Problem SECRET_NOT_FOUND, RECORD_INVALID, PERMISSION_DENIED, INVALID_REQUEST
+   */
+  giveSecret(name: string, use: SecretUse): Promise<Shed>
+  /** @throws Problem SECRET_NOT_FOUND when it is not given it */
+  takeSecret(name: string, secret: string): Promise<Shed>
+  readonly secrets: ShedSecrets
+  /** Says what becomes of a shed that nobody uses; also of one that runs. */
+  set(name: string, request: SetThermalRequest): Promise<Shed>
+  /** The agent of a shed, which counts as used until what is returned is disposed of. @throws Problem SHED_NOT_RUNNING, AGENT_UNREACHABLE */
+  useAgent(name: string): Promise<AgentUse>
   /** Runs a program with the image's environment, working directory and user as defaults. */
   exec(name: string, request: ExecRequest): Promise<AgentExec>
   addForward(name: string, request: AddForwardRequest): Promise<Forward>
@@ -54,7 +117,13 @@ export interface Sheds {
   removeForward(name: string, hostPort: number): Promise<void>
   /** Where the serial console of a shed goes. */
   consolePath(name: string): Promise<string>
-  /** Which manifests sheds are pinned to. Fails closed: @throws Problem RECORD_INVALID naming the record that cannot be read */
+  /**
+   * Does something short to the console of a shed while nobody writes to it: of one that runs, the VMM is held still.
+   *
+   * @throws Problem SHED_BUSY when it cannot be, and the work was not done
+   */
+  whileConsoleRests<T>(name: string, work: () => T): Promise<T>
+  /** Which manifests sheds and snapshots are pinned to. Fails closed: @throws Problem RECORD_INVALID naming the record that cannot be read */
   imageUsers(): Promise<ImageUser[]>
   /** Lets go of every VM without stopping it: the daemon is going away. */
   release(): Promise<void>

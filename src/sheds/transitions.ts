@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Problem } from '../base/index.ts'
 
@@ -8,11 +9,18 @@ import { Problem } from '../base/index.ts'
 export class Transitions {
   readonly #tails = new Map<string, Promise<void>>()
   readonly #waitMs: number
+  readonly #busy: (name: string) => Problem
   readonly #closing = new AbortController()
 
-  /** @param waitMs how long a caller waits for earlier transitions of the same name */
-  constructor(waitMs: number) {
+  /**
+   * @param waitMs how long a caller waits for earlier transitions of the same name
+   * @param busy what is said to one who has waited that long
+   */
+  constructor(waitMs: number, busy: (name: string) => Problem = shedIsBusy) {
     this.#waitMs = waitMs
+    this.#busy = busy
+    // Each transition under way listens, however many there are, and stops listening with its end.
+    setMaxListeners(0, this.#closing.signal)
   }
 
   /** Aborted, with a Problem CANCELLED, when the daemon is going: what waits for a guest stops waiting. */
@@ -33,7 +41,7 @@ export class Transitions {
     patience.abort()
   }
 
-  /** @throws Problem SHED_BUSY when an earlier transition does not end in time, CANCELLED when the daemon is going */
+  /** @throws Problem SHED_BUSY (unless told otherwise) when an earlier transition does not end in time, CANCELLED when the daemon is going */
   async run<T>(name: string, transition: () => Promise<T>): Promise<T> {
     const before = this.#tails.get(name) ?? Promise.resolve()
     const mine = withResolvers()
@@ -55,7 +63,7 @@ export class Transitions {
   async #waitFor(before: Promise<void>, name: string): Promise<void> {
     let timer: NodeJS.Timeout | undefined
     const late = new Promise<never>((_, reject) => {
-      timer = setTimeout(() => reject(busy(name)), this.#waitMs)
+      timer = setTimeout(() => reject(this.#busy(name)), this.#waitMs)
     })
     try {
       await Promise.race([before, late])
@@ -65,7 +73,7 @@ export class Transitions {
   }
 }
 
-function busy(name: string): Problem {
+function shedIsBusy(name: string): Problem {
   return new Problem('SHED_BUSY', `the shed ${name} is in the middle of another transition`, {
     hint: `see what it is doing: cowshed inspect ${name}`,
   })

@@ -1,6 +1,6 @@
-import { rmSync } from 'node:fs'
-import { DatabaseSync, type DatabaseSyncInstance, type StatementSyncInstance } from '@photostructure/sqlite'
+import type { DatabaseSyncInstance, StatementSyncInstance } from '@photostructure/sqlite'
 import type { CowshedEvent } from '../contract/index.ts'
+import { type OpenedDb, openIndexDb } from './open-index-db.ts'
 
 export interface NewEvent {
   /** What happened: `shed.started`. */
@@ -36,14 +36,13 @@ interface EventRow {
   readonly data: string | null
 }
 
-/**
- * Opens the event log in the index database. The database is derived: one that is damaged or has another shape is deleted and begun anew; one
- * that cannot be opened, on a full disk for one, is left alone, and events are kept in memory, for without its daemon nobody can free space.
- *
- * @param path of the SQLite file; `:memory:` in tests
- */
+/** Opens the event log alone. @see openIndex */
 export function openEventLog(path: string): EventLog {
-  const { db, problem } = openDatabase(path)
+  return eventLogOn(openIndexDb(path), path)
+}
+
+/** The event log in an open index database, which is closed with it. */
+export function eventLogOn({ db, problem }: OpenedDb, path: string): EventLog {
   const insert = db.prepare('INSERT INTO events (seq, at, type, subject, message, data) VALUES (?, ?, ?, ?, ?, ?)')
   const select = db.prepare('SELECT * FROM (SELECT * FROM events WHERE seq > ? ORDER BY seq DESC LIMIT ?) ORDER BY seq')
   const trim = db.prepare('DELETE FROM events WHERE seq <= ?')
@@ -105,50 +104,4 @@ function insertEvent(insert: StatementSyncInstance, event: NewEvent & { readonly
 
 function eventOfRow({ data, ...row }: EventRow): CowshedEvent {
   return { ...row, ...(data === null ? {} : { data: JSON.parse(data) as Record<string, unknown> }) }
-}
-
-interface Opened {
-  readonly db: DatabaseSyncInstance
-  /** Why it is one in memory. */
-  readonly problem?: string
-}
-
-function openDatabase(path: string): Opened {
-  try {
-    return { db: tryOpen(path) }
-  } catch (error) {
-    if (!isDamaged(error)) return inMemory(path, error)
-  }
-  try {
-    for (const suffix of ['', '-wal', '-shm']) rmSync(`${path}${suffix}`, { force: true })
-    return { db: tryOpen(path) }
-  } catch (error) {
-    return inMemory(path, error)
-  }
-}
-
-function inMemory(path: string, error: unknown): Opened {
-  const problem = `events are kept in memory until the daemon ends: cannot open the index ${path}: ${String(error)}`
-  return { db: tryOpen(':memory:'), problem }
-}
-
-/** SQLITE_ERROR, for another shape, SQLITE_CORRUPT and SQLITE_NOTADB: https://sqlite.org/rescode.html */
-function isDamaged(error: unknown): boolean {
-  return [1, 11, 26].includes((error as { errcode?: number }).errcode ?? 0)
-}
-
-function tryOpen(path: string): DatabaseSyncInstance {
-  const db = new DatabaseSync(path)
-  try {
-    // NORMAL with WAL never corrupts; a power cut may lose the newest events, which the records do not depend on.
-    db.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA busy_timeout = 2000')
-    db.exec(
-      'CREATE TABLE IF NOT EXISTS events (seq INTEGER PRIMARY KEY AUTOINCREMENT, at TEXT NOT NULL, type TEXT NOT NULL, subject TEXT NOT NULL, message TEXT NOT NULL, data TEXT) STRICT',
-    )
-    db.prepare('SELECT seq, at, type, subject, message, data FROM events LIMIT 1').all()
-    return db
-  } catch (error) {
-    db.close()
-    throw error
-  }
 }

@@ -21,7 +21,12 @@ export function unique(files: readonly DiskFile[]): DiskFile[] {
 
 /** Each file once, whatever number of names it has among these. */
 export function distinct(files: readonly DiskFile[]): DiskFile[] {
-  return [...new Map(files.map((file) => [file.inode, file])).values()]
+  const seen = new Set<string>()
+  return files.filter(({ inode }) => {
+    if (seen.has(inode)) return false
+    seen.add(inode)
+    return true
+  })
 }
 
 /** What files take, each counted once. */
@@ -37,8 +42,10 @@ export function freedSize(files: readonly DiskFile[]): Size {
 }
 
 function addUp(files: readonly DiskFile[]): Size {
-  return {
-    logical_bytes: files.reduce((sum, { size }) => sum + size.logical_bytes, 0),
-    physical_bytes: files.reduce((sum, { size }) => sum + size.physical_bytes, 0),
+  let [logical, physical] = [0, 0]
+  for (const { size } of files) {
+    logical += size.logical_bytes
+    physical += size.physical_bytes
   }
+  return { logical_bytes: logical, physical_bytes: physical }
 }

@@ -66,7 +66,10 @@ async function executeStep(step: Exclude<PruneStep, { kind: 'orphan' | 'cache' }
       await hands.images.dropLayers(step.drop)
       return
     case 'log':
-      return await truncateLog(step.path, step.keepBytes)
+      return await truncateLog(step.path, {
+        keepBytes: step.keepBytes,
+        whileAtRest: (work) => hands.sheds.whileConsoleRests(step.shed.name, work),
+      })
   }
 }
 

@@ -6,4 +6,5 @@
  * Never: asks the user.
  */
 export { openUsage, type UsageOptions } from './open-usage.ts'
+export type { PressureSettings } from './pressure/relieve-pressure.ts'
 export type { Usage } from './usage.ts'

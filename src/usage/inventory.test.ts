@@ -2,9 +2,10 @@ import { mkdir, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { temporaryDirectory } from '../../test/support/temporary-directory.ts'
-import { dataLayout, digestOf } from '../base/index.ts'
+import { type DataLayout, dataLayout, digestOf } from '../base/index.ts'
 import { openStaging } from '../host/index.ts'
-import { takeInventory } from './inventory.ts'
+import { fileFinder } from './find-files.ts'
+import { filesInWork, type Holdings, takeStock } from './inventory.ts'
 
 test('what is being made is the daemon’s own, however long it takes; what a crash left is an orphan', async () => {
   await using directory = await temporaryDirectory()
@@ -18,7 +19,7 @@ test('what is being made is the daemon’s own, however long it takes; what a cr
     await writeFile(path, 'half of it')
     await utimes(path, longAgo, longAgo)
   }
-  const inventory = await takeInventory({ layout, images: [], sheds: [], isInFlight: () => false })
+  const inventory = await stockOf(layout, () => false)
   expect(inventory.own.map(({ path }) => path)).toEqual([making])
   expect(inventory.orphans.map(({ path, why }) => [path, why])).toEqual([[forgotten, 'left in staging']])
 })
@@ -31,8 +32,14 @@ test('a blob that is being downloaded is in flight; what a download left is an o
   const other = join(layout.downloads, 'notes.txt')
   for (const path of [layout.partialBlob(coming), layout.partialBlob(left), other]) await writeFile(path, 'half of it')
   const isInFlight = (digest: string) => digest === coming
-  const { downloads, orphans, foreign } = await takeInventory({ layout, images: [], sheds: [], isInFlight })
+  const { downloads, orphans, foreign } = await stockOf(layout, isInFlight)
   expect(downloads.map(({ path }) => path)).toEqual([layout.partialBlob(coming)])
   expect(orphans.map(({ path, why }) => [path, why])).toEqual([[layout.partialBlob(left), 'left of a download']])
   expect(foreign.map(({ path }) => path)).toEqual([other])
 })
+
+async function stockOf(layout: DataLayout, isInFlight: (digest: string) => boolean): Promise<Holdings> {
+  const files = await fileFinder(layout.root).find()
+  const inWork = filesInWork(layout, files.keys(), isInFlight)
+  return takeStock({ layout, files, images: [], sheds: [], snapshots: [], volumes: [], inWork })
+}

@@ -1,6 +1,6 @@
 import { basename, dirname } from 'node:path'
 import { type DataLayout, type Digest, isDigest } from '../base/index.ts'
-import type { Shed } from '../contract/index.ts'
+import type { Shed, Snapshot, Volume } from '../contract/index.ts'
 import { isBeingMade } from '../host/index.ts'
 import {
   type CatalogEntry,
@@ -12,7 +12,6 @@ import {
   type UnneededFile,
 } from '../images/index.ts'
 import type { DiskFile } from './disk-file.ts'
-import { findFiles } from './find-files.ts'
 
 export interface ImageHolding {
   readonly entry: CatalogEntry
@@ -28,6 +27,16 @@ export interface ShedHolding {
   readonly files: readonly DiskFile[]
 }
 
+export interface SnapshotHolding {
+  readonly snapshot: Snapshot
+  readonly files: readonly DiskFile[]
+}
+
+export interface VolumeHolding {
+  readonly volume: Volume
+  readonly files: readonly DiskFile[]
+}
+
 export interface Orphan extends DiskFile {
   readonly why: string
   /** What it holds that an image or a shed could refer to: it is an orphan only if all of them could be read. */
@@ -37,10 +46,11 @@ export interface Orphan extends DiskFile {
 }
 
 /** Everything that is in a data directory, and whose it is. A value: reports and plans are worked out from it. */
-export interface Inventory {
-  readonly takenAt: Date
+export interface Holdings {
   readonly images: readonly ImageHolding[]
   readonly sheds: readonly ShedHolding[]
+  readonly snapshots: readonly SnapshotHolding[]
+  readonly volumes: readonly VolumeHolding[]
   /** What is made from the images, those that only sheds need included. */
   readonly derived: readonly CachedFile[]
   readonly kernels: readonly DiskFile[]
@@ -56,18 +66,25 @@ export interface Inventory {
   readonly unreadable: readonly string[]
 }
 
+export interface Inventory extends Holdings {
+  readonly takenAt: Date
+}
+
 export interface InventorySources {
   readonly layout: DataLayout
+  /** All of the data directory, by path. */
+  readonly files: ReadonlyMap<string, DiskFile>
   /** Every image of the store, damaged ones with their problem. */
   readonly images: readonly CatalogEntry[]
   readonly sheds: readonly Shed[]
-  /** Whether work in flight needs a blob. */
-  readonly isInFlight: (digest: Digest) => boolean
+  readonly snapshots: readonly Snapshot[]
+  readonly volumes: readonly Volume[]
+  /** See filesInWork. */
+  readonly inWork: readonly string[]
 }
 
-/** Takes stock of a data directory: one walk over it, held against what the rooms say is theirs. @throws Problem PERMISSION_DENIED, IO_FAILED */
-export async function takeInventory({ layout, images, sheds, isInFlight }: InventorySources): Promise<Inventory> {
-  const files = await findFiles(layout.root)
+/** Takes stock of a data directory: its files, held against what the rooms say is theirs. */
+export function takeStock({ layout, files, images, sheds, snapshots, volumes, inWork }: InventorySources): Holdings {
   const rooms = byRoom(layout, files.keys())
   const taken = new Set<string>()
   const take = (paths: Iterable<string>): DiskFile[] => {
@@ -91,27 +108,34 @@ export async function takeInventory({ layout, images, sheds, isInFlight }: Inven
     ]),
   }))
   const shedHoldings = sheds.map((shed) => ({ shed, files: below(layout.shed(shed.name).dir) }))
-  const expected = new Map(expectedFiles({ layout, images, sheds }).map((file) => [file.path, file]))
+  const snapshotHoldings = snapshots.map((snapshot) => ({
+    snapshot,
+    files: below(layout.snapshot(snapshot.name).dir),
+  }))
+  const volumeHoldings = volumes.map((volume) => ({ volume, files: below(layout.volume(volume.name).dir) }))
+  const expected = new Map(expectedFiles({ layout, images, sheds, snapshots }).map((file) => [file.path, file]))
   const derived = take(expected.keys()).flatMap((file) => {
     const made = expected.get(file.path)
     return made === undefined ? [] : [{ ...made, ...file }]
   })
   const kernels = below(layout.kernels)
   const templates = below(layout.templates)
-  const isBeingDownloaded = (path: string) => {
-    const digest = partialOf(layout, path)
-    return digest !== undefined && isInFlight(digest)
-  }
-  const downloads = take([...(rooms.get(layout.downloads) ?? [])].filter(isBeingDownloaded))
+  const downloads = take(inWork.filter((path) => path.startsWith(`${layout.downloads}/`)))
+  const remembered = [layout.blockHashes, layout.backupSources]
   const own = take([
     layout.lock,
     layout.daemonLog,
     layout.config,
+    layout.pins,
     layout.ociLayout,
     layout.imageIndex,
     ...indexFiles(layout),
+    ...(rooms.get(layout.tokens) ?? []),
+    ...(rooms.get(layout.secrets) ?? []).filter(isWhole),
+    ...(rooms.get(layout.backupKeys) ?? []).filter(isWhole),
+    ...[...(rooms.get(layout.cache) ?? [])].filter((path) => remembered.some((room) => path.startsWith(`${room}/`))),
     // A load that runs for hours is still no orphan.
-    ...(rooms.get(layout.staging) ?? []).filter(isBeingMade),
+    ...inWork.filter((path) => path.startsWith(`${layout.staging}/`)),
   ])
   const left = [...files.values()].filter((file) => !taken.has(file.path))
   const orphans = left.flatMap((file) => {
@@ -120,9 +144,10 @@ export async function takeInventory({ layout, images, sheds, isInFlight }: Inven
   })
   const orphaned = new Set(orphans.map((file) => file.path))
   return {
-    takenAt: new Date(),
     images: imageHoldings,
     sheds: shedHoldings,
+    snapshots: snapshotHoldings,
+    volumes: volumeHoldings,
     derived,
     kernels,
     templates,
@@ -132,18 +157,38 @@ export async function takeInventory({ layout, images, sheds, isInFlight }: Inven
     foreign: left.filter((file) => !orphaned.has(file.path)),
     unreadable: [
       ...images.flatMap(({ problem }) => problem ?? []),
-      ...sheds.flatMap((shed) => (shed.status === 'broken' ? (shed.status_reason ?? shed.name) : [])),
+      ...[...sheds, ...snapshots].flatMap(({ name, status, status_reason }) =>
+        status === 'broken' ? (status_reason ?? name) : [],
+      ),
     ],
   }
 }
 
-/** Paths by the shed's directory they are in, or else by the directory right below the root: one pass, whatever number of sheds there is. */
+/**
+ * Files of staging and blobs that come from a registry, as far as somebody works on them at the moment.
+ *
+ * @param isInFlight whether work in flight needs a blob
+ */
+export function filesInWork(
+  layout: DataLayout,
+  paths: Iterable<string>,
+  isInFlight: (digest: Digest) => boolean,
+): string[] {
+  return [...paths].filter((path) => {
+    if (path.startsWith(`${layout.staging}/`)) return isBeingMade(path)
+    const digest = path.startsWith(`${layout.downloads}/`) ? partialOf(layout, path) : undefined
+    return digest !== undefined && isInFlight(digest)
+  })
+}
+
+/** Paths by the directory of the shed, snapshot or volume that they are in, or else by the directory right below the root: one pass, whatever number of sheds there is. */
 function byRoom(layout: DataLayout, paths: Iterable<string>): Map<string, string[]> {
   const rooms = new Map<string, string[]>()
+  const directories = new Set<string>([layout.sheds, layout.snapshots, layout.volumes])
   for (const path of paths) {
     const [first = '', second = ''] = path.slice(layout.root.length + 1).split('/')
     const top = `${layout.root}/${first}`
-    const room = top === layout.sheds ? `${top}/${second}` : top
+    const room = directories.has(top) ? `${top}/${second}` : top
     const known = rooms.get(room)
     if (known === undefined) rooms.set(room, [path])
     else known.push(path)
@@ -151,10 +196,15 @@ function byRoom(layout: DataLayout, paths: Iterable<string>): Map<string, string
   return rooms
 }
 
-/** Every derived file that images and sheds may have. A shed that is pinned to an image whose tag went still boots from its lower. */
-function expectedFiles({ layout, images, sheds }: Omit<InventorySources, 'isInFlight'>): DerivedFile[] {
+/** Every derived file that images, sheds and snapshots may have. A shed that is pinned to an image whose tag went still boots from its lower. */
+function expectedFiles({
+  layout,
+  images,
+  sheds,
+  snapshots,
+}: Pick<InventorySources, 'layout' | 'images' | 'sheds' | 'snapshots'>): DerivedFile[] {
   const manifests = images.flatMap((entry) => entry.manifests)
-  const pinned = sheds.map((shed) => shed.image.manifest_digest).filter(isDigest)
+  const pinned = [...sheds, ...snapshots].map(({ image }) => image.manifest_digest).filter(isDigest)
   const lowers = new Set([...manifests.map(({ digest }) => digest), ...pinned])
   const diffIds = new Set(manifests.flatMap((manifest) => manifest.diffIds))
   return [

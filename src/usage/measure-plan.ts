@@ -18,7 +18,7 @@ export async function measurePlan(plan: PrunePlan, given: MeasurePlan): Promise<
   const owners = usageOwners(given.inventory, given.layout)
   const ownership = { owners: plan.steps.length + owners.things.length, ofFile: goingAndStaying(plan.steps, owners) }
   const { root } = given.layout
-  const measured = await given.accounting.measure({ root, files: owners.files, fresh: true, ownerships: [ownership] })
+  const measured = await given.accounting.measure({ files: owners.files, fresh: true, ownerships: [ownership] })
   const names = [...plan.steps.map(({ item }) => nameOf(item)), ...owners.things]
   const steps = plan.steps.map((step, at) => ({ ...step, item: measuredItem(step, at, { measured, names }) }))
   return { ...plan, steps: [...reservations(measured, root), ...steps] }

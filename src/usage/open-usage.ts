@@ -1,29 +1,54 @@
-import { type DataLayout, formatDuration, isProblem, Problem } from '../base/index.ts'
-import type { PruneQuery, PruneReport } from '../contract/index.ts'
-import type { Images } from '../images/index.ts'
+import { type DataLayout, formatDuration, formatSize, isProblem, Problem } from '../base/index.ts'
+import {
+  type DedupeReport,
+  PruneQuery,
+  type PruneReport,
+  type TrimReport,
+  type UsageReport,
+} from '../contract/index.ts'
+import { filesystemOf, measureSpace } from '../host/index.ts'
+import type { CacheKeeper, Images } from '../images/index.ts'
 import type { Sheds } from '../sheds/index.ts'
-import type { EventLog } from '../state/index.ts'
-import type { MeasureRequest } from './accounting/measured-file.ts'
+import type { EventLog, UsageHistory } from '../state/index.ts'
+import type { Measurement } from './accounting/measured-file.ts'
 import { type Accounting, openAccounting } from './accounting/open-accounting.ts'
+import { runDedupe } from './dedupe/run-dedupe.ts'
 import { openCacheKeeper } from './eviction/keep-cache.ts'
 import { noEviction, planCacheEviction } from './eviction/plan-cache-eviction.ts'
 import type { CacheBudget } from './eviction/plan-eviction.ts'
 import { executePrune, type PruneHands } from './execute-prune.ts'
-import { type Inventory, takeInventory } from './inventory.ts'
+import { fileFinder } from './find-files.ts'
+import { keepHistory } from './history/keep-history.ts'
+import { filesInWork, type Inventory, type InventorySources, takeStock } from './inventory.ts'
+import { keepStock, measureRequest, type Stock } from './keep-stock.ts'
+import { keptRows } from './kept-rows.ts'
 import { measurePlan } from './measure-plan.ts'
+import { oneAtATime } from './one-at-a-time.ts'
 import { goingSheds, type PrunePlan, planPrune, prunesCache, prunesImages, prunesLayers } from './plan-prune.ts'
-import { reportUsage, type ServerIdentity } from './report-usage.ts'
+import { isSpared } from './pressure/is-spared.ts'
+import { openPressureKeeper, type PressureKeeper, type PressureSettings } from './pressure/relieve-pressure.ts'
+import { rememberLast } from './remember-last.ts'
+import { reportAt, reportUsage, type ServerIdentity } from './report-usage.ts'
+import { trimSheds } from './trim-sheds.ts'
 import type { Usage } from './usage.ts'
-import { explainThing, findThing, usageFigures } from './usage-figures.ts'
-import { imageName, type UsageOwners, usageOwners } from './usage-owners.ts'
+import { explainThing, filesystemFigures, findThing, usageFigures } from './usage-figures.ts'
+import { deletedFiles, imageName, usageOwners } from './usage-owners.ts'
 
 export interface UsageOptions extends ServerIdentity {
   readonly layout: DataLayout
   readonly images: Images
   readonly sheds: Sheds
   readonly events: EventLog
+  readonly history: UsageHistory
   /** What the cache is kept within. */
   readonly cacheBudget?: CacheBudget
+  /** When it is pruned unasked; never when left out. */
+  readonly pressure?: PressureSettings | undefined
+  /**
+   * After so many milliseconds it looks at the disk unasked, so that whoever asks afterwards for the first time hears from memory what has not changed.
+   * Never when left out.
+   */
+  readonly lookAheadMs?: number
 }
 
 /** Plans that were shown and may still be carried out. */
@@ -32,7 +57,8 @@ const rememberedPlans = 64
 export function openUsage(options: UsageOptions): Usage {
   const accounting = openAccounting()
   const plans = new Map<string, PrunePlan>()
-  const inventory = () => currentInventory(options)
+  const sources = currentSources(options)
+  const inventory = async () => ({ ...takeStock(await sources()), takenAt: new Date() })
   const measuredPlan = async (taken: Inventory, query: PruneQuery) =>
     await measurePlan(await makePlan(taken, query, { ...options, accounting }), {
       inventory: taken,
@@ -45,6 +71,8 @@ export function openUsage(options: UsageOptions): Usage {
     plan: async (budget, sparing) =>
       await planCacheEviction({ ...options, inventory: await inventory(), accounting, budget, sparing }),
   })
+  const pressure =
+    options.pressure === undefined ? undefined : keepFree(options, options.pressure, { accounting, inventory })
   const recall = (id: string): PrunePlan => {
     const plan = plans.get(id)
     if (plan !== undefined) return plan
@@ -52,23 +80,27 @@ export function openUsage(options: UsageOptions): Usage {
       hint: 'look at what would be removed now: cowshed system prune --dry-run',
     })
   }
+  const oneDedupe = oneAtATime()
+  const currentReport = reporter({ ...options, accounting, sources })
+  const report = async () => {
+    const told = await currentReport()
+    return { ...told, notes: [...told.notes, ...(pressure?.notes() ?? [])] }
+  }
+  const history = keepHistory({ history: options.history, report })
+  const ahead = lookAhead(options.lookAheadMs, report)
   return {
     async df() {
-      const taken = await inventory()
-      const owners = usageOwners(taken, options.layout)
-      const measured = await accounting.measure(measureRequest(owners, options.layout))
-      return reportUsage(taken, usageFigures(owners, measured), options, options.layout)
+      const taken = await report()
+      history.note(taken)
+      return taken
     },
+    growth: (sinceMs) => history.growth(sinceMs),
     async explain(name) {
       const taken = await inventory()
       const owners = usageOwners(taken, options.layout)
       const thing = findThing(owners, name, tagsOf(taken))
       const explain = owners.things.indexOf(thing)
-      return explainThing(
-        thing,
-        owners,
-        await accounting.measure({ ...measureRequest(owners, options.layout), explain }),
-      )
+      return explainThing(thing, owners, await accounting.measure({ ...measureRequest(owners), explain }))
     },
     async prune(query) {
       const plan = query.plan_id === undefined ? await measuredPlan(await inventory(), query) : recall(query.plan_id)
@@ -76,18 +108,74 @@ export function openUsage(options: UsageOptions): Usage {
       remember(plans, plan)
       return reportPrune(plan, query, options)
     },
-    keeper,
+    dedupe: async (request, work = {}) =>
+      await oneDedupe(async () => {
+        for (const name of request.names) await options.sheds.get(name)
+        const report = await runDedupe(request, { ...options, ...work, inventory: await inventory() })
+        if (!report.dry_run) tellDeduped(options, report)
+        return report
+      }),
+    trim: async (request, work = {}) => {
+      const report = await trimSheds(request, { ...options, ...work, accounting, takeInventory: inventory })
+      if (!report.dry_run) tellTrimmed(options, report)
+      return report
+    },
+    keeper: pressure === undefined ? keeper : bothKeepers(keeper, pressure, options.cacheBudget),
     async close() {
+      await pressure?.close()
+      history.close()
       await keeper.close()
+      ahead.cancel()
       await accounting.close()
+      await ahead.done()
     },
   }
 }
 
-/** Things, categories, and all of them as one. Files that are not cowshed's belong to nobody. */
-function measureRequest({ files, byThing, byCategory }: UsageOwners, layout: DataLayout): MeasureRequest {
-  const all = { owners: 1, ofFile: byCategory.ofFile.map((owners) => (owners.length === 0 ? [] : [0])) }
-  return { root: layout.root, files, fresh: false, ownerships: [byThing, byCategory, all] }
+/** Who asks for a report is told what is wrong with the disk; nobody has asked for this one. */
+function lookAhead(afterMs: number | undefined, report: () => Promise<unknown>) {
+  let looking: Promise<unknown> = Promise.resolve()
+  const look = () => {
+    looking = report().catch(() => undefined)
+  }
+  const timer = afterMs === undefined ? undefined : setTimeout(look, afterMs).unref()
+  return { cancel: () => clearTimeout(timer), done: () => looking }
+}
+
+interface Measuring {
+  readonly accounting: Accounting
+  readonly inventory: () => Promise<Inventory>
+}
+
+/** Prunes by the plan that one who asks is shown, but for what nobody would ask for. */
+function keepFree(options: UsageOptions, settings: PressureSettings, { accounting, inventory }: Measuring) {
+  const { layout, events } = options
+  return openPressureKeeper({
+    settings,
+    events,
+    freeBytes: async () => (await filesystemOf(layout.root)).freeBytes,
+    async plan(wanted, manifests) {
+      const taken = await inventory()
+      const whole = await makePlan(taken, PruneQuery.parse(wanted), { ...options, accounting })
+      const spare = { inventory: taken, manifests, untilMs: settings.untilMs }
+      const steps = whole.steps.filter((step) => !isSpared(step, spare))
+      return await measurePlan({ ...whole, steps }, { inventory: taken, layout, accounting })
+    },
+    execute: async (plan) => await executePrune(plan, { ...options, accounting, takeInventory: inventory }),
+  })
+}
+
+/** The budget of the cache first: what it frees need not be pruned. */
+function bothKeepers(cache: CacheKeeper, pressure: PressureKeeper, budget: CacheBudget = {}): CacheKeeper {
+  const hasBudget = Object.values(budget).some((bytes) => bytes !== undefined)
+  return {
+    async grown(growth) {
+      if (hasBudget) await cache.grown(growth)
+      await pressure.check(growth)
+    },
+    makeRoom: async (growth, bytes) =>
+      (hasBudget && (await cache.makeRoom(growth, bytes))) || (await pressure.check(growth)),
+  }
 }
 
 /** What an image is called in the accounting, by each of its tags. */
@@ -95,9 +183,42 @@ function tagsOf({ images }: Inventory): Map<string, string> {
   return new Map(images.flatMap((image) => image.entry.tags.map((tag) => [tag, imageName(image)] as const)))
 }
 
-async function currentInventory({ layout, images, sheds }: UsageOptions): Promise<Inventory> {
-  const [catalog, all] = await Promise.all([images.catalog({ onDamage: 'show' }), sheds.list()])
-  return await takeInventory({ layout, images: catalog, sheds: all, isInFlight: images.isInFlight })
+/** Looks at all files first: what is made meanwhile has nothing yet, and is no waste for that. */
+function currentSources({ layout, images, sheds }: UsageOptions): () => Promise<InventorySources> {
+  const finder = fileFinder(layout.root)
+  return async () => {
+    const files = await finder.find()
+    const [catalog, all, snapshots, volumes] = await Promise.all([
+      images.catalog({ onDamage: 'show' }),
+      sheds.list(finder.seen),
+      sheds.snapshots.list(),
+      sheds.volumes.list(finder.seen),
+    ])
+    const inWork = filesInWork(layout, files.keys(), images.isInFlight)
+    return { layout, files, images: catalog, sheds: all, snapshots, volumes, inWork }
+  }
+}
+
+interface Reporter extends UsageOptions {
+  readonly accounting: Accounting
+  readonly sources: () => Promise<InventorySources>
+}
+
+/** Each step is taken again only when what it is taken from is another than the last time. */
+function reporter({ accounting, sources, layout, serverName, backend }: Reporter): () => Promise<UsageReport> {
+  const stockOf = keepStock(layout)
+  const rows = keptRows()
+  const tell = rememberLast(({ holdings, owners }: Stock, measured: Measurement) =>
+    reportUsage(holdings, { figures: usageFigures(owners, measured), server: { serverName, backend }, layout, rows }),
+  )
+  return async () => {
+    const prepared = accounting.prepare()
+    const found = await sources()
+    const at = new Date()
+    const stock = stockOf(found, deletedFiles(found.sheds, layout))
+    const measured = await accounting.measure(stock.request, prepared)
+    return reportAt(at, tell(stock, measured), filesystemFigures(measureSpace(layout.root), measured))
+  }
 }
 
 interface MakePlan extends UsageOptions {
@@ -192,4 +313,28 @@ function remember(plans: Map<string, PrunePlan>, plan: PrunePlan): void {
     if (plans.size <= rememberedPlans) return
     plans.delete(id)
   }
+}
+
+function tellDeduped({ events, serverName }: UsageOptions, { totals }: DedupeReport): void {
+  const { shared_bytes, predicted_bytes, reclaimed_bytes } = totals
+  events.append({
+    type: 'dedupe.executed',
+    subject: serverName,
+    message: `dedupe gave ${formatSize(reclaimed_bytes ?? 0)} back`,
+    data: { shared_bytes, predicted_bytes, reclaimed_bytes },
+  })
+}
+
+function tellTrimmed({ events, serverName }: UsageOptions, { items, totals }: TrimReport): void {
+  const reclaimed = totals.reclaimed_bytes ?? 0
+  events.append({
+    type: 'trim.executed',
+    subject: serverName,
+    message: `trim gave ${formatSize(reclaimed)} back`,
+    data: {
+      sheds: items.filter(({ kind }) => kind === 'shed').map(({ name }) => name),
+      volumes: items.filter(({ kind }) => kind === 'volume').map(({ name }) => name),
+      reclaimed_bytes: reclaimed,
+    },
+  })
 }

@@ -46,6 +46,7 @@ describe('images', () => {
   const removal = (name: string, usedBy: string[], bytes: number[]): RemovalPlan => ({
     digest: digestOf(name),
     tags: [`${name}:latest`],
+    isPinned: false,
     usedBy,
     manifests: [],
     files: bytes.map((physicalBytes, i) => ({
@@ -168,6 +169,8 @@ describe('layers', () => {
 })
 
 const nothing = {
+  snapshots: [],
+  volumes: [],
   images: [],
   sheds: [],
   derived: [],
@@ -179,6 +182,20 @@ const nothing = {
   foreign: [],
   unreadable: [],
 }
+
+test('volumes are never pruned, and those that no shed has are told of', () => {
+  const made = { id: '', bytes: 1, physical_bytes: 1, created_at: hours(1000) }
+  const attached_to = [{ shed: 'web', path: '/d', read_only: false }]
+  const volumes = [
+    { volume: { ...made, name: 'loose', status: 'detached' as const, attached_to: [] }, files: [] },
+    { volume: { ...made, name: 'used', status: 'attached' as const, attached_to }, files: [] },
+  ]
+  const { steps, skipped } = plan({ volumes })
+  expect(steps).toEqual([])
+  expect(skipped).toEqual([
+    { kind: 'volume', name: 'loose', reason: 'volumes are never pruned (to remove it: cowshed volume rm loose)' },
+  ])
+})
 
 function plan(
   given: Partial<Inventory>,
@@ -210,6 +227,9 @@ function shed(name: string, rest: Partial<Shed>, files: DiskFile[] = [file(layou
     network: 'user',
     env: {},
     labels: {},
+    volumes: [],
+    secrets: [],
+    thermal: { warm_after_ms: 'never', cold_after_ms: 'never', keep_hot: false },
     created_at: hours(1000),
     changed_at: hours(1000),
     backend: 'qemu',

@@ -10,6 +10,7 @@ import {
 } from '../base/index.ts'
 import type { PruneItem, PruneQuery, PruneScope, PruneSkip, Shed } from '../contract/index.ts'
 import type { EvictEntry, LayerDrop, RemovalPlan } from '../images/index.ts'
+import { pinnedReason } from '../state/index.ts'
 import { type DiskFile, freedSize, sumSizes } from './disk-file.ts'
 import type { EvictionPlan } from './eviction/plan-eviction.ts'
 import type { Inventory, Orphan } from './inventory.ts'
@@ -62,7 +63,11 @@ export function planPrune(given: PlanPrune): PrunePlan {
   const steps: PruneStep[] = []
   const skipped: PruneSkip[] = []
   const plan = { ...given, steps, skipped }
-  if (scope.includes('instances')) planInstances(plan)
+  if (scope.includes('instances')) {
+    planInstances(plan)
+    keepSnapshots(plan)
+    keepVolumes(plan)
+  }
   if (scope.includes('images')) planImages(plan)
   if (scope.includes('layers')) planLayers(plan)
   if (scope.includes('cache')) planCache(plan)
@@ -128,11 +133,31 @@ function planInstances({ inventory, query, steps, skipped }: Planning): void {
   }
 }
 
+/** Never by a prune: they are kept because somebody wanted to. Those whose shed is gone could be taken for waste. */
+function keepSnapshots({ inventory, skipped }: Planning): void {
+  const there = new Set(inventory.sheds.map(({ shed }) => shed.id))
+  for (const { snapshot } of inventory.snapshots) {
+    if (there.has(snapshot.shed.id)) continue
+    const reason = `snapshots are never pruned (to remove it: cowshed snapshot rm ${snapshot.name})`
+    skipped.push({ kind: 'snapshot', name: snapshot.name, reason })
+  }
+}
+
+/** Never by a prune: nothing could make again what is on one. Those that no shed has could be taken for waste. */
+function keepVolumes({ inventory, skipped }: Planning): void {
+  for (const { volume } of inventory.volumes) {
+    if (volume.status !== 'detached') continue
+    const reason = `volumes are never pruned (to remove it: cowshed volume rm ${volume.name})`
+    skipped.push({ kind: 'volume', name: volume.name, reason })
+  }
+}
+
 function whyKept(
   shed: Shed,
   { takenAt }: Inventory,
   { until_ms: untilMs = defaultUntilMs }: PruneQuery,
 ): string | undefined {
+  if (shed.protected === true) return pinnedReason('shed', shed.name)
   if (shed.status === 'running') return 'cannot prune running shed'
   if (shed.status === 'broken') return `cannot prune broken shed: ${shed.status_reason ?? 'its record cannot be read'}`
   if (shed.status !== 'stopped' && shed.status !== 'crashed') return `cannot prune shed that is ${shed.status}`
@@ -145,8 +170,12 @@ function planImages({ removals, steps, skipped }: Planning): void {
     skipped.push({ kind: 'image', reason: `nothing is removed: ${removals.message}` })
     return
   }
-  for (const { digest, tags, usedBy, files } of removals) {
+  for (const { digest, tags, isPinned, usedBy, files } of removals) {
     const name = nameOf({ digest, tags })
+    if (isPinned) {
+      skipped.push({ kind: 'image', name, reason: pinnedReason('image', tags[0] ?? shortDigest(digest)) })
+      continue
+    }
     if (usedBy.length > 0) {
       skipped.push({ kind: 'image', name, reason: `used by ${usedBy.join(', ')}` })
       continue
@@ -253,15 +282,17 @@ function planLogs({ inventory, query, layout, steps }: Planning): void {
     if (log === undefined || removed.has(shed.name) || log.size.logical_bytes <= query.log_tail_bytes) continue
     const freed = {
       logical_bytes: log.size.logical_bytes - query.log_tail_bytes,
-      physical_bytes: Math.max(0, log.size.physical_bytes - roundUp(query.log_tail_bytes, 4096)),
+      physical_bytes: Math.max(0, log.size.physical_bytes - keptBlocks(query.log_tail_bytes)),
     }
+    if (freed.physical_bytes === 0) continue
     const item = { kind: 'log' as const, name: shed.name, path, action: 'truncate' as const, freed }
     steps.push({ kind: 'log', item, shed, path, keepBytes: query.log_tail_bytes, paths: [] })
   }
 }
 
-function roundUp(value: number, unit: number): number {
-  return Math.ceil(value / unit) * unit
+/** The tail may begin anywhere in a block, and what is before it in that block stays: truncate-log.ts. */
+function keptBlocks(tailBytes: number): number {
+  return tailBytes === 0 ? 0 : (Math.ceil(tailBytes / 4096) + 1) * 4096
 }
 
 /** What must still be so when a step is carried out. */

@@ -1,8 +1,9 @@
 import { basename } from 'node:path'
 import type { DataLayout } from '../base/index.ts'
 import type { UsageFile, UsageReport } from '../contract/index.ts'
-import { type DiskFile, distinct, sumSizes, unique } from './disk-file.ts'
-import type { CachedFile, Inventory, ShedHolding } from './inventory.ts'
+import { type DiskFile, distinct, sumSizes } from './disk-file.ts'
+import type { CachedFile, Holdings, ShedHolding, SnapshotHolding, VolumeHolding } from './inventory.ts'
+import type { KeptRows } from './kept-rows.ts'
 import type { Figures } from './usage-figures.ts'
 import { type Category, derivedByDigest, filesByCategory, filesOfImage, imageName } from './usage-owners.ts'
 
@@ -11,16 +12,23 @@ export interface ServerIdentity {
   readonly backend: string
 }
 
+/** What a report says as long as nothing changes on the disk. */
+export type LastingReport = Omit<UsageReport, 'generated_at' | 'filesystem'>
+
+export interface ReportUsage {
+  readonly figures: Figures
+  readonly server: ServerIdentity
+  readonly layout: DataLayout
+  /** Of the reports before. */
+  readonly rows: KeptRows
+}
+
 /**
- * The report of `system df`, from an inventory and what was measured of it. `physical_bytes` is what each file's blocks amount to; shared extents
+ * What the report of `system df` says of an inventory and what was measured of it. `physical_bytes` is what each file's blocks amount to; shared extents
  * count in every file. All other figures are of the disk itself.
  */
-export function reportUsage(
-  inventory: Inventory,
-  figures: Figures,
-  server: ServerIdentity,
-  layout: DataLayout,
-): UsageReport {
+export function reportUsage(inventory: Holdings, given: ReportUsage): LastingReport {
+  const { figures, server, layout } = given
   const files = filesByCategory(inventory)
   const total = (category: Category, list: readonly DiskFile[]) => ({
     ...categoryTotal(list),
@@ -31,13 +39,13 @@ export function reportUsage(
   return {
     server_name: server.serverName,
     backend: server.backend,
-    generated_at: inventory.takenAt.toISOString(),
     accuracy: figures.accuracy,
     union_bytes: figures.union.atLeast,
-    filesystem: figures.filesystem,
     images: imageRows(inventory, figures, layout),
     ...kernelFiles(inventory.kernels, row),
-    sheds: inventory.sheds.map((shed) => shedRow(shed, { figures, layout, takenAt: inventory.takenAt })),
+    sheds: inventory.sheds.map((shed) => shedRow(shed, given)),
+    snapshots: inventory.snapshots.map((snapshot) => snapshotRow(snapshot, given)),
+    volumes: inventory.volumes.map((volume) => volumeRow(volume, given)),
     caches: [
       ...inventory.derived.map((file) => cachedFile(file, row)),
       ...inventory.templates.map((file) => row(file, 'template')),
@@ -48,18 +56,28 @@ export function reportUsage(
     orphans: inventory.orphans.map((file) => row(file, file.why)),
     deleted: figures.deleted,
     totals: {
-      images: total('images', unique(files.images)),
+      images: total('images', files.images),
       sheds: {
         ...total('sheds', files.sheds),
         stopped: statuses.filter((status) => status !== 'running').length,
         running: statuses.filter((status) => status === 'running').length,
       },
+      snapshots: total('snapshots', files.snapshots),
+      volumes: total('volumes', files.volumes),
       caches: total('caches', files.caches),
       orphans: total('orphans', files.orphans),
-      all: { ...categoryTotal(unique(Object.values(files).flat())), ...figures.ofAll },
+      all: { ...categoryTotal(Object.values(files).flat()), ...figures.ofAll },
     },
     notes: notes(inventory, figures),
   }
+}
+
+/** The report as it is at the moment: a shed that runs is in use. */
+export function reportAt(at: Date, told: LastingReport, filesystem: UsageReport['filesystem']): UsageReport {
+  const { server_name, backend, ...rest } = told
+  const now = at.toISOString()
+  const sheds = told.sheds.map((row) => (row.status === 'running' ? { ...row, last_used_at: now } : row))
+  return { server_name, backend, generated_at: now, filesystem, ...rest, sheds }
 }
 
 type FileRow = (file: DiskFile, kind: string) => UsageFile
@@ -68,7 +86,7 @@ function fileRows(figures: Figures): FileRow {
   return ({ path, size }, kind) => ({ path, size, kind, ...figures.ofFile(path) })
 }
 
-function imageRows(inventory: Inventory, figures: Figures, layout: DataLayout): UsageReport['images'] {
+function imageRows(inventory: Holdings, figures: Figures, layout: DataLayout): UsageReport['images'] {
   const derived = derivedByDigest(inventory)
   const row = fileRows(figures)
   return inventory.images.flatMap((image) => {
@@ -83,6 +101,7 @@ function imageRows(inventory: Inventory, figures: Figures, layout: DataLayout): 
       path,
       docker_ref: name,
       size: sumSizes(files),
+      ...(entry.isPinned ? { pinned: true as const } : {}),
       files: [...files.map((file) => row(file, 'blob')), ...made.map((file) => cachedFile(file, row))],
       ...figures.ofThing('image', imageName(image)),
       ...(made.length === 0 ? {} : { last_used_at: new Date(lastUsed).toISOString() }),
@@ -90,29 +109,79 @@ function imageRows(inventory: Inventory, figures: Figures, layout: DataLayout): 
   })
 }
 
-interface ShedRow {
-  readonly figures: Figures
-  readonly layout: DataLayout
-  readonly takenAt: Date
+function shedRow(holding: ShedHolding, given: ReportUsage): UsageReport['sheds'][number] {
+  const { shed, files } = holding
+  return ownerRow(holding, given, given.figures.ofThing('shed', shed.name), (row, own) => {
+    const { upper, rootfs: root, console, memSnap, vmSnap, ram } = given.layout.shed(shed.name)
+    const memory = [memSnap, vmSnap, ram]
+    const rootfs = files.find((file) => file.path === upper || file.path === root)
+    const log = files.find((file) => file.path === console)
+    return {
+      name: shed.name,
+      status: shed.status,
+      image: shed.image.ref,
+      ...(rootfs === undefined ? {} : { rootfs: row(rootfs, rootfs.path === root ? 'rootfs' : 'upper') }),
+      ...(shed.protected === true ? { protected: true as const } : {}),
+      ...(log === undefined ? {} : { console_log: row(log, 'console') }),
+      other_files: files
+        .filter((file) => file !== rootfs && file !== log)
+        .map((file) => row(file, memory.includes(file.path) ? 'memory' : 'record')),
+      total: sumSizes(files),
+      ...own,
+      last_used_at: shed.changed_at,
+    }
+  })
 }
 
-function shedRow({ shed, files }: ShedHolding, { figures, layout, takenAt }: ShedRow): UsageReport['sheds'][number] {
-  const { upper, rootfs: own, console } = layout.shed(shed.name)
-  const row = fileRows(figures)
-  const rootfs = files.find((file) => file.path === upper || file.path === own)
-  const log = files.find((file) => file.path === console)
-  return {
-    name: shed.name,
-    status: shed.status,
-    image: shed.image.ref,
-    ...(rootfs === undefined ? {} : { rootfs: row(rootfs, rootfs.path === own ? 'rootfs' : 'upper') }),
-    ...(log === undefined ? {} : { console_log: row(log, 'console') }),
-    other_files: files.filter((file) => file !== rootfs && file !== log).map((file) => row(file, 'record')),
-    total: sumSizes(files),
-    ...figures.ofThing('shed', shed.name),
-    last_used_at: shed.status === 'running' ? takenAt.toISOString() : shed.changed_at,
-  }
+function snapshotRow(holding: SnapshotHolding, given: ReportUsage): UsageReport['snapshots'][number] {
+  const { snapshot, files } = holding
+  return ownerRow(holding, given, given.figures.ofThing('snapshot', snapshot.name), (row, own) => {
+    const { upper, rootfs, volumes: inVolumes } = given.layout.snapshot(snapshot.name)
+    const disk = files.find(({ path }) => path === upper || path === rootfs)
+    const volumes = files.filter(({ path }) => path.startsWith(`${inVolumes}/`))
+    const others = files.filter((file) => file !== disk && !volumes.includes(file))
+    return {
+      name: snapshot.name,
+      shed: snapshot.shed.name,
+      status: snapshot.status,
+      ...(snapshot.protected === true ? { protected: true as const } : {}),
+      ...(disk === undefined ? {} : { disk: row(disk, 'snapshot'), last_used_at: snapshot.created_at }),
+      volumes: volumes.map((file) => row(file, 'volume')),
+      other_files: others.map((file) => row(file, 'record')),
+      total: sumSizes(files),
+      ...own,
+    }
+  })
 }
+
+function volumeRow(holding: VolumeHolding, given: ReportUsage): UsageReport['volumes'][number] {
+  const { volume, files } = holding
+  return ownerRow(holding, given, given.figures.ofThing('volume', volume.name), (row, own) => {
+    const disk = files.find(({ path }) => path === given.layout.volume(volume.name).data)
+    const used = disk && { disk: row(disk, 'volume'), last_used_at: new Date(disk.modifiedAt).toISOString() }
+    return {
+      name: volume.name,
+      status: volume.status,
+      ...(volume.protected === true ? { protected: true as const } : {}),
+      ...used,
+      other_files: files.filter((file) => file !== disk).map((file) => row(file, 'record')),
+      total: sumSizes(files),
+      ...own,
+    }
+  })
+}
+
+function ownerRow<T extends object>(
+  holding: { readonly files: readonly DiskFile[] },
+  { figures, rows }: ReportUsage,
+  own: OwnFigures,
+  make: (row: FileRow, own: OwnFigures) => T,
+): T {
+  const ofFiles = holding.files.map(({ path }) => figures.ofFile(path))
+  return rows.row(holding, [own, ofFiles], () => make(fileRows(figures), own))
+}
+
+type OwnFigures = ReturnType<Figures['ofThing']>
 
 function kernelFiles(files: readonly DiskFile[], row: FileRow): Pick<UsageReport, 'kernel' | 'initrd'> {
   const [kernel, initrd] = newestKernel(files)
@@ -140,7 +209,8 @@ function cachedFile(file: CachedFile, row: FileRow): UsageFile {
 }
 
 function categoryTotal(files: readonly DiskFile[]) {
-  return { files: distinct(files).length, ...sumSizes(files) }
+  const each = distinct(files)
+  return { files: each.length, ...sumSizes(each) }
 }
 
 const howTrue: Record<Figures['accuracy'], string | undefined> = {
@@ -150,12 +220,16 @@ const howTrue: Record<Figures['accuracy'], string | undefined> = {
   estimate: 'exclusive bytes are the blocks of each file: this filesystem does not say what files share',
 }
 
-function notes({ foreign }: Inventory, { accuracy }: Figures): string[] {
+const overlooked =
+  'who else shares what two things here share is not seen: this xfs has no reverse map (mkfs.xfs -m rmapbt=1), or shows it to root alone'
+
+function notes({ foreign }: Holdings, { accuracy, overlooks }: Figures): string[] {
   const [first] = foreign
   const others = foreign.length === 1 ? '' : ` and ${foreign.length - 1} more`
   return [
     'physical bytes count the blocks of each file; extents that files share are counted in every one of them',
     ...(howTrue[accuracy] === undefined ? [] : [howTrue[accuracy]]),
+    ...(overlooks ? [overlooked] : []),
     ...(first === undefined ? [] : [`not cowshed's and not counted: ${first.path}${others}`]),
   ]
 }

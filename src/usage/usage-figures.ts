@@ -1,5 +1,6 @@
 import { Problem } from '../base/index.ts'
 import type { UsageExplained, UsageOwner, UsageReport } from '../contract/index.ts'
+import type { FilesystemSpace } from '../host/index.ts'
 import type { Measurement, OwnersSpace } from './accounting/measured-file.ts'
 import { type Bytes, noBytes } from './accounting/space.ts'
 import { sumSizes } from './disk-file.ts'
@@ -12,8 +13,9 @@ type Owned = Holding & Pick<UsageReport['sheds'][number], 'shared_with'>
 /** What was measured, by the names that a report has for things. */
 export interface Figures {
   readonly accuracy: UsageReport['accuracy']
+  /** See Measurement. */
+  readonly overlooks: boolean
   readonly union: Bytes
-  readonly filesystem: UsageReport['filesystem']
   readonly deleted: UsageFile[]
   readonly ofAll: Holding
   ofCategory(category: Category): Holding
@@ -34,8 +36,8 @@ export function usageFigures(owners: UsageOwners, measured: Measurement): Figure
   const firstDeleted = owners.files.length - deleted.length
   return {
     accuracy: measured.accuracy,
+    overlooks: measured.overlooks,
     union: measured.union,
-    filesystem: filesystemOf(measured),
     deleted: deleted.map(({ formerPath, stats }, at) => ({
       path: formerPath,
       size: { logical_bytes: stats.size, physical_bytes: stats.blocks * 512 },
@@ -54,9 +56,11 @@ export function usageFigures(owners: UsageOwners, measured: Measurement): Figure
 
 /** Who shares what with one thing, from a measurement that was asked to explain it. */
 export function explainThing(thing: Thing, { things }: UsageOwners, measured: Measurement): UsageExplained {
-  const shares = [...(measured.explained ?? [])].flatMap(([other, { atMost }]) => {
+  const shares = [...(measured.explained ?? [])].flatMap(([other, bytes]) => {
     const owner = things[other]
-    return owner === undefined ? [] : [{ kind: owner.kind, name: owner.name, bytes: atMost }]
+    if (owner === undefined) return []
+    const { exclusive_bytes: least, exclusive_bytes_max: most } = exclusiveOf(bytes)
+    return [{ kind: owner.kind, name: owner.name, bytes: least, ...(most === undefined ? {} : { bytes_max: most }) }]
   })
   return {
     kind: thing.kind,
@@ -95,8 +99,11 @@ function exclusiveOf(bytes: Bytes | undefined): Exclusive {
   return { exclusive_bytes: atLeast, ...(atMost === atLeast ? {} : { exclusive_bytes_max: most }) }
 }
 
-function filesystemOf({ space, union, reservedBytes }: Measurement): UsageReport['filesystem'] {
-  const { totalBytes, usedBytes, freeBytes, dataBytes, metadataBytes } = space
+/** What the filesystem says of itself, beside what of it was found to be ours. */
+export function filesystemFigures(
+  { totalBytes, usedBytes, freeBytes, dataBytes, metadataBytes }: FilesystemSpace,
+  { union, reservedBytes }: Measurement,
+): UsageReport['filesystem'] {
   return {
     total_bytes: totalBytes,
     used_bytes: usedBytes,

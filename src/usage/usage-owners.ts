@@ -1,13 +1,13 @@
 import { basename } from 'node:path'
 import { type DataLayout, shortDigest } from '../base/index.ts'
-import type { UsageOwner } from '../contract/index.ts'
+import type { Shed, UsageOwner } from '../contract/index.ts'
 import { type DeletedOpenFile, deletedOpenFiles } from '../host/index.ts'
 import type { MeasuredFile, Ownership } from './accounting/measured-file.ts'
 import type { DiskFile } from './disk-file.ts'
-import type { CachedFile, ImageHolding, Inventory } from './inventory.ts'
+import type { CachedFile, Holdings, ImageHolding } from './inventory.ts'
 
 /** The rows of the rollup, in the order of their numbers as owners. */
-export const categories = ['images', 'sheds', 'caches', 'orphans', 'deleted'] as const
+export const categories = ['images', 'sheds', 'snapshots', 'volumes', 'caches', 'orphans', 'deleted'] as const
 export type Category = (typeof categories)[number]
 
 /** Something of the inventory that has files. */
@@ -27,9 +27,15 @@ export interface UsageOwners {
   readonly byCategory: Ownership
 }
 
-export function usageOwners(inventory: Inventory, layout: DataLayout): UsageOwners {
-  const pids = inventory.sheds.flatMap(({ shed }) => shed.pid ?? [])
-  const deleted = deletedOpenFiles(layout.root, [process.pid, ...pids])
+/** @param deleted what has no name any more and is open in this process or a VM's */
+export function usageOwners(
+  inventory: Holdings,
+  layout: DataLayout,
+  deleted: readonly DeletedOpenFile[] = deletedFiles(
+    inventory.sheds.map(({ shed }) => shed),
+    layout,
+  ),
+): UsageOwners {
   const { files, numbers } = numberFiles(inventory, layout)
   for (const file of deleted) files.push(deletedFile(file))
   const firstDeleted = files.length - deleted.length
@@ -46,11 +52,17 @@ export function usageOwners(inventory: Inventory, layout: DataLayout): UsageOwne
   return { files, numbers, deleted, things, byThing, byCategory }
 }
 
+export function deletedFiles(sheds: readonly Shed[], layout: DataLayout): DeletedOpenFile[] {
+  return deletedOpenFiles(layout.root, [process.pid, ...sheds.flatMap(({ pid }) => pid ?? [])])
+}
+
 /** Each file is in one of them, whatever images have it besides. */
-export function filesByCategory(inventory: Inventory): Record<Exclude<Category, 'deleted'>, DiskFile[]> {
+export function filesByCategory(inventory: Holdings): Record<Exclude<Category, 'deleted'>, DiskFile[]> {
   return {
     images: inventory.images.flatMap(({ files }) => files),
     sheds: inventory.sheds.flatMap(({ files }) => files),
+    snapshots: inventory.snapshots.flatMap(({ files }) => files),
+    volumes: inventory.volumes.flatMap(({ files }) => files),
     caches: [
       ...inventory.derived,
       ...inventory.templates,
@@ -71,7 +83,7 @@ export function filesOfImage(
   return [...files, ...[...digests].flatMap((digest) => derived.get(digest) ?? [])]
 }
 
-export function derivedByDigest({ derived }: Inventory): Map<string, CachedFile[]> {
+export function derivedByDigest({ derived }: Holdings): Map<string, CachedFile[]> {
   const found = new Map<string, CachedFile[]>()
   for (const file of derived) found.set(file.digest, [...(found.get(file.digest) ?? []), file])
   return found
@@ -81,7 +93,7 @@ export function imageName({ entry }: ImageHolding): string {
   return entry.tags[0] ?? `<none>@${shortDigest(entry.digest)}`
 }
 
-function thingsOf(inventory: Inventory): Thing[] {
+function thingsOf(inventory: Holdings): Thing[] {
   const derived = derivedByDigest(inventory)
   const images = inventory.images.map((image) => ({
     kind: 'image',
@@ -96,13 +108,15 @@ function thingsOf(inventory: Inventory): Thing[] {
     ...images,
     ...inventory.derived.filter((file) => !ofImages.has(file)).map((file) => alone(file.form)(file)),
     ...inventory.sheds.map(({ shed, files }) => ({ kind: 'shed', name: shed.name, files })),
+    ...inventory.snapshots.map(({ snapshot, files }) => ({ kind: 'snapshot', name: snapshot.name, files })),
+    ...inventory.volumes.map(({ volume, files }) => ({ kind: 'volume', name: volume.name, files })),
     ...inventory.downloads.map(alone('download')),
     ...inventory.own.map(alone('daemon')),
     ...inventory.orphans.map(alone('orphan')),
   ]
 }
 
-function numberFiles(inventory: Inventory, layout: DataLayout) {
+function numberFiles(inventory: Holdings, layout: DataLayout) {
   const names = new Map<string, DiskFile[]>()
   for (const file of [...Object.values(filesByCategory(inventory)).flat(), ...inventory.foreign]) {
     const known = names.get(file.inode)

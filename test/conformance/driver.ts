@@ -8,6 +8,7 @@ import { miniImage, miniImageTools } from '../support/mini-image.ts'
 import { needs } from '../support/needs.ts'
 import { describeAdoption } from './machine-adoption.ts'
 import { describeLife } from './machine-life.ts'
+import { describeMemory } from './machine-memory.ts'
 import { describeNetwork } from './machine-network.ts'
 import { type Material, type Workbench, workbench } from './workbench.ts'
 
@@ -50,6 +51,7 @@ export function describeDriver(name: string, subject: DriverUnderTest): void {
     const suite: Suite = { subject, material: () => material, bench: () => workbench(material) }
     describeLife(suite)
     describeAdoption(suite)
+    describeMemory(suite)
     describeNetwork(suite)
   })
 }

@@ -2,7 +2,7 @@ import { lstatSync } from 'node:fs'
 import { mkdir, open, rm, truncate } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import type { Accuracy, ExtentSource, Extents } from '../../src/host/index.ts'
+import type { Accuracy, ExtentFile, ExtentSource, Extents } from '../../src/host/index.ts'
 import { type FilesystemType, toolsFor } from '../support/filesystems.ts'
 import { type Mounted, mountFresh } from '../support/mount-filesystem.ts'
 import { needs } from '../support/needs.ts'
@@ -12,6 +12,7 @@ import { reflink } from '../support/reflink.ts'
 export interface SourceUnderTest {
   readonly filesystem: FilesystemType | 'tmpfs'
   readonly mountOptions?: readonly string[]
+  readonly mkfsOptions?: readonly string[]
   readonly accuracy: Accuracy
   /** Whether files share extents there, and the source sees it. */
   readonly sharing: boolean
@@ -28,7 +29,7 @@ export function describeExtentSource(name: string, subject: SourceUnderTest): vo
   describe.runIf(needs({ root: true, tools }))(name, () => {
     let mounted: Mounted
     beforeAll(async () => {
-      mounted = await mountFresh(subject.filesystem, 400 * MiB, subject.mountOptions)
+      mounted = await mountFresh(subject.filesystem, 400 * MiB, subject.mountOptions, subject.mkfsOptions)
     })
     afterAll(() => mounted[Symbol.asyncDispose]())
 
@@ -62,7 +63,8 @@ export function describeExtentSource(name: string, subject: SourceUnderTest): vo
       expect(total(look('empty')[0])).toBe(0)
       using source = subject.open(mounted.directory)
       source.settle()
-      expect(source.extentsOf({ path: path('gone'), inode: ino, allocatedBytes: 0 })?.starts.length ?? 0).toBe(0)
+      const [gone] = source.extentsOf([{ path: path('gone'), inode: ino, allocatedBytes: 0 }])
+      expect(gone?.starts.length ?? 0).toBe(0)
     })
 
     test('no two files are at one place unless they share it', async () => {
@@ -81,6 +83,22 @@ export function describeExtentSource(name: string, subject: SourceUnderTest): vo
       const [extents] = look('fragments')
       expect(total(extents)).toBeGreaterThanOrEqual(pieces * 4096)
       expect(total(extents)).toBeLessThanOrEqual(lstatSync(path('fragments')).blocks * 512)
+    })
+
+    test('many files at once have what each has alone, whatever others are between them', async () => {
+      await write(path('behind'), 8192)
+      using source = subject.open(mounted.directory)
+      source.settle()
+      // "fragments" has so many extents that they do not come in one piece.
+      for (const names of [
+        ['nothing of the kind', 'behind', 'fragments', 'two'],
+        ['behind', 'one'],
+      ]) {
+        const files = names.map((name) => fileAt(path(name)))
+        const [together, alone] = [source.extentsOf(files), files.flatMap((file) => source.extentsOf([file]))]
+        if (subject.sharing) expect(together).toEqual(alone)
+        else expect(together.map(total)).toEqual(alone.map(total))
+      }
     })
 
     test('looking changes nothing', async () => {
@@ -128,9 +146,13 @@ async function write(path: string, bytes: number, at = 0): Promise<void> {
   }
 }
 
+function fileAt(path: string): ExtentFile {
+  const { ino = 2 ** 40, blocks = 0 } = lstatSync(path, { throwIfNoEntry: false }) ?? {}
+  return { path, inode: ino, allocatedBytes: blocks * 512 }
+}
+
 function extentsIn(source: ExtentSource, path: string): Extents {
-  const { ino, blocks } = lstatSync(path)
-  const extents = source.extentsOf({ path, inode: ino, allocatedBytes: blocks * 512 })
+  const [extents] = source.extentsOf([fileAt(path)])
   if (extents === undefined) throw new Error(`${path} is gone`)
   return extents
 }

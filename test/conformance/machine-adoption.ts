@@ -1,7 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { pathToFileURL } from 'node:url'
 import { describe, expect, test } from 'vitest'
 import { isLocked, killProcess } from '../../src/host/index.ts'
 import type { Machine, MachineRecord, MachineSpec } from '../../src/machines/index.ts'
+import { bundleScript } from '../support/bundle-script.ts'
 import { firstLine, killScript, startScript } from '../support/node-script.ts'
 import type { DriverUnderTest, Suite } from './driver.ts'
 import { answerless, type Material, run, type Workbench } from './workbench.ts'
@@ -41,10 +43,11 @@ export function describeAdoption(suite: Suite): void {
       expect(await machine.exited).toMatchObject({ kind: 'panic' })
     })
 
-    test('and that is killed later was killed', async () => {
+    test('while it was held still goes on; one that is killed later was killed', async () => {
       await using place = await suite.bench()
       const spec = await place.spec()
       const record = await orphan(suite.subject, spec, 'running')
+      killProcess({ pid: record.pid, startTime: record.pidStartTime }, 'SIGSTOP')
       const machine = await adopted(suite.material(), place, { record, spec })
       killProcess({ pid: record.pid, startTime: record.pidStartTime }, 'SIGKILL')
       expect(await machine.exited).toMatchObject({ kind: 'killed' })
@@ -77,8 +80,8 @@ async function orphan(
   spec: MachineSpec,
   until: 'spawned' | 'running',
 ): Promise<MachineRecord> {
-  const starter = startScript(new URL('./machine-starter.testkit.ts', import.meta.url), [
-    subject.module.href,
+  const starter = await startScript(new URL('./machine-starter.testkit.ts', import.meta.url), [
+    pathToFileURL(await bundleScript(subject.module)).href,
     subject.make,
     JSON.stringify(spec),
     until,

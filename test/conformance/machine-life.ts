@@ -1,4 +1,4 @@
-import { readFile, truncate, writeFile } from 'node:fs/promises'
+import { readFile, stat, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
@@ -36,7 +36,7 @@ export function describeLife(suite: Suite): void {
 
     test('has its drives in order, and the lower is read-only', async () => {
       await using place = await suite.bench()
-      const { agent, spec } = await place.boot()
+      const { machine, agent, spec } = await place.boot()
       const serials = await run(agent, 'sh', '-c', 'cat /sys/block/vda/serial; echo; cat /sys/block/vdb/serial')
       expect(serials.stdout.split('\n').filter((line) => line !== '')).toEqual(['upper', 'lower'])
       expect((await run(agent, 'cat', '/sys/block/vda/ro', '/sys/block/vdb/ro')).stdout).toBe('0\n1\n')
@@ -47,6 +47,27 @@ export function describeLife(suite: Suite): void {
       expect((await run(agent, 'sh', '-c', 'echo kept > /root/kept; sync')).code).toBe(0)
       const upper = spec.drives[0]?.path ?? ''
       expect((await readFile(upper)).includes('kept\n')).toBe(true)
+      // The guest has it when its kernel has heard of it.
+      await machine.growDrive('upper', 2 ** 30)
+      const grown = 'while [ $(cat /sys/block/vda/size) != 2097152 ]; do sleep 0.01; done'
+      expect((await run(agent, 'sh', '-c', grown)).code).toBe(0)
+      expect((await stat(upper)).size).toBe(2 ** 30)
+      await expect(machine.growDrive('lower', 2 ** 30)).rejects.toMatchObject({ code: 'QMP_FAILED' })
+    })
+
+    test('whose I/O is limited writes no faster, whatever it does, and its drives grow all the same', async () => {
+      await using place = await suite.bench()
+      const { machine, agent, spec } = await place.boot({ io: { writeBytesPerSecond: 1e6 } })
+      const began = performance.now()
+      const dd = await run(agent, 'dd', 'if=/dev/urandom', 'of=/root/big', 'bs=1000000', 'count=3', 'conv=fsync')
+      expect(dd.code).toBe(0)
+      // A tenth of a second may have been saved up. How busy the host is only makes it longer.
+      expect(performance.now() - began).toBeGreaterThan(2500)
+      const upper = spec.drives[0]?.path ?? ''
+      const larger = (await stat(upper)).size + 2 ** 20
+      await machine.growDrive('upper', larger)
+      expect((await stat(upper)).size).toBe(larger)
+      expect(Number((await run(agent, 'cat', '/sys/block/vda/size')).stdout) * 512).toBe(larger)
     })
 
     test('appends to its console, also after that was truncated in place', async () => {
@@ -146,13 +167,23 @@ export function describeLife(suite: Suite): void {
   })
 
   describe('a start that fails', () => {
-    test('on an upper that another machine has leaves the other alone', async () => {
+    test('on a drive that another machine writes to, or to write to one that another reads, leaves the other alone', async () => {
       await using place = await suite.bench()
       const { agent, spec } = await place.boot()
-      await expect(place.start(await place.spec({ drives: spec.drives }))).rejects.toMatchObject({
-        code: 'MACHINE_FAILED',
-        message: expect.stringMatching(/lock/i),
-      })
+      const [upper, lower] = spec.drives.map(({ path }) => path)
+      for (const [path = '', readOnly] of [
+        [upper, false],
+        [upper, true],
+        [lower, false],
+      ] as const) {
+        const drives = [{ id: 'rival', path, readOnly }]
+        await expect(place.start(await place.spec({ drives })), `${path} ${readOnly}`).rejects.toMatchObject({
+          code: 'MACHINE_FAILED',
+          message: expect.stringMatching(/lock/i),
+        })
+      }
+      const [reads] = spec.drives.filter(({ readOnly }) => readOnly)
+      await (await place.start(await place.spec({ drives: reads === undefined ? [] : [reads] }))).kill()
       await expect(place.start(await place.spec({ lockPath: spec.lockPath }))).rejects.toMatchObject({
         code: 'MACHINE_FAILED',
       })

@@ -5,7 +5,9 @@ import { request } from 'node:http'
 import { dirname, join } from 'node:path'
 import { expect } from 'vitest'
 import { type DataLayout, dataLayout } from '../../src/base/index.ts'
-import { runDirectoryPath } from '../../src/daemon/run-directory.ts'
+import type { Shed } from '../../src/contract/index.ts'
+import { ramDirectoryPath, runDirectoryPath } from '../../src/daemon/run-directory.ts'
+import { sweepVmCgroups } from '../../src/machines/index.ts'
 import { ensureBuilt } from './build.ts'
 import { testKernel } from './kernel.ts'
 
@@ -39,6 +41,11 @@ export async function openCowshed(options: OpenCowshed = {}): Promise<Cowshed> {
   return cowshed
 }
 
+export interface RunWith {
+  readonly input?: string | Buffer
+  readonly env?: Readonly<Record<string, string>>
+}
+
 export interface OpenCowshed {
   /** Another place for the data directory: a small filesystem, say. */
   readonly data?: string
@@ -60,8 +67,8 @@ export class Cowshed implements AsyncDisposable {
     return await this.runWith({}, ...args)
   }
 
-  async runWith({ input = '' }: { readonly input?: string | Buffer }, ...args: string[]): Promise<CommandResult> {
-    const child = this.start(...args)
+  async runWith({ input = '', env = {} }: RunWith, ...args: string[]): Promise<CommandResult> {
+    const child = this.startWith(env, ...args)
     const output = { stdout: '', stderr: '' }
     child.stdout?.on('data', (chunk: Buffer) => {
       output.stdout += chunk.toString('latin1')
@@ -88,9 +95,13 @@ export class Cowshed implements AsyncDisposable {
   }
 
   start(...args: string[]): ChildProcess {
+    return this.startWith({}, ...args)
+  }
+
+  startWith(env: NonNullable<RunWith['env']>, ...args: string[]): ChildProcess {
     return spawn(process.execPath, [launcher, '--data', this.layout.root, ...args], {
       stdio: ['pipe', 'pipe', 'pipe'],
-      env: { ...process.env, COWSHED_DATA: undefined, NO_COLOR: '1' },
+      env: { ...process.env, COWSHED_DATA: undefined, NO_COLOR: '1', ...env },
     })
   }
 
@@ -126,6 +137,14 @@ export class Cowshed implements AsyncDisposable {
     await until(async () => (await this.daemonPid()) === undefined, 'the daemon is dead')
   }
 
+  /** Sends a signal to the VMM of a shed that runs. @returns its pid: never 0, which would be the test itself */
+  async signalVmm(name: string, signal: NodeJS.Signals): Promise<number> {
+    const { pid } = await this.json<Shed>('inspect', name)
+    if (pid === undefined) throw new Error(`${name} has no VMM`)
+    process.kill(pid, signal)
+    return pid
+  }
+
   /** Pids of the VMMs of this data directory: those that have its files open. */
   async vmms(): Promise<number[]> {
     const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name)).map(Number)
@@ -153,8 +172,10 @@ export class Cowshed implements AsyncDisposable {
     }, 'every daemon is dead')
     for (const pid of await this.vmms()) process.kill(pid, 'SIGKILL')
     await until(async () => (await this.vmms()).length === 0, 'every VMM is dead')
-    // A daemon that is killed cannot take it along.
+    // A daemon that is killed cannot take them along.
+    await sweepVmCgroups(this.runDirectory)
     await rm(this.runDirectory, { recursive: true, force: true })
+    await rm(ramDirectoryPath(this.layout), { recursive: true, force: true })
     await rm(this.layout.root, { recursive: true, force: true, maxRetries: 3 })
     await rm(this.#parent, { recursive: true, force: true, maxRetries: 3 })
   }

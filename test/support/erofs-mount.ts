@@ -2,6 +2,7 @@ import { execFile } from 'node:child_process'
 import { mkdtemp, rmdir } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { promisify } from 'node:util'
+import { attachLoop, type LoopDevice } from './loop-device.ts'
 
 export { type Contents, expectedOf } from './expected-tree.ts'
 export { type PathFacts, snapshotOfDirectory, type TreeSnapshot } from './snapshot-tree.ts'
@@ -19,25 +20,21 @@ export async function withMountedErofs<T>(
   parts: readonly string[] = [],
 ): Promise<T> {
   const directory = await mkdtemp(`${tmpdir()}/cowshed-erofs-`)
-  const loops: string[] = []
+  const loops: LoopDevice[] = []
   try {
-    for (const part of parts) loops.push(await attachLoop(part))
-    const options = ['ro', 'loop', ...loops.map((loop) => `device=${loop}`)]
-    await run('mount', ['-t', 'erofs', '-o', options.join(','), image, directory], { timeout: 30_000 })
+    for (const file of [image, ...parts]) loops.push(await attachLoop(file, 'ro'))
+    const [device = '', ...others] = loops.map(({ path }) => path)
+    const options = ['ro', ...others.map((path) => `device=${path}`)]
+    await run('mount', ['-t', 'erofs', '-o', options.join(','), device, directory], { timeout: 30_000 })
     try {
       return await use(directory)
     } finally {
       await run('umount', [directory], { timeout: 30_000 })
     }
   } finally {
-    for (const loop of loops) await run('losetup', ['-d', loop])
+    for (const loop of loops) await loop[Symbol.asyncDispose]()
     await rmdir(directory)
   }
-}
-
-async function attachLoop(file: string): Promise<string> {
-  const { stdout } = await run('losetup', ['--find', '--show', '--read-only', file])
-  return stdout.trim()
 }
 
 /** Has fsck.erofs read an image, all file contents included; throws with what it printed when it finds anything wrong. */

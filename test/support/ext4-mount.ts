@@ -2,6 +2,7 @@ import { execFile } from 'node:child_process'
 import { mkdtemp, rmdir } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { promisify } from 'node:util'
+import { attachLoop } from './loop-device.ts'
 import { snapshotOfDirectory, type TreeSnapshot } from './snapshot-tree.ts'
 
 const run = promisify(execFile)
@@ -14,7 +15,8 @@ export async function withMountedExt4<T>(
 ): Promise<T> {
   const directory = await mkdtemp(`${tmpdir()}/cowshed-ext4-`)
   try {
-    await run('mount', ['-t', 'ext4', '-o', `${options},loop`, image, directory], { timeout: 30_000 })
+    await using loop = await attachLoop(image, options.startsWith('rw') ? 'rw' : 'ro')
+    await run('mount', ['-t', 'ext4', '-o', options, loop.path, directory], { timeout: 30_000 })
     try {
       return await use(directory)
     } finally {

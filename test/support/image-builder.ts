@@ -5,6 +5,8 @@ import { gzipSync } from 'node:zlib'
 import { storeAsZstd } from './store-as-zstd.ts'
 import { buildTar, type TarPiece } from './tar-builder.ts'
 
+export { noise } from './noise.ts'
+
 /**
  * Makes images from small descriptions, in memory, without any code of src: layouts, OCI archives and docker archives, broken ones too.
  *
@@ -123,13 +125,6 @@ export function digestOf(bytes: Buffer): string {
 
 export function descriptorOf(bytes: Buffer, mediaType: string): BuiltDescriptor {
   return { mediaType, digest: digestOf(bytes), size: bytes.length }
-}
-
-/** A bigger or smaller content that gzip cannot shrink; the same for the same seed. */
-export function noise(bytes: number, seed = 'noise'): Buffer {
-  const pieces: Buffer[] = []
-  for (let i = 0; i * 32 < bytes; i++) pieces.push(createHash('sha256').update(`${seed} ${i}`).digest())
-  return Buffer.concat(pieces).subarray(0, bytes)
 }
 
 /** As images name the processor of this machine. */

@@ -7,6 +7,7 @@ import { lockFile, runTool } from '../../src/host/index.ts'
 import {
   debianKernelPackage,
   downloadDebianKernel,
+  ensureVmUser,
   installKernel,
   type KernelFiles,
   type KernelSource,
@@ -45,6 +46,8 @@ async function prepareKernel(): Promise<KernelFiles> {
   const cache = await cacheDirectory()
   using _ = await lockFile(join(cache, 'lock'), { mode: 'exclusive', wait: true })
   const { vmlinuz, modules } = await kernelSource(cache)
+  // As root every test has VMs that are not root, as `cowshed setup` sees to.
+  await ensureVmUser()
   const agentPath = await buildAgent()
   const { files } = await installKernel(dataLayout(join(cache, 'data')), { kernel: vmlinuz, modules, agentPath })
   return files

@@ -23,11 +23,13 @@ const mkfsOptions: Record<FilesystemType, readonly string[]> = {
  * A fresh filesystem on a loop device, mounted until it is disposed of. Needs root. Sparse: it takes what is written to it.
  *
  * @param options of mount, besides loop
+ * @param mkfs options of mkfs, besides its own
  */
 export async function mountFresh(
   type: FilesystemType | 'tmpfs',
   sizeBytes: number,
   options: readonly string[] = [],
+  mkfs: readonly string[] = [],
 ): Promise<Mounted> {
   const temporary = await temporaryDirectory()
   const [backing, directory] = [join(temporary.path, 'disk'), join(temporary.path, 'mnt')]
@@ -38,7 +40,7 @@ export async function mountFresh(
     } else {
       await (await open(backing, 'wx')).close()
       await truncate(backing, sizeBytes)
-      await runTool(`mkfs.${type}`, [...mkfsOptions[type], backing])
+      await runTool(`mkfs.${type}`, [...mkfsOptions[type], ...mkfs, backing])
       // mount frees the loop device at umount by itself.
       await runTool('mount', ['-o', ['loop', ...options].join(','), '-t', type, backing, directory])
     }

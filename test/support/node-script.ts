@@ -1,21 +1,25 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { createRequire } from 'node:module'
 import type { Readable } from 'node:stream'
-import { pathToFileURL } from 'node:url'
+import { bundleScript } from './bundle-script.ts'
 
 /** Starts a TypeScript module as a program of its own, for tests that need a process to kill. */
-export function startScript(
+export async function startScript(
   module: URL,
   args: readonly string[],
   stdio: readonly (number | 'pipe')[] = [],
   env: Readonly<Record<string, string>> = {},
-): ChildProcess {
-  const tsx = pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href
-  return spawn(process.execPath, ['--import', tsx, module.pathname, ...args], {
+): Promise<ChildProcess> {
+  const [program, ...words] = await scriptCommand(module, args)
+  return spawn(program, words, {
     stdio: ['ignore', 'pipe', 'inherit', ...stdio],
     env: { ...process.env, ...env },
   })
+}
+
+/** The command line of such a program, for another program to run. */
+export async function scriptCommand(module: URL, args: readonly string[]): Promise<[string, ...string[]]> {
+  return [process.execPath, '--enable-source-maps', await bundleScript(module), ...args]
 }
 
 /** Runs such a program to its end. `env` is added to the environment of the tests. */
@@ -24,7 +28,7 @@ export async function runScript(
   args: readonly string[],
   env: Readonly<Record<string, string>> = {},
 ): Promise<ScriptEnd> {
-  const child = startScript(module, args, [], env)
+  const child = await startScript(module, args, [], env)
   let stdout = ''
   child.stdout?.on('data', (chunk: Buffer) => {
     stdout += chunk.toString()

@@ -1,6 +1,7 @@
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type DataLayout, dataLayout } from '../../src/base/index.ts'
+import type { CreateShedRequest } from '../../src/contract/index.ts'
 import { openRooms } from '../../src/daemon/main.ts'
 import type { Rooms } from '../../src/daemon/rooms.ts'
 import { busyboxArchive } from './busybox-image.ts'
@@ -8,7 +9,7 @@ import { busyboxArchive } from './busybox-image.ts'
 export interface OpenedRooms extends Rooms, AsyncDisposable {
   readonly layout: DataLayout
   /** Makes a shed of the image `mini:1` that is not started. */
-  create(name: string): Promise<void>
+  create(name: string, more?: Partial<CreateShedRequest>): Promise<void>
   loadMini(ref?: string): Promise<void>
 }
 
@@ -21,8 +22,8 @@ export async function openRoomsOn(directory: string): Promise<OpenedRooms> {
   return {
     ...rooms,
     layout,
-    async create(name) {
-      await rooms.sheds.create({ ...settings, name })
+    async create(name, more = {}) {
+      await rooms.sheds.create({ ...settings, ...more, name })
     },
     async loadMini(ref = 'mini:1') {
       await rooms.images.load({ source: { stream: once(busyboxArchive(ref)) } })
@@ -40,6 +41,8 @@ const settings = {
   network: 'none' as const,
   env: {},
   labels: {},
+  volumes: [],
+  secrets: [],
   start: false,
   pull: 'never' as const,
 }

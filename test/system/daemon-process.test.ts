@@ -1,9 +1,12 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { type Cowshed, openCowshed, until } from '../support/cowshed.ts'
+import { freePort } from '../support/free-port.ts'
+import { kernelTools, testKernelSource } from '../support/kernel.ts'
+import { needs } from '../support/needs.ts'
 
 const root = join(import.meta.dirname, '../..')
 
@@ -48,12 +51,51 @@ describe('the daemon as a process', () => {
     expect(await cowshed.daemonPid()).not.toBe(killed)
   })
 
+  test.runIf(needs({ tools: ['qemu-system-x86_64', ...kernelTools] }))(
+    'sets a kernel up that its VMs can read, who are somebody else, though what it makes is its own by default',
+    async () => {
+      const { vmlinuz, modules = '' } = await testKernelSource()
+      await cowshed.ok('setup', '--kernel', vmlinuz, '--modules', modules)
+      const { vmlinuz: made, initrd } = cowshed.layout.kernel(
+        (await readFile(cowshed.layout.currentKernel, 'utf8')).trim(),
+      )
+      for (const path of [made, initrd]) expect((await stat(path)).mode & 0o777, path).toBe(0o644)
+      expect((await stat(cowshed.layout.daemonLog)).mode & 0o077).toBe(0)
+    },
+    600_000,
+  )
+
   test('SIGTERM ends it, with exit code 0 and its socket gone', async () => {
     const daemon = cowshed.start('serve')
     await until(async () => (await cowshed.run('version')).stdout.includes('daemon'), 'the daemon answers')
     daemon.kill('SIGTERM')
     expect(await once(daemon, 'close')).toEqual([0, null])
     expect(await readdir(cowshed.layout.root)).not.toContain('daemon.sock')
+  })
+
+  test('serve --listen answers who has a token over the network; SIGHUP is no reason to end', async () => {
+    const port = await freePort()
+    const daemon = cowshed.start('serve', '--listen', `127.0.0.1:${port}`)
+    await until(async () => (await cowshed.run('version')).stdout.includes('daemon'), 'the daemon answers')
+    const token = await cowshed.ok('token', 'create', '--name', 'here')
+    daemon.kill('SIGHUP')
+    const book = { XDG_CONFIG_HOME: join(cowshed.layout.root, 'book') }
+    const added = await cowshed.runWith(
+      { input: token, env: book },
+      'server',
+      'add',
+      'here',
+      `http://127.0.0.1:${port}`,
+      '--token-stdin',
+    )
+    expect(added).toMatchObject({ code: 0, stderr: '' })
+    expect((await cowshed.runWith({ env: book }, 'ls', '--all', '--json')).stdout).toContain('"server_name": "here"')
+    daemon.kill('SIGTERM')
+    expect(await once(daemon, 'close')).toEqual([0, null])
+    expect(await cowshed.run('serve', '--listen', '7443')).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('not an address'),
+    })
   })
 
   test('one that cannot start says why, and the command says it', async () => {

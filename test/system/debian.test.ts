@@ -1,14 +1,21 @@
 import { once } from 'node:events'
+import { readFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Shed } from '../../src/contract/index.ts'
+import { isCleanVolume } from '../../src/disks/index.ts'
 import { type Cowshed, openCowshed, until } from '../support/cowshed.ts'
-import { debianImage, debianImageTools } from '../support/debian-image.ts'
+import { debianImages, debianImageTools } from '../support/debian-image.ts'
+import { fsckExt4 } from '../support/ext4-mount.ts'
+import { fakeOfAnother } from '../support/fake-of-another.ts'
 import { kernelTools } from '../support/kernel.ts'
 import { needs } from '../support/needs.ts'
 
-const able = needs({ root: true, tools: ['qemu-system-x86_64', 'mke2fs', ...debianImageTools, ...kernelTools] })
+const able = needs({
+  root: true,
+  tools: ['qemu-system-x86_64', 'mke2fs', 'e2fsck', ...debianImageTools, ...kernelTools],
+})
 
 /** systemd is up in a few seconds on a quiet machine; under emulation on a busy one it takes its time. */
 const patience = 180_000
@@ -19,12 +26,10 @@ describe.runIf(able)('a Debian', () => {
 
   beforeAll(async () => {
     cowshed = await openCowshed()
-    for (const flavour of ['systemd', 'minbase'] as const) {
-      const layout = join(cowshed.layout.root, '..', flavour)
-      await debianImage(flavour, layout)
-      await cowshed.ok('image', 'load', layout)
-    }
-    // A first run makes the root filesystems.
+    const layout = join(cowshed.layout.root, '..', 'debian')
+    await debianImages(layout)
+    await cowshed.ok('image', 'load', layout)
+    // A first run makes the root filesystem.
   }, 900_000)
   afterAll(async () => await cowshed[Symbol.asyncDispose](), 120_000)
 
@@ -33,6 +38,17 @@ describe.runIf(able)('a Debian', () => {
   const isStopped = (name: string) => async () => (await status(name)).status === 'stopped'
   const stop = async (name: string) => await cowshed.ok('stop', name, '--timeout', '120s')
   const bootId = async (name: string) => (await sh(name, 'cat /proc/sys/kernel/random/boot_id')).trim()
+
+  /** The one that its record says. */
+  async function machineIdIn(name: string): Promise<string> {
+    return (JSON.parse(await readFile(cowshed.layout.shed(name).record, 'utf8')) as { machine_id: string }).machine_id
+  }
+
+  async function machineIdOfSystemd(name: string): Promise<string | undefined> {
+    const systemd = ['org.freedesktop.systemd1', '/org/freedesktop/systemd1']
+    const ask = ['busctl', 'call', ...systemd, 'org.freedesktop.DBus.Peer', 'GetMachineId']
+    return /^s "(.*)"\n$/.exec(await cowshed.ok('exec', name, '--', ...ask))?.[1]
+  }
 
   /** Waits until systemd has started what it starts. @returns what it says then: running or degraded */
   async function systemState(name: string): Promise<string> {
@@ -53,7 +69,8 @@ describe.runIf(able)('a Debian', () => {
     test(
       'boots with systemd as PID 1, nothing failed, and the agent beside it',
       async () => {
-        await cowshed.ok('create', 'one', '--image', 'debian:systemd')
+        await cowshed.ok('volume', 'create', 'data', '--size', '64MiB')
+        await cowshed.ok('create', 'one', '--image', 'debian:systemd', '--volume', 'data:/srv/data')
         const state = await systemState('one')
         const failed = await cowshed.ok('exec', 'one', '--', 'systemctl', '--failed', '--plain', '--no-legend')
         expect({ state, failed }).toEqual({ state: 'running', failed: '' })
@@ -80,17 +97,16 @@ describe.runIf(able)('a Debian', () => {
     })
 
     test(
-      'has a name and a machine id of its own, which systemd believes',
+      'has a name and a machine id of its own, which systemd believes, on a root filesystem of its own too',
       async () => {
-        await cowshed.ok('create', 'two', '--image', 'debian:systemd')
+        await cowshed.ok('create', 'two', '--image', 'debian:systemd', '--rootfs', 'ext4')
+        expect(await sh('two', 'findmnt -no FSTYPE /')).toBe('ext4\n')
         const identity = 'hostname; cat /etc/hostname; cat /etc/machine-id'
         const [one, two] = [await sh('one', identity), await sh('two', identity)].map((text) => text.split('\n'))
         expect(one).toEqual(['one', 'one', expect.stringMatching(/^[0-9a-f]{32}$/), ''])
         expect(two).toEqual(['two', 'two', expect.stringMatching(/^[0-9a-f]{32}$/), ''])
         expect(two?.[2]).not.toBe(one?.[2])
-        const systemd = ['org.freedesktop.systemd1', '/org/freedesktop/systemd1']
-        const ask = ['busctl', 'call', ...systemd, 'org.freedesktop.DBus.Peer', 'GetMachineId']
-        expect(await cowshed.ok('exec', 'one', '--', ...ask)).toBe(`s "${one?.[2]}"\n`)
+        expect(await machineIdOfSystemd('one')).toBe(one?.[2])
       },
       patience,
     )
@@ -125,7 +141,7 @@ describe.runIf(able)('a Debian', () => {
           '[Service]',
           'Type=oneshot',
           'RemainAfterExit=yes',
-          "ExecStart=/bin/sh -c 'echo started >> /var/lib/story'",
+          "ExecStart=/bin/sh -c 'echo started >> /var/lib/story; echo started >> /srv/data/story'",
           "ExecStop=/bin/sh -c 'sleep 1; echo stopped >> /var/lib/story'",
           '[Install]',
           'WantedBy=multi-user.target',
@@ -133,6 +149,8 @@ describe.runIf(able)('a Debian', () => {
         await sh('one', `printf '%s\\n' "${unit.join('" "')}" > /etc/systemd/system/story.service`)
         await cowshed.ok('exec', 'one', '--', 'systemctl', 'enable', '--quiet', '--now', 'story')
         await stop('one')
+        // Its volume, too: systemd has unmounted that.
+        expect(await isCleanVolume(cowshed.layout, 'data')).toBe(true)
         expect(await status('one')).not.toHaveProperty('status_reason')
         expect(await cowshed.ok('logs', 'one')).toContain('reboot: Power down')
         await cowshed.ok('start', 'one')
@@ -145,7 +163,8 @@ describe.runIf(able)('a Debian', () => {
     test(
       'that powers itself off has stopped, and so has one that reboots: its VM ends, and start is for the user',
       async () => {
-        await systemState('two')
+        expect(await systemState('two')).toBe('running')
+        await sh('two', `${fakeOfAnother}; sync`)
         await cowshed.ok('exec', 'two', '--', 'reboot')
         await cowshed.ok('exec', 'one', '--', 'poweroff')
         await until(isStopped('two'), 'it is stopped', patience)
@@ -153,6 +172,26 @@ describe.runIf(able)('a Debian', () => {
         expect((await status('two')).status_reason).toBe('the guest rebooted')
         expect((await status('one')).status_reason).toBe('the guest shut down')
         expect(await cowshed.vmms()).toEqual([])
+        await fsckExt4(cowshed.layout.shed('two').rootfs)
+      },
+      patience * 2,
+    )
+
+    test(
+      'that was made from the root filesystem of another is itself before it is ready',
+      async () => {
+        await cowshed.ok('snapshot', 'create', 'two', 'base')
+        await cowshed.ok('create', 'three', '--from-snapshot', 'base')
+        const who = 'hostname; cat /etc/hostname /etc/machine-id /etc/ssh/ssh_host_rsa_key'
+        const [host, hostname, machineId, key] = (await sh('three', who)).split('\n')
+        expect([host, hostname, key]).toEqual(['three', 'three', 'private rsa root@three'])
+        expect(machineId).toBe(await machineIdIn('three'))
+        expect(machineId).not.toBe(await machineIdIn('two'))
+        expect(await sh('three', 'findmnt -no FSTYPE /')).toBe('ext4\n')
+        await systemState('three')
+        expect(await machineIdOfSystemd('three')).toBe(machineId)
+        await cowshed.ok('delete', 'three', '--force')
+        await cowshed.ok('snapshot', 'rm', 'base', '--force')
       },
       patience * 2,
     )
@@ -162,7 +201,7 @@ describe.runIf(able)('a Debian', () => {
     test(
       'has the agent as PID 1, which buries the dead',
       async () => {
-        await cowshed.ok('create', 'bare', '--image', 'debian:minbase')
+        await cowshed.ok('create', 'bare', '--image', 'debian:bare')
         expect(await sh('bare', 'cat /proc/1/comm')).toBe('cowshed-agent\n')
         // Each leaves a child behind, which PID 1 inherits.
         await sh('bare', 'for i in $(seq 50); do (sh -c "exec true" & exit) & done; wait')

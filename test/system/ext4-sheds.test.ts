@@ -75,7 +75,7 @@ describe.runIf(able)('a shed that was made with --rootfs ext4', () => {
       'own',
       'for i in $(seq 300); do echo $i > /a/$i; done; sync; for i in $(seq 300); do echo x > /a/x$i; done',
     )
-    process.kill((await status('own')).pid ?? 0, 'SIGKILL')
+    await cowshed.signalVmm('own', 'SIGKILL')
     await until(async () => (await status('own')).status === 'crashed', 'the crash is noticed')
     expect(await needsRecovery(rootfs('own'))).toBe(true)
     await cowshed.ok('start', 'own')

@@ -63,11 +63,16 @@ describe.runIf(needs({ tools: [qemu, 'dumpe2fs', ...kernelTools, ...miniImageToo
         await agent.thaw()
         expect(await writer.exit).toEqual({ code: 0 })
 
+        await agent.freeze({ longestMs: 10 })
+        // It waits until the guest has thawed by itself.
+        expect(await run(agent, 'sh', '-c', 'echo by itself > /root/x')).toMatchObject({ code: 0 })
+        await expect(agent.thaw()).rejects.toMatchObject({ code: 'GUEST_FAILED' })
+
         await agent.freeze()
         agent.close()
         const next = await place.connect(machine.record)
         expect(await run(next, 'sh', '-c', 'cat /root/x; echo again > /root/x; cat /root/x')).toMatchObject({
-          stdout: 'thawed\nagain\n',
+          stdout: 'by itself\nagain\n',
         })
       },
       120_000,

@@ -19,6 +19,8 @@ describe.runIf(needs({ tools }))('a published image', () => {
   let [publisher, host]: Cowshed[] = []
   let registry: TestRegistry
   let ref = ''
+  /** As the publisher's host builds lowers, which depends on its filesystem. */
+  let profile = ''
 
   beforeAll(async () => {
     registry = await startRegistry()
@@ -39,6 +41,7 @@ describe.runIf(needs({ tools }))('a published image', () => {
     const image = await on(publisher).json<ImageDetail>('image', 'inspect', 'mini:1')
     const published = await on(publisher).json<PublishImageReply>('image', 'publish', 'mini:1', ref, '--insecure')
     expect(published).toMatchObject({ destination: ref, manifest_digest: image.manifest_digest })
+    profile = published.profile
     const source = ['--tls-verify=false', `docker://${ref}`]
     const { stdout } = await runTool('skopeo', ['inspect', ...source])
     expect(JSON.parse(stdout.toString())).toMatchObject({ Layers: image.layer_list.map(({ digest }) => digest) })
@@ -54,6 +57,7 @@ describe.runIf(needs({ tools }))('a published image', () => {
       await registry[Symbol.asyncDispose]()
       expect(await on(host).ok('image', 'ls')).toContain('boot-only')
       expect(await on(host).ok('image', 'inspect', ref)).toContain('not here (boot-only)')
+      expect((await on(host).json<ImageDetail>('image', 'inspect', ref)).lower_profile).toBe(profile)
       await on(host).ok('create', 'web', '--image', ref)
       expect(await on(host).ok('exec', 'web', '--', 'sh', '-c', 'echo it runs')).toBe('it runs\n')
       await on(host).ok('stop', 'web')

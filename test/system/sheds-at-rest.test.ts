@@ -1,7 +1,7 @@
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { describe, expect, test } from 'vitest'
-import { isLocked, lockFile, processStartTime, spawnDetached } from '../../src/host/index.ts'
+import { describe, expect, onTestFinished, test } from 'vitest'
+import { cloneFile, isLocked, lockFile, processStartTime, spawnDetached } from '../../src/host/index.ts'
 import { busyboxImageTools } from '../support/busybox-image.ts'
 import { toolsFor, withSmallFilesystem } from '../support/filesystems.ts'
 import { needs } from '../support/needs.ts'
@@ -98,6 +98,36 @@ describe.runIf(needs({ tools }))('sheds whose records and VMs do not agree', () 
     }
   })
 
+  test('twenty creates at once are no leak to Node, though all of them listen for the end of the daemon', async () => {
+    const warnings: Error[] = []
+    const warn = (warning: Error) => warnings.push(warning)
+    process.on('warning', warn)
+    onTestFinished(() => void process.off('warning', warn))
+    await using dir = await temporaryDirectory()
+    const names = Array.from({ length: 20 }, (_, number) => `shed-${number}`)
+    {
+      await using rooms = await openRoomsOn(dir.path)
+      await rooms.loadMini()
+      await Promise.all(names.map((name) => rooms.create(name)))
+      expect((await rooms.sheds.list()).map(({ name }) => name).sort()).toEqual([...names].sort())
+    }
+    expect(warnings).toEqual([])
+  })
+
+  test('each clone is one line of the log: strategy, source, target and size', async () => {
+    await using dir = await temporaryDirectory()
+    await using rooms = await openRoomsOn(dir.path)
+    const { layout } = rooms
+    await rooms.loadMini()
+    const lines: string[] = []
+    rooms.events.subscribe(({ type, message }) => type === 'disk.cloned' && lines.push(message))
+    await rooms.create('web')
+    await rooms.sheds.reset('web')
+    const { strategy } = await cloneFile(layout.upperTemplate(64 * 2 ** 20), join(layout.root, 'clone'))
+    const line = `rootfs strategy=${strategy} src=${layout.upperTemplate(64 * 2 ** 20)} dst=${layout.shed('web').upper} logical_bytes=67108864`
+    expect(lines).toEqual([line, line])
+  })
+
   test('a create that cannot boot for want of a kernel builds nothing first', async () => {
     await using dir = await temporaryDirectory()
     await using rooms = await openRoomsOn(dir.path)
@@ -106,7 +136,7 @@ describe.runIf(needs({ tools }))('sheds whose records and VMs do not agree', () 
     const before = await readdir(layout.cache, { recursive: true })
     const create = rooms.sheds.create({
       ...{ name: 'a', image: 'mini:1', cpus: 1, memory_bytes: 2 ** 28, upper_bytes: 2 ** 26, rootfs: 'erofs' },
-      ...{ network: 'none', env: {}, labels: {}, start: true, pull: 'never' },
+      ...{ network: 'none', env: {}, labels: {}, volumes: [], secrets: [], start: true, pull: 'never' },
     })
     await expect(create).rejects.toMatchObject({ code: 'KERNEL_NOT_FOUND' })
     expect(await readdir(layout.cache, { recursive: true })).toEqual(before)

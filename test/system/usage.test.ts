@@ -77,6 +77,38 @@ describe.runIf(able)('df and prune on a data directory with everything in it', (
     expect(all).toHaveLength(derived.length)
   })
 
+  test('what has changed since a look is told thing by thing; before the first look nobody knows', async () => {
+    await using dir = await temporaryDirectory()
+    await using rooms = await openRoomsOn(dir.path)
+    const { usage, sheds, layout } = rooms
+    await expect(usage.growth(7 * 24 * 3600e3)).rejects.toMatchObject({ code: 'USAGE_NOT_SAMPLED' })
+    await rooms.loadMini()
+    for (const name of ['stays', 'grows', 'goes']) await rooms.create(name)
+    const before = await usage.df()
+    await expect(usage.growth(7 * 24 * 3600e3)).rejects.toMatchObject({
+      code: 'USAGE_NOT_SAMPLED',
+      message: expect.stringMatching(/^nobody had looked at the disk 7d|168h ago: the first sample is of /),
+      hint: expect.stringMatching(/--since \d+s$/),
+    })
+    await writeFile(layout.shed('grows').console, noise(300_000, 'grows'))
+    await sheds.remove('goes', { force: false })
+    await rooms.create('comes')
+    const growth = await usage.growth(0)
+    const changes = growth.changes.filter(({ kind }) => kind === 'shed')
+    expect(new Map(changes.map(({ name, change }) => [name, change]))).toEqual(
+      new Map([
+        ['grows', 'grown'],
+        ['goes', 'gone'],
+        ['comes', 'new'],
+      ]),
+    )
+    const [largest] = changes
+    expect(largest).toMatchObject({ name: 'grows' })
+    expect((largest?.physical_bytes.after ?? 0) - (largest?.physical_bytes.before ?? 0)).toBeGreaterThan(299_000)
+    expect([growth.since, growth.union_bytes.before]).toEqual([before.generated_at, before.union_bytes])
+    expect(growth.unchanged).toBeGreaterThan(0)
+  })
+
   test('a shed that has changed since the plan stays, with its image; what has got another tag stays', async () => {
     await using dir = await temporaryDirectory()
     await using rooms = await openRoomsOn(dir.path)

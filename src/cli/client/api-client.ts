@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http'
-import { Problem } from '../../base/index.ts'
+import { isProblem, Problem } from '../../base/index.ts'
 import {
   type BodyInput,
   endpoints,
@@ -9,7 +9,9 @@ import {
   type ReplyOf,
   type RouteName,
 } from '../../contract/index.ts'
-import { problemOfResponse, problemOfValue, readJson } from './reply.ts'
+import type { RemoteServer } from '../servers/server-record.ts'
+import { explainRefusal } from './explain-refusal.ts'
+import { parseJson, problemOfResponse, problemOfValue, readJson } from './reply.ts'
 import { readServerEvents } from './server-events.ts'
 import type { Transport } from './transport.ts'
 
@@ -35,26 +37,45 @@ export interface ApiClient {
   events<N extends RouteName>(route: N, options: CallOptions<N>): AsyncIterable<unknown>
 }
 
-export function apiClient(transport: Transport): ApiClient {
+export interface ApiClientOptions {
+  /** Whose answers these are; undefined for the daemon of this user on this host. */
+  readonly server?: RemoteServer
+  /** Looks at each answer before anybody believes it. @throws Problem */
+  readonly check?: (route: RouteName, reply: unknown) => void
+}
+
+export function apiClient(transport: Transport, { server, check = () => {} }: ApiClientOptions = {}): ApiClient {
+  const sent: Send = (route, options, accept) => send({ transport, server }, route, options, accept)
   return {
     async call(route, options) {
       const streams = options.onProgress !== undefined
-      const response = await send(transport, route, options, streams ? 'text/event-stream' : 'application/json')
-      if (isEventStream(response)) return (await completion(response, options)) as never
-      return (response.statusCode === 204 ? drain(response) : readJson(response)) as never
+      const response = await sent(route, options, streams ? 'text/event-stream' : 'application/json')
+      if (response.statusCode === 204) return drain(response) as never
+      const reply = isEventStream(response)
+        ? await completion(response, options)
+        : await readJson(whole(response, { otherwise: brokenOff, signal: options.signal }))
+      check(route, reply)
+      return reply as never
     },
     download: async (route, options) =>
-      whole(await send(transport, route, options, '*/*'), { otherwise: brokenOff, signal: options.signal }),
+      whole(await sent(route, options, '*/*'), { otherwise: brokenOff, signal: options.signal }),
     async *events(route, options) {
-      const response = await send(transport, route, options, 'text/event-stream')
+      const response = await sent(route, options, 'text/event-stream')
       const source = whole(response, { otherwise: lost, signal: options.signal })
-      for await (const { data } of readServerEvents(source)) yield JSON.parse(data)
+      for await (const { data } of readServerEvents(source)) yield parseJson(data)
     },
   }
 }
 
+type Send = <N extends RouteName>(route: N, options: CallOptions<N>, accept: string) => Promise<IncomingMessage>
+
+interface Peer {
+  readonly transport: Transport
+  readonly server: RemoteServer | undefined
+}
+
 async function send<N extends RouteName>(
-  transport: Transport,
+  { transport, server }: Peer,
   route: N,
   { params, query, body, upload, signal }: CallOptions<N>,
   accept: string,
@@ -67,7 +88,7 @@ async function send<N extends RouteName>(
     body: upload?.source ?? (body === undefined ? undefined : JSON.stringify(body)),
     signal,
   })
-  if ((response.statusCode ?? 500) >= 400) throw await problemOfResponse(response)
+  if ((response.statusCode ?? 500) >= 400) throw explainRefusal(await problemOfResponse(response), { route, server })
   return response
 }
 
@@ -93,12 +114,18 @@ async function completion(
   { onProgress, signal }: Pick<CommonOptions<RouteName>, 'onProgress' | 'signal'>,
 ): Promise<unknown> {
   for await (const { event, data } of readServerEvents(whole(response, { otherwise: lost, signal }))) {
-    const value: unknown = JSON.parse(data)
+    const value = parseJson(data)
     if (event === 'complete') return value
     if (event === 'error') throw problemOfValue(value, 'an error')
-    if (event === 'progress') onProgress?.(value as ProgressEvent)
+    if (event === 'progress' && isProgress(value)) onProgress?.(value)
   }
   throw lost()
+}
+
+/** Enough of one to be shown, whoever sent it. */
+function isProgress(value: unknown): value is ProgressEvent {
+  const { phase, item = '', done, total = 0, message = '' }: Record<string, unknown> = Object(value)
+  return [phase, item, message].every((text) => typeof text === 'string') && [done, total].every(Number.isFinite)
 }
 
 interface Whole {
@@ -111,7 +138,8 @@ async function* whole(response: IncomingMessage, { otherwise, signal }: Whole): 
   try {
     yield* response as AsyncIterable<Buffer>
   } catch (error) {
-    throw signal?.aborted === true ? error : otherwise(error)
+    if (signal?.aborted !== true) throw otherwise(error)
+    throw isProblem(signal.reason) ? signal.reason : error
   }
 }
 

@@ -1,4 +1,8 @@
 import { StringDecoder } from 'node:string_decoder'
+import { Problem } from '../../base/index.ts'
+
+/** The longest, a reply of many sheds, is far from it. */
+const maxLine = 128 * 2 ** 20
 
 export interface ServerEvent {
   readonly event: string
@@ -18,6 +22,7 @@ export async function* readServerEvents(source: AsyncIterable<Uint8Array>): Asyn
   for await (const chunk of source) {
     const lines = (rest + decoder.write(Buffer.from(chunk))).split(/\r?\n/)
     rest = lines.pop() ?? ''
+    if (rest.length > maxLine) throw new Problem('SERVER_FAILED', 'the server sends an event without an end')
     for (const line of lines) {
       if (line === '') {
         if (data.length > 0) yield { event, data: data.join('\n') }

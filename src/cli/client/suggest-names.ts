@@ -3,15 +3,15 @@ import type { RouteName } from '../../contract/index.ts'
 import { closest } from '../closest.ts'
 import type { ApiClient, CallOptions } from './api-client.ts'
 
-/** An API client that, when a shed is not found, says which one may have been meant. */
-export function suggestNames(api: ApiClient): ApiClient {
+/** An API client that, when a shed is not found, says which one may have been meant, or how to see them: `ls`. */
+export function suggestNames(api: ApiClient, ls = 'cowshed ls'): ApiClient {
   const suggesting = async <T>(params: object | undefined, work: Promise<T>): Promise<T> => {
     try {
       return await work
     } catch (error) {
       const name = (params as { name?: unknown } | undefined)?.name
       throw isProblem(error, 'SHED_NOT_FOUND') && typeof name === 'string'
-        ? await withSuggestion(api, error, name)
+        ? await withSuggestion({ api, ls }, error, name)
         : error
     }
   }
@@ -24,7 +24,12 @@ export function suggestNames(api: ApiClient): ApiClient {
   }
 }
 
-async function withSuggestion(api: ApiClient, problem: Problem, name: string): Promise<Problem> {
+interface Sheds {
+  readonly api: ApiClient
+  readonly ls: string
+}
+
+async function withSuggestion({ api, ls }: Sheds, problem: Problem, name: string): Promise<Problem> {
   const sheds = await api.call('listSheds', {}).then(
     (reply) => reply.sheds,
     () => [],
@@ -33,6 +38,6 @@ async function withSuggestion(api: ApiClient, problem: Problem, name: string): P
     name,
     sheds.map((shed) => shed.name),
   )
-  const hint = meant === undefined ? 'see what there is: cowshed ls' : `did you mean ${meant}?`
+  const hint = meant === undefined ? `see what there is: ${ls}` : `did you mean ${meant}?`
   return new Problem(problem.code, problem.message, { hint, cause: problem })
 }

@@ -1,20 +1,51 @@
 import { Option } from 'commander'
-import { parseName } from '../../base/index.ts'
-import { type CreateShedReply, type PullPolicy, smallestMemoryBytes, smallestUpperBytes } from '../../contract/index.ts'
+import { Problem, parseName } from '../../base/index.ts'
+import {
+  type CreateShedReply,
+  fewestOperations,
+  type IoLimits,
+  type OwnThermalSettings,
+  type PullPolicy,
+  type SecretUse,
+  smallestMemoryBytes,
+  smallestRate,
+  smallestUpperBytes,
+  type VolumeMount,
+} from '../../contract/index.ts'
 import type { DefineCommand } from '../define-command.ts'
 import { collectPairs } from '../options/collect-pairs.ts'
+import {
+  coldAfterText,
+  type IdleOptions,
+  idleRequest,
+  idleTime,
+  keepHotText,
+  warmAfterText,
+} from '../options/idle-options.ts'
+import { rateAtLeast } from '../options/rate-at-least.ts'
+import { collectSecrets } from '../options/secret-use.ts'
 import { sizeAtLeast } from '../options/size-at-least.ts'
+import { snapshotName } from '../options/snapshot-names.ts'
+import { collectVolumes } from '../options/volume-mount.ts'
 import { wholeNumber } from '../options/whole-number.ts'
 
-interface Options {
-  readonly image: string
+interface Options extends IdleOptions {
+  readonly image?: string
+  readonly fromSnapshot?: string
   readonly cpus?: number
   readonly memory?: number
   readonly upperSize?: number
   readonly rootfs?: 'erofs' | 'ext4'
+  readonly ioRead?: number
+  readonly ioWrite?: number
+  readonly iops?: number
   readonly net?: 'user' | 'none'
   readonly env?: Record<string, string>
   readonly label?: Record<string, string>
+  readonly volume?: VolumeMount[]
+  readonly snapshotVolumes: boolean
+  readonly volumeName?: Record<string, string>
+  readonly secret?: SecretUse[]
   readonly start: boolean
   readonly pull?: PullPolicy
 }
@@ -22,7 +53,18 @@ interface Options {
 export const create: DefineCommand = (command, run) => {
   command
     .argument('<name>', 'its name: 1 to 63 of a-z, 0-9 and -', (text) => parseName(text, 'shed name'))
-    .requiredOption('--image <ref>', 'the image that it is made from')
+    .option('--image <ref>', 'the image that it is made from')
+    .option(
+      '--from-snapshot <snapshot>',
+      'make it from a snapshot instead: its disk, and its settings where nothing is said',
+      snapshotName,
+    )
+    .option('--no-snapshot-volumes', 'without the volumes that are in the snapshot')
+    .option(
+      '--volume-name <volume=name>',
+      'what the new volume is called that is made of one in the snapshot (NAME-VOLUME); may be repeated',
+      collectPairs('--volume-name'),
+    )
     .option('--cpus <n>', 'virtual CPUs (1)', wholeNumber('--cpus', { min: 1, max: 64 }))
     .option('--memory <size>', 'memory (512MiB)', sizeAtLeast('--memory', smallestMemoryBytes))
     .option(
@@ -36,9 +78,25 @@ export const create: DefineCommand = (command, run) => {
         'its disk: what it writes, over the image that all share; or a whole root filesystem of its own (erofs)',
       ).choices(['erofs', 'ext4']),
     )
+    .option(
+      '--io-read <rate>',
+      'how much all its disks may read a second, like 50MB/s',
+      rateAtLeast('--io-read', smallestRate),
+    )
+    .option('--io-write <rate>', 'how much they may write a second', rateAtLeast('--io-write', smallestRate))
+    .option('--iops <n>', 'how often they may read or write a second', wholeNumber('--iops', { min: fewestOperations }))
     .addOption(new Option('--net <mode>', 'outbound network, or none (user)').choices(['user', 'none']))
     .option('--env <K=V>', 'environment of what runs in it; may be repeated', collectPairs('--env'))
     .option('--label <K=V>', 'a label; may be repeated', collectPairs('--label'))
+    .option('--volume <name:path[:ro]>', 'a volume and where it is in the guest; may be repeated', collectVolumes)
+    .option(
+      '--secret <name[:as]>',
+      'a secret that it is given: NAME or NAME:VARIABLE in the environment, NAME:/path as a file; may be repeated',
+      collectSecrets,
+    )
+    .option('--warm-after <duration>', warmAfterText, idleTime)
+    .option('--cold-after <duration>', coldAfterText, idleTime)
+    .option('--keep-hot', keepHotText)
     .addOption(
       new Option('--pull <policy>', 'an image that is not here: pull it whole, or never (whole)').choices([
         'whole',
@@ -48,6 +106,7 @@ export const create: DefineCommand = (command, run) => {
     .option('--no-start', 'do not start it')
     .action(
       run(async (cli, name: string, options: Options) => {
+        if ((options.image === undefined) === (options.fromSnapshot === undefined)) throw oneSource
         const reply = await cli.withProgress((onProgress) =>
           cli.api.call('createShed', { body: requestOf(name, options), onProgress }),
         )
@@ -57,20 +116,47 @@ export const create: DefineCommand = (command, run) => {
     )
 }
 
-function requestOf(name: string, { image, cpus, memory, upperSize, rootfs, net, env, label, start, pull }: Options) {
+const oneSource = new Problem('INVALID_REQUEST', 'a shed is made from an image or from a snapshot', {
+  hint: 'say which: --image REF or --from-snapshot NAME',
+})
+
+function requestOf(name: string, options: Options) {
+  const { image, fromSnapshot, cpus, memory, upperSize, rootfs, net, env, label, volume, secret, start, pull } = options
   return {
     name,
-    image,
     start,
+    ...(image === undefined ? {} : { image }),
+    ...(fromSnapshot === undefined ? {} : { from_snapshot: fromSnapshot }),
     ...(cpus === undefined ? {} : { cpus }),
     ...(memory === undefined ? {} : { memory_bytes: memory }),
     ...(upperSize === undefined ? {} : { upper_bytes: upperSize }),
     ...(rootfs === undefined ? {} : { rootfs }),
+    ...ioOf(options),
     ...(net === undefined ? {} : { network: net }),
     ...(env === undefined ? {} : { env }),
     ...(label === undefined ? {} : { labels: label }),
+    ...(volume === undefined ? {} : { volumes: volume }),
+    ...(options.snapshotVolumes ? {} : { snapshot_volumes: false }),
+    ...(options.volumeName === undefined ? {} : { volume_names: options.volumeName }),
+    ...(secret === undefined ? {} : { secrets: secret }),
     ...(pull === undefined ? {} : { pull }),
+    ...thermalOf(options),
   }
+}
+
+/** What is left to config.toml is not said at all. */
+function thermalOf(options: IdleOptions): { readonly thermal?: OwnThermalSettings } {
+  const said = Object.entries(idleRequest(options)).filter(([, value]) => value !== null)
+  return said.length === 0 ? {} : { thermal: Object.fromEntries(said) }
+}
+
+function ioOf({ ioRead, ioWrite, iops }: Options): { readonly io?: IoLimits } {
+  const io = {
+    ...(ioRead === undefined ? {} : { read_bytes_per_second: ioRead }),
+    ...(ioWrite === undefined ? {} : { write_bytes_per_second: ioWrite }),
+    ...(iops === undefined ? {} : { operations_per_second: iops }),
+  }
+  return Object.keys(io).length === 0 ? {} : { io }
 }
 
 function outcome({ shed: { name, status }, outcome }: CreateShedReply): string {

@@ -1,4 +1,4 @@
-import { printable } from '../../base/index.ts'
+import { printable, printableJson } from '../../base/index.ts'
 import type { CowshedEvent } from '../../contract/index.ts'
 import type { Cli } from '../cli.ts'
 import type { DefineCommand } from '../define-command.ts'
@@ -33,7 +33,7 @@ function show(cli: Cli, event: CowshedEvent): void {
   const { at, type, subject, message } = event
   cli.print(
     cli.json
-      ? `${JSON.stringify(event)}\n`
-      : `${at}  ${printable(type)}  ${printable(subject)}  ${printable(message)}\n`,
+      ? `${printableJson(JSON.stringify(event))}\n`
+      : `${[at, type, subject, message].map((part) => printable(String(part))).join('  ')}\n`,
   )
 }

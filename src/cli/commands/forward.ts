@@ -1,5 +1,6 @@
 import { Problem, parseName } from '../../base/index.ts'
 import type { Forward } from '../../contract/index.ts'
+import type { Cli } from '../cli.ts'
 import type { DefineCommand } from '../define-command.ts'
 import { wholeNumber } from '../options/whole-number.ts'
 import { table } from '../terminal/table.ts'
@@ -31,6 +32,7 @@ export const forward: DefineCommand = (command, run) => {
           const made = await cli.api.call('addForward', { params, body: ports })
           if (cli.json) cli.printJson(made)
           else cli.print(`127.0.0.1:${made.host_port} → ${name}:${made.guest_port}\n`)
+          await sayWhere(cli, made)
           return
         }
         const reply = await cli.api.call('listForwards', { params })
@@ -38,6 +40,14 @@ export const forward: DefineCommand = (command, run) => {
         else cli.print(list(reply.forwards))
       }),
     )
+}
+
+/** Its loopback is not ours. */
+async function sayWhere(cli: Cli, { host_port: port }: Forward): Promise<void> {
+  const { server } = await cli.connection()
+  if (server === undefined) return
+  const { hostname } = new URL(server.url)
+  cli.notice(`that is ${server.name}'s own 127.0.0.1; from here: ssh -N -L ${port}:127.0.0.1:${port} ${hostname}`)
 }
 
 interface Ports {

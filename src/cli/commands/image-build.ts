@@ -2,8 +2,8 @@ import { Problem, printable } from '../../base/index.ts'
 import type { LoadImageReply } from '../../contract/index.ts'
 import type { Cli } from '../cli.ts'
 import type { DefineCommand } from '../define-command.ts'
-import { absolutePath } from '../options/absolute-path.ts'
 import { collectPairs } from '../options/collect-pairs.ts'
+import { serverPath } from '../options/server-path.ts'
 import { wholeNumber } from '../options/whole-number.ts'
 import { imageTable } from '../output/image-table.ts'
 
@@ -51,18 +51,18 @@ async function build(cli: Cli, context: string | undefined, options: Options): P
   if (context === undefined) {
     throw new Problem('INVALID_REQUEST', 'there is nothing to build', { hint: 'cowshed image build -t NAME DIRECTORY' })
   }
-  const body = requestOf(cli, context, options)
+  const body = await requestOf(cli, context, options)
   return await cli.withProgress((onProgress) => cli.api.call('buildImage', { body, onProgress }))
 }
 
-function requestOf(cli: Cli, context: string, options: Options) {
+async function requestOf(cli: Cli, context: string, options: Options) {
   const { tag, file, buildArg, target, platform, cache } = options
   const epoch = options.sourceDateEpoch ?? epochOf(cli)
   return {
-    context: absolutePath(cli, context),
+    context: await serverPath(cli, context),
     no_cache: !cache,
     ...(tag === undefined ? {} : { tag }),
-    ...(file === undefined ? {} : { dockerfile: absolutePath(cli, file) }),
+    ...(file === undefined ? {} : { dockerfile: await serverPath(cli, file) }),
     ...(buildArg === undefined ? {} : { build_args: buildArg }),
     ...(target === undefined ? {} : { target }),
     ...(platform === undefined ? {} : { platform }),
@@ -84,7 +84,7 @@ async function takeIn(cli: Cli, context: string | undefined, { archive, tag }: T
   if (context !== undefined) {
     throw new Problem('INVALID_REQUEST', 'an archive that was built already has no use for a context')
   }
-  const body = { path: absolutePath(cli, archive), ...(tag === undefined ? {} : { tag }) }
+  const body = { path: await serverPath(cli, archive), ...(tag === undefined ? {} : { tag }) }
   return await cli.withProgress((onProgress) => cli.api.call('loadImage', { query: {}, body, onProgress }))
 }
 

@@ -50,6 +50,7 @@ function describe(image: ImageDetail): string {
     ['size', formatSize(image.size_bytes)],
     ['lower', lowerOf(image)],
     ['layers', image.boot_only ? 'not here (boot-only)' : undefined],
+    ['pinned', image.pinned === true ? 'yes' : undefined],
     ['used by', joined(image.used_by)],
     ['entrypoint', joined(config.entrypoint)],
     ['cmd', joined(config.cmd)],

@@ -1,8 +1,9 @@
-import { Problem, printable } from '../../base/index.ts'
+import { printable } from '../../base/index.ts'
 import type { LoadImageReply } from '../../contract/index.ts'
 import type { Cli } from '../cli.ts'
 import type { DefineCommand } from '../define-command.ts'
 import { absolutePath } from '../options/absolute-path.ts'
+import { openUpload, stdinUpload } from '../options/open-upload.ts'
 import { imageTable } from '../output/image-table.ts'
 
 interface Options {
@@ -25,20 +26,28 @@ export const imageLoad: DefineCommand = (command, run) => {
     )
 }
 
-function fromPath(cli: Cli, path: string, tag: string | undefined): Promise<LoadImageReply> {
-  const body = { path: absolutePath(cli, path), ...(tag === undefined ? {} : { tag }) }
-  return cli.withProgress((onProgress) => cli.api.call('loadImage', { query: {}, body, onProgress }))
+const noDirectory = {
+  noun: 'an archive can be sent to another server, a directory not',
+  hint: 'make one of it first: tar -C DIRECTORY -cf IMAGE.tar .',
 }
 
-function fromStdin(cli: Cli, tag: string | undefined): Promise<LoadImageReply> {
-  const { stdin } = cli.terminal
-  if (stdin.isTTY === true) {
-    throw new Problem('INVALID_REQUEST', 'stdin is a terminal', { hint: 'cowshed image load - < IMAGE.tar' })
-  }
+async function fromPath(cli: Cli, path: string, tag: string | undefined): Promise<LoadImageReply> {
+  // A server elsewhere cannot read it: it is sent.
+  if ((await cli.connection()).server !== undefined)
+    return await send(cli, await openUpload(cli, path, noDirectory), tag)
+  const body = { path: absolutePath(cli, path), ...(tag === undefined ? {} : { tag }) }
+  return await cli.withProgress((onProgress) => cli.api.call('loadImage', { query: {}, body, onProgress }))
+}
+
+async function fromStdin(cli: Cli, tag: string | undefined): Promise<LoadImageReply> {
+  return await send(cli, stdinUpload(cli, 'cowshed image load - < IMAGE.tar'), tag)
+}
+
+function send(cli: Cli, source: AsyncIterable<Uint8Array>, tag: string | undefined): Promise<LoadImageReply> {
   return cli.withProgress((onProgress) =>
     cli.api.call('loadImage', {
       query: tag === undefined ? {} : { tag },
-      upload: { mediaType: 'application/x-tar', source: stdin },
+      upload: { mediaType: 'application/x-tar', source },
       onProgress,
     }),
   )

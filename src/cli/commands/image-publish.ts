@@ -1,9 +1,12 @@
-import { formatSize, printable } from '../../base/index.ts'
+import { Option } from 'commander'
+import { formatSize, type LowerProfile, lowerProfiles, printable } from '../../base/index.ts'
 import type { PublishImageReply } from '../../contract/index.ts'
 import type { DefineCommand } from '../define-command.ts'
 import { byDigest } from '../output/by-digest.ts'
 
 interface Options {
+  readonly platform?: string
+  readonly profile?: LowerProfile
   readonly insecure?: boolean
 }
 
@@ -11,10 +14,24 @@ export const imagePublish: DefineCommand = (command, run) => {
   command
     .argument('<image>', 'its name or digest')
     .argument('<destination>', 'what it will be called: registry.example/team/app:v1')
+    .option(
+      '--platform <platform>',
+      'os/arch[/variant], when it is not to be that of this host; what is there of others stays',
+    )
+    .addOption(
+      new Option(
+        '--profile <profile>',
+        "of what hosts boot from: as the server's host would build it unless told",
+      ).choices(lowerProfiles),
+    )
     .option('--insecure', 'http instead of https')
     .action(
-      run(async (cli, ref: string, destination: string, { insecure }: Options) => {
-        const body = { ref, destination, insecure: insecure === true }
+      run(async (cli, ref: string, destination: string, { platform, profile, insecure }: Options) => {
+        const body = {
+          ...{ ref, destination, insecure: insecure === true },
+          ...(platform && { platform }),
+          ...(profile && { profile }),
+        }
         const reply = await cli.withProgress((onProgress) => cli.api.call('publishImage', { body, onProgress }))
         if (cli.json) return cli.printJson(reply)
         cli.print(`${byDigest(reply)}\n`)
@@ -23,8 +40,10 @@ export const imagePublish: DefineCommand = (command, run) => {
     )
 }
 
-function summary({ destination, lower_bytes, rootfs_bytes, uploaded_bytes, blobs }: PublishImageReply): string {
+function summary(reply: PublishImageReply): string {
+  const { destination, platform, profile, other_platforms, lower_bytes, rootfs_bytes, uploaded_bytes, blobs } = reply
   const sent = `${blobs.uploaded} blobs uploaded (${formatSize(uploaded_bytes)}), ${blobs.mounted + blobs.present} there already`
   const boots = `a host fetches ${formatSize(rootfs_bytes)} to boot from ${formatSize(lower_bytes)}`
-  return `${printable(destination)}: ${sent}; ${boots}`
+  const others = other_platforms.length === 0 ? '' : `; as before for ${other_platforms.map(printable).join(', ')}`
+  return `${printable(destination)} for ${printable(platform)} (${profile}): ${sent}; ${boots}${others}`
 }

@@ -33,14 +33,16 @@ ${details([
 `
 }
 
-function summary({ checked: { images, blobs, layers, lowers, bytes }, findings }: VerifyImagesReply): string {
+function summary({ checked, findings }: VerifyImagesReply): string {
   const damaged = findings.filter(({ repaired }) => !repaired).length
   const mended = findings.length - damaged
   const verdict = [
     ...(mended > 0 ? [`${mended} repaired`] : []),
     ...(damaged > 0 ? [`${damaged} damaged`] : mended > 0 ? [] : ['all intact']),
   ].join(', ')
+  const { images, blobs, layers, lowers, rootfs, bytes } = checked
   const counts = [counted(images, 'image'), counted(blobs, 'blob'), counted(layers, 'layer'), counted(lowers, 'lower')]
+  if (rootfs > 0) counts.push(`${rootfs} ext4`)
   return `${counts.join(', ')}, ${formatSize(bytes)} read: ${verdict}`
 }
 

@@ -1,6 +1,7 @@
 import { formatSize, parseName, printable, shortDigest } from '../../base/index.ts'
-import type { Shed } from '../../contract/index.ts'
+import type { IoLimits, Shed } from '../../contract/index.ts'
 import type { DefineCommand } from '../define-command.ts'
+import { describeIdle } from '../output/describe-idle.ts'
 import { relativeTime } from '../terminal/relative-time.ts'
 import { details } from '../terminal/table.ts'
 
@@ -22,21 +23,44 @@ function describe(shed: Shed): string {
     ['id', shed.id],
     ['status', shed.status],
     ['reason', shed.status_reason === undefined ? undefined : printable(shed.status_reason)],
+    ['protected', shed.protected === true ? `yes (cowshed unprotect ${shed.name})` : undefined],
     ['image', printable(shed.image.ref)],
     ['manifest', shortDigest(shed.image.manifest_digest)],
+    ['snapshot', shed.snapshot === undefined ? undefined : printable(shed.snapshot.name)],
     ['cpus', String(shed.cpus)],
     ['memory', formatSize(shed.memory_bytes)],
+    [
+      'on disk',
+      shed.memory_on_disk_bytes === undefined ? undefined : `${formatSize(shed.memory_on_disk_bytes)} of memory`,
+    ],
     [shed.rootfs === 'ext4' ? 'rootfs' : 'upper', formatSize(shed.upper_bytes)],
     ['network', shed.network],
+    ['i/o', shed.io === undefined ? undefined : ioOf(shed.io)],
     ['backend', [shed.backend, shed.acceleration].filter((part) => part !== undefined).join(', ')],
     ['pid', shed.pid === undefined ? undefined : String(shed.pid)],
     ['created', when(shed.created_at)],
     ['changed', when(shed.changed_at)],
     ['started', shed.started_at === undefined ? undefined : when(shed.started_at)],
+    ['idle', describeIdle(shed)],
+    ['idle since', shed.idle_since === undefined ? undefined : when(shed.idle_since)],
     ['forwards', listed(shed.forwards.map(({ host_port, guest_port }) => `127.0.0.1:${host_port}→${guest_port}`))],
+    ['volumes', listed(shed.volumes.map(mountOf))],
+    ['secrets', listed(shed.secrets.map(({ secret, env, path }) => printable(`${secret}→${path ?? env}`)))],
     ['env', listed(pairs(shed.env))],
     ['labels', listed(pairs(shed.labels))],
   ])
+}
+
+function ioOf({ read_bytes_per_second, write_bytes_per_second, operations_per_second }: IoLimits): string | undefined {
+  return listed([
+    ...(read_bytes_per_second === undefined ? [] : [`reads ${formatSize(read_bytes_per_second)}/s`]),
+    ...(write_bytes_per_second === undefined ? [] : [`writes ${formatSize(write_bytes_per_second)}/s`]),
+    ...(operations_per_second === undefined ? [] : [`${operations_per_second} operations/s`]),
+  ])
+}
+
+function mountOf({ volume, path, read_only }: Shed['volumes'][number]): string {
+  return printable(`${volume}→${path}${read_only ? ' (read-only)' : ''}`)
 }
 
 function when(iso: string): string {

@@ -1,10 +1,12 @@
 import type { PruneScope } from '../../contract/index.ts'
 import type { DefineCommand } from '../define-command.ts'
+import { addFleetOptions, checkFleetOptions, type FleetOptions } from '../options/fleet-options.ts'
 import { addCacheOptions, type CacheOptions, checkedDuration, isAboutCache } from '../options/prune-options.ts'
 import { wholeNumber } from '../options/whole-number.ts'
+import { pruneEveryServer } from '../prune-every-server.ts'
 import { runPrune } from '../run-prune.ts'
 
-interface Options extends CacheOptions {
+interface Options extends CacheOptions, FleetOptions {
   readonly images?: boolean
   readonly instances?: boolean
   readonly orphans?: boolean
@@ -34,7 +36,13 @@ export const systemPrune: DefineCommand = (command, run) => {
     )
     .option('--dry-run', 'only show')
     .option('-f, --force', 'do not ask')
-    .action(run((cli, options: Options) => runPrune(cli, { ...options, scope: scopesOf(options) })))
+  addFleetOptions(command).action(
+    run((cli, options: Options) => {
+      checkFleetOptions(cli, options)
+      const prune = { ...options, scope: scopesOf(options) }
+      return options.all === true ? pruneEveryServer(cli, prune, options) : runPrune(cli, prune)
+    }),
+  )
 }
 
 function scopesOf(options: Options): PruneScope[] {

@@ -1,4 +1,4 @@
-import { version } from '../../base/index.ts'
+import { printable, version } from '../../base/index.ts'
 import type { ServerInfo } from '../../contract/index.ts'
 import type { Cli } from '../cli.ts'
 import type { DefineCommand } from '../define-command.ts'
@@ -9,13 +9,14 @@ export const versions: DefineCommand = (command, run) => {
       const server = await serverInfo(cli)
       if (cli.json) cli.printJson({ client: { version, node: process.versions.node }, ...(server && { server }) })
       else
-        cli.print(`cowshed ${version}\n${server === undefined ? '' : `daemon ${server.version} (pid ${server.pid})\n`}`)
+        cli.print(
+          `cowshed ${version}\n${server === undefined ? '' : `daemon ${printable(server.version)} (pid ${server.pid})\n`}`,
+        )
     }),
   )
 }
 
 /** The daemon's version, when one runs: asking for a version starts nothing. */
 async function serverInfo(cli: Cli): Promise<ServerInfo | undefined> {
-  const running = await cli.socketPath({ start: false })
-  return running === undefined ? undefined : cli.api.call('getInfo', {})
+  return (await cli.isRunning()) ? await cli.api.call('getInfo', {}) : undefined
 }

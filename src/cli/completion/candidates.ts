@@ -1,7 +1,10 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { Command, type Option } from 'commander'
 import type { Cli } from '../cli.ts'
 import { addCommonOptions } from '../common-options.ts'
 import type { CommandEntry } from '../define-command.ts'
+import { localName } from '../servers/server-book.ts'
+import { withoutLeadingOptions } from '../without-leading-options.ts'
 
 /** What the shell completes with the names of files. */
 const files = ':files'
@@ -14,15 +17,18 @@ export interface Candidates {
   readonly words: readonly string[]
 }
 
-/** What can come next on a command line: commands, options, and live names of sheds and images. */
+/** What can come next on a command line: commands, options, and live names of sheds, snapshots, volumes, secrets and images. */
 export async function candidates(asked: Candidates): Promise<string[]> {
   const typed = asked.words.at(-1) ?? ''
   const all = await everything(asked, typed)
   return all.filter((candidate) => candidate === files || candidate.startsWith(typed))
 }
 
-async function everything({ cli, commands, words }: Candidates, typed: string): Promise<string[]> {
-  const before = words.slice(0, -1)
+async function everything({ cli: here, commands, words }: Candidates, typed: string): Promise<string[]> {
+  const said = words.slice(0, -1)
+  if (['-s', '--server'].includes(said.at(-1) ?? '')) return [localName, ...(await serverNames(here))]
+  const cli = await onServer(here, said)
+  const before = withoutLeadingOptions(said)
   const entry = commands.find(({ name }) => name === before[0] || name === before.slice(0, 2).join(' '))
   if (entry === undefined) return nextWords(commands, before)
   const command = await declared(entry)
@@ -31,6 +37,19 @@ async function everything({ cli, commands, words }: Candidates, typed: string): 
   if (option?.required === true) return valuesOf(cli, option)
   if (typed.startsWith('-') && !rest.includes('--')) return command.options.flatMap(({ long }) => (long ? [long] : []))
   return argumentsOf(cli, command, positionOf(command, rest), typed)
+}
+
+/** Names come from the server that the command line is about. */
+async function onServer(cli: Cli, words: readonly string[]): Promise<Cli> {
+  const at = words.findLastIndex((word) => word === '-s' || word === '--server')
+  const name = words[at + 1]
+  if (at < 0 || name === undefined) return cli
+  try {
+    const { api } = await cli.connectTo(await cli.servers.get(name))
+    return { ...cli, api, isRunning: async () => true }
+  } catch {
+    return cli
+  }
 }
 
 /** The commands, or those of the group that has been typed. */
@@ -65,7 +84,21 @@ function positionOf(command: Command, words: readonly string[]): number {
 async function valuesOf(cli: Cli, { long, argChoices }: Option): Promise<string[]> {
   if (argChoices !== undefined) return argChoices
   if (long === '--image') return imageNames(cli)
-  return ['--data', '--kernel', '--modules', '--output', '--file', '--from-oci-archive'].includes(long ?? '')
+  if (long === '--from-snapshot') return snapshotNames(cli)
+  if (long === '--secret') return secretNames(cli)
+  if (long === '--volume') return (await volumeNames(cli)).map((name) => `${name}:/`)
+  return [
+    '--data',
+    '--kernel',
+    '--modules',
+    '--output',
+    '--file',
+    '--from-oci-archive',
+    '--ca',
+    '--token-file',
+    '--tls-cert',
+    '--tls-key',
+  ].includes(long ?? '')
     ? [files]
     : []
 }
@@ -80,6 +113,18 @@ async function argumentsOf(cli: Cli, command: Command, position: number, typed: 
     case 'image':
     case 'images':
       return imageNames(cli)
+    case 'snapshot':
+    case 'snapshots':
+      return snapshotNames(cli)
+    case 'volume':
+    case 'volumes':
+      return volumeNames(cli)
+    case 'secret':
+    case 'secrets':
+      return secretNames(cli)
+    case 'server':
+    case 'servers':
+      return serverNames(cli)
     case 'path':
     case 'context':
       return [files]
@@ -91,18 +136,41 @@ async function argumentsOf(cli: Cli, command: Command, position: number, typed: 
   }
 }
 
+function serverNames(cli: Cli): Promise<string[]> {
+  return cli.servers.names().catch(() => [])
+}
+
 async function shedNames(cli: Cli): Promise<string[]> {
   return ifRunning(cli, async () => (await cli.api.call('listSheds', {})).sheds.map(({ name }) => name))
+}
+
+async function snapshotNames(cli: Cli): Promise<string[]> {
+  return ifRunning(cli, async () => (await cli.api.call('listSnapshots', {})).snapshots.map(({ name }) => name))
+}
+
+async function volumeNames(cli: Cli): Promise<string[]> {
+  return ifRunning(cli, async () => (await cli.api.call('listVolumes', {})).volumes.map(({ name }) => name))
+}
+
+async function secretNames(cli: Cli): Promise<string[]> {
+  return ifRunning(cli, async () => (await cli.api.call('listSecrets', {})).secrets.map(({ name }) => name))
 }
 
 async function imageNames(cli: Cli): Promise<string[]> {
   return ifRunning(cli, async () => (await cli.api.call('listImages', {})).images.flatMap(({ tags }) => tags))
 }
 
+/** Nobody waits longer for a key: a server may be far away, or gone. */
+const patienceMs = 2000
+
+function within<T>(work: Promise<T[]>, ms: number): Promise<T[]> {
+  return Promise.race([work, sleep(ms, [], { ref: false })])
+}
+
 /** Completing starts no daemon and says nothing of what goes wrong. */
 async function ifRunning(cli: Cli, names: () => Promise<string[]>): Promise<string[]> {
   try {
-    return (await cli.socketPath({ start: false })) === undefined ? [] : await names()
+    return (await cli.isRunning()) ? await within(names(), patienceMs) : []
   } catch {
     return []
   }

@@ -48,18 +48,27 @@ function finished({ terminal }: Cli, socket: WebSocket): Promise<number> {
         writeOutput(socket, data[0] === execStreams.stderr ? stderr : stdout, data.subarray(1))
         return
       }
-      const control = JSON.parse(data.toString('utf8')) as ExecControl
-      if (control.type === 'exit') resolve(control.code)
-      if (control.type === 'error') reject(problemOf(control))
+      const control = parseControl(data)
+      if (control?.type === 'exit') resolve(Number.isInteger(control.code) ? control.code & 255 : 125)
+      if (control?.type === 'error') reject(problemOf(control))
     })
     socket.on('error', (error) => reject(lost(error)))
     socket.on('close', () => reject(lost()))
   })
 }
 
+/** Undefined for what is none: a server elsewhere may say anything. */
+function parseControl(data: Buffer): ExecControl | undefined {
+  try {
+    return Object(JSON.parse(data.toString('utf8')))
+  } catch {
+    return undefined
+  }
+}
+
 function problemOf({ code, message, hint }: Extract<ExecControl, { type: 'error' }>): Problem {
-  const known = code in problemCodes ? (code as ProblemCode) : 'SERVER_FAILED'
-  return new Problem(known, message, hint === undefined ? {} : { hint })
+  const known = Object.hasOwn(problemCodes, code) ? (code as ProblemCode) : 'SERVER_FAILED'
+  return new Problem(known, String(message), typeof hint === 'string' ? { hint } : {})
 }
 
 function lost(cause?: Error): Problem {

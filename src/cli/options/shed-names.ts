@@ -1,7 +1,3 @@
-import { parseName } from '../../base/index.ts'
+import { collectNames } from './collect-names.ts'
 
-/** Checks the names of sheds before anything is asked of the daemon; each is taken once. */
-export function shedNames(text: string, previous: readonly string[] = []): string[] {
-  const name = parseName(text, 'shed name')
-  return previous.includes(name) ? [...previous] : [...previous, name]
-}
+export const shedNames = collectNames('shed name')

@@ -12,6 +12,17 @@ export function imageTable(images: readonly ImageSummary[]): string {
   return table(columns, images.flatMap(rowsOf))
 }
 
+export interface ImagesOfServer {
+  readonly server: string
+  readonly images: readonly ImageSummary[]
+}
+
+/** The same of several servers. */
+export function imageTableOfServers(servers: readonly ImagesOfServer[]): string {
+  const rows = servers.flatMap(({ server, images }) => images.flatMap(rowsOf).map((row) => ({ ...row, server })))
+  return table([{ title: 'SERVER', cell: ({ server }) => printable(server) }, ...columns], rows)
+}
+
 function rowsOf(image: ImageSummary): Row[] {
   return (image.tags.length === 0 ? ['-'] : image.tags).map((name) => ({ ...image, name }))
 }
@@ -28,7 +39,7 @@ const columns: readonly Column<Row>[] = [
     cell: ({ lower_bytes }) => (lower_bytes === undefined ? '-' : formatSize(lower_bytes)),
   },
   { title: 'CREATED', cell: ({ created_at }) => (created_at === undefined ? '-' : relativeTime(created_at)) },
-  { title: 'USED BY', cell: ({ used_by }) => firstOf(used_by) },
+  { title: 'USED BY', cell: ({ used_by, pinned }) => firstOf(pinned === true ? ['(pinned)', ...used_by] : used_by) },
 ]
 
 const shownUsers = 3

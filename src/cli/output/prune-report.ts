@@ -12,14 +12,19 @@ const sections = [
   ['log', 'LOGS'],
 ] as const
 
-/** A plan of a prune: what would go, what would not and why, and the sum. */
-export function prunePlan(report: PruneReport): string {
+/**
+ * A plan of a prune: what would go, what would not and why, and the sum.
+ *
+ * @param width of the terminal, if it is for one
+ */
+export function prunePlan(report: PruneReport, width?: number): string {
   const { items, skipped, notes, totals } = report
   const blocks = [
     ...sections.map(([kind, title]) =>
       itemSection(
         title,
         items.filter((item) => item.kind === kind),
+        width,
       ),
     ),
     skippedSection(skipped),
@@ -44,7 +49,7 @@ function heading({ server_name, dry_run, until, scope }: PruneReport): string {
   return `SERVER: ${printable(server_name)}${dry}  --until ${printable(until)}  scope=${scope.join('+')}\n`
 }
 
-function itemSection(title: string, items: readonly PruneItem[]): string {
+function itemSection(title: string, items: readonly PruneItem[], width: number | undefined): string {
   if (items.length === 0) return ''
   const logical = items.reduce((sum, { freed }) => sum + freed.logical_bytes, 0)
   const named = items.some(({ name }) => name !== undefined)
@@ -52,14 +57,16 @@ function itemSection(title: string, items: readonly PruneItem[]): string {
   const shares = items.some((item) => item.marginal_bytes !== undefined)
   const columns: Column<PruneItem>[] = [
     ...(named ? [{ title: 'NAME', cell: ({ name }: PruneItem) => printable(name ?? '-') }] : []),
-    ...(placed ? [{ title: 'PATH', cell: ({ path }: PruneItem) => printable(path ?? '-') }] : []),
+    ...(placed
+      ? [{ title: 'PATH', cell: ({ path }: PruneItem) => printable(path ?? '-'), shrinks: true as const }]
+      : []),
     { title: 'LOGICAL', align: 'right', cell: ({ freed }) => formatSize(freed.logical_bytes) },
     { title: 'PHYSICAL', align: 'right', cell: ({ freed }) => formatSize(freed.physical_bytes) },
     ...(shares ? [freesColumn] : []),
     ...(items.some((item) => item.shared_with !== undefined) ? [sharedColumn] : []),
     ...(items.some((item) => item.last_used_at !== undefined) ? [lastUsedColumn] : []),
   ]
-  return `${title} (${items.length}, ${formatSize(logical)})\n${table(columns, items)}`
+  return `${title} (${items.length}, ${formatSize(logical)})\n${table(columns, items, width)}`
 }
 
 /** What shares its bytes with another row frees nothing before the last of them goes. */
@@ -81,7 +88,8 @@ const lastUsedColumn: Column<PruneItem> = {
   cell: ({ last_used_at: at }) => (at === undefined ? '-' : `${at.slice(0, 16).replace('T', ' ')}Z`),
 }
 
-function skippedSection(skipped: readonly PruneSkip[]): string {
+/** What might have been expected, and why it is not. */
+export function skippedSection(skipped: readonly PruneSkip[]): string {
   if (skipped.length === 0) return ''
   const columns: readonly Column<PruneSkip>[] = [
     { title: 'KIND', cell: ({ kind }) => printable(kind) },

@@ -5,6 +5,7 @@ import { pruneOutcome, prunePlan } from './prune-report.ts'
 import { sortUsage, usageOrders } from './sort-usage.ts'
 import { usageBar } from './usage-bar.ts'
 import { usageExplained } from './usage-explained.ts'
+import { usageGrowthReport } from './usage-growth.ts'
 import { usageDetails, usageRollup } from './usage-report.ts'
 
 const size = (logical: number, physical: number) => ({ logical_bytes: logical, physical_bytes: physical })
@@ -48,6 +49,31 @@ const usage: UsageReport = {
       total: size(20e9, 3e9),
     },
   ],
+  snapshots: [
+    {
+      name: 'clean',
+      shed: 'web',
+      status: 'whole',
+      disk: { path: '/d/snapshots/clean/upper.ext4', size: size(20e9, 1e9), kind: 'snapshot', ...alone(0) },
+      volumes: [],
+      other_files: [],
+      ...own(0, 1e9),
+      shared_with: [{ kind: 'shed', name: 'web' }],
+      total: size(20e9, 1e9),
+    },
+  ],
+  volumes: [
+    {
+      name: 'data',
+      status: 'attached',
+      protected: true,
+      disk: { path: '/d/volumes/data/data.ext4', size: size(10e9, 1e9), kind: 'volume', ...alone(1e9) },
+      other_files: [],
+      ...own(1e9, 0),
+      shared_with: [],
+      total: size(10e9, 1e9),
+    },
+  ],
   kernel: { path: '/d/vmlinuz', size: size(14_200_000, 14_200_000), kind: 'kernel', ...alone(14_200_000) },
   caches: [],
   orphans: [{ path: '/d/x.tmp', size: size(0, 0), kind: 'tmp', ...alone(0) }],
@@ -55,6 +81,8 @@ const usage: UsageReport = {
   totals: {
     images: { ...size(20.1e9, 3.3e9), ...own(0.2e9, 3.1e9), files: 3 },
     sheds: { ...size(40e9, 6.3e9), ...own(3e9, 3.1e9), files: 5, stopped: 0, running: 2 },
+    snapshots: { ...size(20e9, 1e9), ...own(0, 1e9), files: 2 },
+    volumes: { ...size(10e9, 1e9), ...own(1e9, 0), files: 2 },
     caches: { ...size(0, 0), ...own(0, 0), files: 0 },
     orphans: { ...size(0, 0), ...own(0, 0), files: 1 },
     all: { ...size(60.1e9, 9.6e9), ...own(6.3e9, 0.1e9), files: 9 },
@@ -69,6 +97,8 @@ GENERATED: 2026-04-21T13:36:15Z
 CATEGORY                  FILES  LOGICAL  PHYSICAL  EXCLUSIVE    SHARED
 images                        3  20.1 GB    3.3 GB   200.0 MB    3.1 GB
 sheds (0 stopped, 2 run)      5  40.0 GB    6.3 GB     3.0 GB    3.1 GB
+snapshots                     2  20.0 GB    1.0 GB        0 B    1.0 GB
+volumes                       2  10.0 GB    1.0 GB     1.0 GB       0 B
 caches                        0      0 B       0 B        0 B       0 B
 orphans                       1      0 B       0 B        0 B       0 B
 TOTAL                         9  60.1 GB    9.6 GB     6.3 GB  100.0 MB
@@ -93,6 +123,14 @@ debian:12  /d/base.erofs  20.0 GB    3.2 GB   100.0 MB  3.1 GB
 SHEDS
 NAME  STATUS   IMAGE      ROOTFS                   LOGICAL  PHYSICAL  EXCLUSIVE  SHARED  SHARED WITH
 web   running  debian:12  /d/sheds/web/upper.ext4  20.0 GB    3.0 GB     2.0 GB  1.0 GB  upper.ext4
+
+SNAPSHOTS
+NAME   STATUS  SHED  PATH                           LOGICAL  PHYSICAL  EXCLUSIVE  SHARED  SHARED WITH
+clean  whole   web   /d/snapshots/clean/upper.ext4  20.0 GB    1.0 GB        0 B  1.0 GB  web
+
+VOLUMES
+NAME  STATUS               PATH                       LOGICAL  PHYSICAL  EXCLUSIVE  SHARED  SHARED WITH
+data  attached, protected  /d/volumes/data/data.ext4  10.0 GB    1.0 GB     1.0 GB     0 B
 
 KERNEL
 KIND    PATH        LOGICAL  PHYSICAL  EXCLUSIVE
@@ -131,7 +169,7 @@ test('where there are only bounds, no number stands for what it may be', () => {
 
 test('the bar fills its width, and nothing that is there is left out of it', () => {
   expect(usageBar(usage, 20)).toBe(`█▓▒░░░░░░░░░░░░░░░░░
-█ used 3.2 GB  ▓ shared 3.2 GB  ▒ others 3.6 GB  ░ free 85.0 GB
+█ used 4.2 GB  ▓ shared 2.2 GB  ▒ others 3.6 GB  ░ free 85.0 GB
 `)
 })
 
@@ -149,6 +187,14 @@ SHARED WITH  KIND       BYTES  OF IT
 web          shed      3.0 GB   75 %
 upper.ext4   template  1.0 MB    0 %
 `)
+})
+
+test('what is shared is never one number where there are only bounds', () => {
+  const bounds = { kind: 'shed', name: 'web', bytes: 1e9, bytes_max: 70e9 }
+  const explained = { kind: 'shed', name: 'fork', accuracy: 'bounds' as const, size: size(20e9, 4e9) }
+  expect(usageExplained({ ...explained, ...own(0, 4e9), exclusive_bytes_max: 1e9, shares: [bounds] })).toMatch(
+    / ≥ 0 B of it .*\nweb +shed +≥ 1\.0 GB +≥ 25 %\n$/s,
+  )
 })
 
 test('rows stand in the order that was asked for', () => {
@@ -238,4 +284,40 @@ test('an image that many sheds use stays a row', () => {
 test('names that a guest or an image made up cannot play with the terminal', () => {
   const hostile = { ...usage, images: usage.images.map((image) => ({ ...image, docker_ref: 'a\u001b[31m\nb' })) }
   expect(usageDetails(hostile)).toContain('a\\x1b[31m\\x0ab')
+})
+
+test('growth is a row for each change, with what it comes to', () => {
+  const text = usageGrowthReport({
+    server_name: 'here',
+    generated_at: '2026-01-08T00:00:00.000Z',
+    since: '2026-01-01T00:00:00.123Z',
+    accuracy: 'exact',
+    union_bytes: { before: 40e9, after: 44.5e9 },
+    changes: [
+      {
+        kind: 'shed',
+        name: 'web',
+        change: 'grown',
+        exclusive_bytes: { before: 1e9, after: 6e9 },
+        physical_bytes: { before: 2e9, after: 7e9 },
+      },
+      {
+        kind: 'image',
+        name: 'debian:12',
+        change: 'gone',
+        exclusive_bytes: { before: 0.5e9, after: 0 },
+        physical_bytes: { before: 0.5e9, after: 0 },
+      },
+    ],
+    unchanged: 3,
+  })
+  expect(text).toBe(`SERVER: here  SINCE: 2026-01-01T00:00:00Z
+
+CHANGE  KIND   NAME       EXCLUSIVE             PHYSICAL
+grown   shed   web           6.0 GB    +5.0 GB    7.0 GB    +5.0 GB
+gone    image  debian:12        0 B  −500.0 MB       0 B  −500.0 MB
+3 unchanged
+
+ON DISK: 40.0 GB then, 44.5 GB now (+4.5 GB), each byte once
+`)
 })

@@ -19,6 +19,8 @@ export function sortUsage(report: UsageReport, order: UsageOrder): UsageReport {
     ...report,
     images: sorted(report.images, (row) => ({ ...row, bytes: row.size.physical_bytes })),
     sheds: sorted(report.sheds, (row) => ({ ...row, bytes: row.total.physical_bytes })),
+    snapshots: sorted(report.snapshots, (row) => ({ ...row, bytes: row.total.physical_bytes })),
+    volumes: sorted(report.volumes, (row) => ({ ...row, bytes: row.total.physical_bytes })),
     caches: sorted(report.caches, file),
     orphans: sorted(report.orphans, file),
   }

@@ -13,8 +13,11 @@ interface Part {
  * @param width of the bar, in columns
  */
 export function usageBar({ totals, union_bytes: union, filesystem }: UsageReport, width: number): string {
-  const { images, sheds, caches, orphans } = totals
-  const alone = [images, sheds, caches, orphans].reduce((sum, { exclusive_bytes: bytes }) => sum + bytes, 0)
+  const { images, sheds, snapshots, volumes, caches, orphans } = totals
+  const alone = [images, sheds, snapshots, volumes, caches, orphans].reduce(
+    (sum, { exclusive_bytes: bytes }) => sum + bytes,
+    0,
+  )
   const { used_bytes: used, free_bytes: free } = filesystem
   const parts: readonly Part[] = [
     { name: 'used', sign: '█', bytes: Math.min(alone, union) },

@@ -10,10 +10,12 @@ interface Category extends Total {
 
 /** What a server holds, a line for each category. */
 export function usageRollup(report: UsageReport): string {
-  const { images, sheds, caches, orphans, all } = report.totals
+  const { images, sheds, snapshots, volumes, caches, orphans, all } = report.totals
   const categories: Category[] = [
     { name: 'images', ...images },
     { name: `sheds (${sheds.stopped} stopped, ${sheds.running} run)`, ...sheds },
+    { name: 'snapshots', ...snapshots },
+    { name: 'volumes', ...volumes },
     { name: 'caches', ...caches },
     { name: 'orphans', ...orphans },
     { name: 'TOTAL', ...all },
@@ -52,39 +54,66 @@ function usageFooter({ union_bytes: union, accuracy, filesystem, deleted }: Usag
 }
 
 /** A section for each category, with a row for each thing in it. */
-export function usageDetails({
-  images,
-  sheds,
-  kernel,
-  initrd,
-  caches,
-  orphans,
-  deleted,
-  generated_at,
-}: UsageReport): string {
+export function usageDetails(
+  { images, sheds, snapshots, volumes, kernel, initrd, caches, orphans, deleted, generated_at }: UsageReport,
+  width?: number,
+): string {
+  const section = sectionsOf(width)
   const boot = [kernel, initrd].filter((file) => file !== undefined)
   return [
     section('IMAGES', images.flatMap(imageLines), [
-      { title: 'NAME', cell: ({ name }) => name },
-      { title: 'PATH', cell: ({ path }) => printable(path) },
+      { title: 'NAME', cell: ({ name }) => name, shrinks: true },
+      { title: 'PATH', cell: ({ path }) => printable(path), shrinks: true },
       ...sizeColumns<ImageLine>(({ size }) => size),
       ...ownColumns<ImageLine>(),
     ]),
     section('SHEDS', sheds, [
-      { title: 'NAME', cell: ({ name }) => printable(name) },
-      { title: 'STATUS', cell: ({ status }) => printable(status) },
-      { title: 'IMAGE', cell: ({ image }) => printable(image) },
-      { title: 'ROOTFS', cell: ({ rootfs }) => (rootfs === undefined ? '-' : printable(rootfs.path)) },
-      ...sizeColumns<(typeof sheds)[number]>(({ total }) => total),
-      ...ownColumns<(typeof sheds)[number]>(),
-      { title: 'SHARED WITH', cell: ({ shared_with: others }) => others.map(({ name }) => printable(name)).join(', ') },
+      ...namedColumns,
+      { title: 'IMAGE', cell: ({ image }) => printable(image), shrinks: true },
+      { title: 'ROOTFS', cell: ({ rootfs }) => (rootfs === undefined ? '-' : printable(rootfs.path)), shrinks: true },
+      ...heldColumns,
     ]),
+    section('SNAPSHOTS', snapshots, [
+      ...namedColumns,
+      { title: 'SHED', cell: ({ shed }) => printable(shed) },
+      diskColumn,
+      ...heldColumns,
+    ]),
+    section('VOLUMES', volumes, [...namedColumns, diskColumn, ...heldColumns]),
     section('KERNEL', boot, fileColumns),
     section('CACHES', caches, [...fileColumns, lastUsedColumn(generated_at)]),
     section('ORPHANS', orphans, fileColumns),
     section('DELETED, STILL OPEN', deleted, fileColumns),
   ].join('')
 }
+
+type Named = Pick<UsageReport['sheds'][number], 'name' | 'status' | 'protected'>
+
+const namedColumns: readonly Column<Named>[] = [
+  { title: 'NAME', cell: ({ name }) => printable(name) },
+  {
+    title: 'STATUS',
+    cell: ({ status, protected: kept }) => `${printable(status)}${kept === true ? ', protected' : ''}`,
+  },
+]
+
+const diskColumn: Column<Pick<UsageReport['volumes'][number], 'disk'>> = {
+  title: 'PATH',
+  cell: ({ disk }) => (disk === undefined ? '-' : printable(disk.path)),
+  shrinks: true,
+}
+
+type Held = Omit<UsageReport['volumes'][number], 'disk'>
+
+const heldColumns: readonly Column<Held>[] = [
+  ...sizeColumns<Held>(({ total }) => total),
+  ...ownColumns<Held>(),
+  {
+    title: 'SHARED WITH',
+    cell: ({ shared_with: others }) => others.map(({ name }) => printable(name)).join(', '),
+    shrinks: true,
+  },
+]
 
 type Row = UsageReport['caches'][number]
 
@@ -94,14 +123,17 @@ interface ImageLine extends Omit<Row, 'kind'> {
 }
 
 /** An image, and below it what it is made of and what is made from it. */
-function imageLines({ docker_ref, name, files, ...image }: UsageReport['images'][number]): ImageLine[] {
+function imageLines({ docker_ref, name, pinned, files, ...image }: UsageReport['images'][number]): ImageLine[] {
   const parts = files.map(({ kind, ...file }) => ({ ...file, name: `  ${printable(kind)}` }))
-  return [{ ...image, name: printable(docker_ref === '' ? name : docker_ref) }, ...parts]
+  return [
+    { ...image, name: `${printable(docker_ref === '' ? name : docker_ref)}${pinned === true ? ' (pinned)' : ''}` },
+    ...parts,
+  ]
 }
 
 const fileColumns: readonly Column<Row>[] = [
   { title: 'KIND', cell: ({ kind }) => printable(kind) },
-  { title: 'PATH', cell: ({ path }) => printable(path) },
+  { title: 'PATH', cell: ({ path }) => printable(path), shrinks: true },
   ...sizeColumns<Row>(({ size }) => size),
   { title: 'EXCLUSIVE', align: 'right', cell: exclusive },
 ]
@@ -115,8 +147,9 @@ function lastUsedColumn(now: string): Column<UsageReport['caches'][number]> {
   }
 }
 
-function section<Row>(title: string, rows: readonly Row[], columns: readonly Column<Row>[]): string {
-  return rows.length === 0 ? '' : `\n${title}\n${table(columns, rows)}`
+function sectionsOf(width: number | undefined) {
+  return <Row>(title: string, rows: readonly Row[], columns: readonly Column<Row>[]) =>
+    rows.length === 0 ? '' : `\n${title}\n${table(columns, rows, width)}`
 }
 
 function sizeColumns<Row>(size: (row: Row) => Size): Column<Row>[] {

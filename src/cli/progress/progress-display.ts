@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util'
-import { printable } from '../../base/index.ts'
+import { printable, printableJson } from '../../base/index.ts'
 import type { ProgressEvent } from '../../contract/index.ts'
 import type { TerminalOutput } from '../terminal/terminal.ts'
 import { drawBar } from './draw-bar.ts'
@@ -39,7 +39,7 @@ export function progressDisplay({
 }: ProgressDisplayOptions): ProgressDisplay {
   if (mode === 'none') return { report: () => {}, end: () => {} }
   if (mode === 'json')
-    return { report: (progress) => void output.write(`${JSON.stringify(progress)}\n`), end: () => {} }
+    return { report: (progress) => void output.write(`${printableJson(JSON.stringify(progress))}\n`), end: () => {} }
   return output.isTTY === true ? bar(output, now) : lines(output, now)
 }
 

@@ -10,6 +10,15 @@ export function displayWidth(text: string): number {
   return width
 }
 
+/** A text that takes at most so many columns: what is left out of its middle shows as an ellipsis. Of paths the ends tell more than the middle does. */
+export function shorten(text: string, columns: number): string {
+  if (displayWidth(text) <= columns) return text
+  const end = Math.ceil((columns - 1) / 2)
+  const reversed = [...text].reverse().join('')
+  const tail = [...truncate(reversed, end + 1).slice(0, -1)].reverse().join('')
+  return `${truncate(text, columns - displayWidth(tail))}${tail}`
+}
+
 /** The longest beginning of a text that takes at most so many columns; what was cut off shows as an ellipsis. */
 export function truncate(text: string, columns: number): string {
   if (displayWidth(text) <= columns) return text

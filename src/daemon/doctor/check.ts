@@ -1,11 +1,15 @@
 import type { DataLayout, OnProgress } from '../../base/index.ts'
-import type { DoctorCheck } from '../../contract/index.ts'
-import type { Driver } from '../../machines/index.ts'
+import type { DoctorCheck, HostUse } from '../../contract/index.ts'
+import type { Images } from '../../images/index.ts'
+import type { Confinement, Driver } from '../../machines/index.ts'
 
 export interface Host {
   readonly layout: DataLayout
   readonly driver: Driver
+  readonly images: Pick<Images, 'lowers'>
   readonly runDirectory: string
+  readonly hostUse: () => Promise<HostUse>
+  readonly confinement: () => Promise<Confinement>
   /** The static guest agent, for a kernel that is to be installed. */
   readonly agentPath: string
 }

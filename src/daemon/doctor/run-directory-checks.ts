@@ -1,5 +1,6 @@
 import { chmod, lstat, rm } from 'node:fs/promises'
 import { dirname } from 'node:path'
+import { sweepVmCgroups } from '../../machines/index.ts'
 import type { Check } from './check.ts'
 import { deadRunDirectories } from './dead-run-directories.ts'
 
@@ -30,7 +31,10 @@ export const deadRunDirectoriesCheck: Check = {
   },
   async fix({ runDirectory }) {
     const dead = await deadRunDirectories(runDirectory)
-    for (const path of dead) await rm(path, { recursive: true, force: true })
+    for (const path of dead) {
+      await sweepVmCgroups(path)
+      await rm(path, { recursive: true, force: true })
+    }
     return `removed ${dead.join(', ')}`
   },
 }

@@ -1,7 +1,11 @@
 import { isProblem, type OnProgress } from '../../base/index.ts'
 import type { DoctorCheck, DoctorReport } from '../../contract/index.ts'
 import type { Check, Host } from './check.ts'
+import { cloneCheck } from './clone-check.ts'
+import { confinementCheck } from './confinement-check.ts'
 import { dataDirectoryCheck, lockCheck, spaceCheck, stagingCheck } from './directory-checks.ts'
+import { limitsCheck } from './limits-check.ts'
+import { lowersCheck } from './lowers-check.ts'
 import { accelerationCheck, driverCheck, kernelCheck, templateCheck } from './machine-checks.ts'
 import { libzstdCheck, loopbackCheck, nodeCheck, toolCheck } from './program-checks.ts'
 import { deadRunDirectoriesCheck, runDirectoryCheck } from './run-directory-checks.ts'
@@ -10,6 +14,7 @@ import { deadRunDirectoriesCheck, runDirectoryCheck } from './run-directory-chec
 const checks: readonly Check[] = [
   nodeCheck,
   dataDirectoryCheck,
+  cloneCheck,
   spaceCheck,
   lockCheck,
   stagingCheck,
@@ -20,6 +25,9 @@ const checks: readonly Check[] = [
   accelerationCheck,
   toolCheck('mke2fs', 'e2fsprogs'),
   templateCheck,
+  lowersCheck,
+  limitsCheck,
+  confinementCheck,
   libzstdCheck,
   loopbackCheck,
 ]

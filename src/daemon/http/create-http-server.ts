@@ -1,10 +1,13 @@
+import type { IncomingMessage } from 'node:http'
 import fastify, { type FastifyInstance } from 'fastify'
 import type { Logger } from 'pino'
 import { Problem } from '../../base/index.ts'
+import { callerOf } from '../access/callers.ts'
 import { errorReply, isUnforeseen, problemForClient } from './error-reply.ts'
 import type { Handlers } from './handlers.ts'
 import { registerRoutes } from './register-routes.ts'
-import { upgradeSockets } from './upgrade-sockets.ts'
+import { replyText } from './reply-text.ts'
+import { type UpgradedSockets, upgradeSockets } from './upgrade-sockets.ts'
 
 export interface CreateHttpServer {
   readonly handlers: Handlers
@@ -18,8 +21,7 @@ const bodyLimit = 2 ** 20
 
 export interface HttpServer {
   readonly app: FastifyInstance
-  /** Resolves when no WebSocket conversation is under way. */
-  readonly socketsDone: () => Promise<void>
+  readonly sockets: UpgradedSockets
 }
 
 /** The API as an HTTP server that does not listen yet. */
@@ -44,6 +46,7 @@ export function createHttpServer({ handlers, log, stopping }: CreateHttpServer):
     else log.debug({ code: problemForClient(error).code, what }, problemForClient(error).message)
   }
 
+  app.setReplySerializer(replyText)
   app.setErrorHandler((error, request, reply) => {
     const problem = problemForClient(error)
     logUnforeseen(error, `${request.method} ${request.url}`)
@@ -57,13 +60,26 @@ export function createHttpServer({ handlers, log, stopping }: CreateHttpServer):
   })
   app.addHook('onResponse', (request, reply, done) => {
     log.debug(
-      { method: request.method, url: request.url, status: reply.statusCode, ms: Math.round(reply.elapsedTime) },
+      {
+        method: request.method,
+        url: request.url,
+        status: reply.statusCode,
+        ms: Math.round(reply.elapsedTime),
+        ...tokenOf(request.raw),
+      },
       'answered',
     )
     done()
   })
   const onError = (error: unknown, route: { name: string }) => logUnforeseen(error, route.name)
   registerRoutes({ app, handlers, stopping, onStreamedError: onError })
-  const socketsDone = upgradeSockets({ server: app.server, handlers, stopping, onError })
-  return { app, socketsDone }
+  const sockets = upgradeSockets({ handlers, stopping, onError })
+  app.server.on('upgrade', sockets.upgrade)
+  return { app, sockets }
+}
+
+/** Whose it was, of what came over the network. */
+function tokenOf(request: IncomingMessage): { token?: string } {
+  const caller = callerOf(request)
+  return caller === undefined ? {} : { token: caller.name }
 }

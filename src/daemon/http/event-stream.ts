@@ -24,7 +24,11 @@ const heartbeatMs = 15_000
 export function openEventStream(raw: ServerResponse): EventStream {
   raw.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-cache', 'x-accel-buffering': 'no' })
   raw.flushHeaders()
-  const heartbeat = setInterval(() => raw.write(': still here\n\n'), heartbeatMs)
+  const beat = () => {
+    // Whoever has not read the last bytes does not need more of them.
+    if (raw.writableLength === 0) raw.write(': still here\n\n')
+  }
+  const heartbeat = setInterval(beat, heartbeatMs)
   raw.once('close', () => clearInterval(heartbeat))
   return {
     send({ id, event, data }) {

@@ -39,7 +39,7 @@ export interface EventSource {
   readonly subscribe: (listener: (event: CowshedEvent) => void) => () => void
 }
 
-/** What a route does, by its kind in the table of routes. */
+/** What a route does, by its kind in the table of routes. What it hands out it does not change afterwards: see replyText. */
 export type Handler<N extends RouteName> = Routes[N]['kind'] extends 'socket'
   ? (call: Pick<Call<N>, 'params' | 'signal'>, socket: WebSocket) => Promise<void>
   : Routes[N]['kind'] extends 'download'

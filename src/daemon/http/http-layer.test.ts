@@ -1,5 +1,6 @@
+import { once } from 'node:events'
 import { mkdtempSync, rmSync, statSync } from 'node:fs'
-import { request } from 'node:http'
+import { type IncomingMessage, request } from 'node:http'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -102,6 +103,9 @@ const shed: Shed = {
   network: 'user',
   env: {},
   labels: {},
+  volumes: [],
+  secrets: [],
+  thermal: { warm_after_ms: 'never', cold_after_ms: 'never', keep_hot: false },
   created_at: '2026-01-01T00:00:00Z',
   changed_at: '2026-01-01T00:00:00Z',
   backend: 'qemu',
@@ -218,7 +222,7 @@ describe('answers', () => {
       return { shed, outcome: 'created' }
     }
     await ask({ method: 'POST', path: '/api/sheds', body: '{"name":"web","image":"debian:12"}' })
-    expect(seen).toMatchObject({ cpus: 1, memory_bytes: 2 ** 29, start: true, network: 'user', env: {} })
+    expect(seen).toEqual({ name: 'web', image: 'debian:12', start: true, pull: 'whole', volumes: [], secrets: [] })
   })
 
   test('a prune is a dry run unless told otherwise, and its query becomes numbers', async () => {
@@ -293,6 +297,32 @@ describe('long work', () => {
     const answer = await ask({ method: 'POST', path: '/api/sheds/web/start', accept: 'text/event-stream' })
     expect(answer.text.match(/event: progress/g)?.length).toBeLessThan(1000)
     expect(answer.text).toContain('"done":10000')
+  })
+
+  test('goes on without a client that does not read, who gets the newest of its progress and all of its result', async () => {
+    const lines = 50_000
+    const worked = new Promise<void>((resolve) => {
+      handlers.startShed = async ({ onProgress }) => {
+        for (let line = 0; line < lines; line++) {
+          onProgress({ phase: 'build', done: 0, message: `line ${line} ${'x'.repeat(200)}` })
+          for (const item of ['a', 'b']) onProgress({ phase: 'unpack', item, done: line, total: line })
+        }
+        resolve()
+        return shed
+      }
+    })
+    const headers = { accept: 'text/event-stream' }
+    const sent = request({ socketPath, method: 'POST', path: '/api/sheds/web/start', headers }).end()
+    const response = (await once(sent, 'response'))[0] as IncomingMessage
+    await worked
+    let text = ''
+    for await (const chunk of response.setEncoding('utf8')) text += chunk
+    const read = text.match(/"message":"line /g)?.length ?? 0
+    expect(text).toContain(`[${lines - read} lines were not read in time, and are left out]`)
+    expect(text).toContain(`"line ${lines - 1} `)
+    for (const item of ['a', 'b']) expect(text).toContain(`"item":"${item}","done":${lines - 1},`)
+    expect(text.trimEnd().split('\n\n').at(-1)).toMatch(/^event: complete/)
+    expect(text.length).toBeLessThan(4 << 20)
   })
 
   test('streams its error', async () => {

@@ -2,6 +2,7 @@ import { Readable } from 'node:stream'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { type OnProgress, Problem } from '../../base/index.ts'
 import { allRoutes, type Route, type RouteName } from '../../contract/index.ts'
+import { callerOf } from '../access/callers.ts'
 import type { Call, Download, EventSource, Handlers } from './handlers.ts'
 import { parsePart } from './parse-part.ts'
 import { pathSchema } from './path-schema.ts'
@@ -46,7 +47,8 @@ interface Answer {
 async function answer({ route, handler, request, reply, stopping, onStreamedError }: Answer): Promise<unknown> {
   if (route.kind === 'socket')
     throw new Problem('INVALID_REQUEST', `${route.path} is a WebSocket: upgrade the connection`)
-  const call = parseCall(route, request, requestSignal(reply.raw, stopping))
+  if (route.local === true && callerOf(request.raw) !== undefined) throw notOverTheNetwork()
+  const call = parseCall(route, request, requestSignal(request.raw, reply.raw, stopping))
   const work = (onProgress: OnProgress) => handler({ ...call, onProgress })
   const streams = wantsEvents(request) && (route.kind === 'work' || route.kind === 'events')
 
@@ -65,6 +67,12 @@ async function answer({ route, handler, request, reply, stopping, onStreamedErro
   const result = await work(ignore)
   if (route.kind === 'download') return sendDownload(route, reply, result as Download)
   return route.reply === undefined ? reply.code(204).send() : result
+}
+
+function notOverTheNetwork(): Problem {
+  return new Problem('FORBIDDEN', 'tokens are made, seen and revoked on the server itself', {
+    hint: 'there, as the user that the daemon runs as: cowshed token ls',
+  })
 }
 
 function sendDownload(route: Route, reply: FastifyReply, { source, sizeBytes }: Download): FastifyReply {

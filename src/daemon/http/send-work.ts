@@ -2,9 +2,11 @@ import type { ServerResponse } from 'node:http'
 import type { OnProgress, Progress } from '../../base/index.ts'
 import { errorReply, problemForClient } from './error-reply.ts'
 import { openEventStream } from './event-stream.ts'
+import { ProgressQueue } from './progress-queue.ts'
 
 /**
- * Answers with long work as it goes: `progress` events, then one `complete` with the reply, or one `error`.
+ * Answers with long work as it goes: `progress` events, then one `complete` with the reply, or one `error`. A client that does not keep up
+ * gets less of the progress, and all of the rest.
  *
  * @returns what was thrown, for the log
  */
@@ -13,11 +15,18 @@ export async function sendWork(
   work: (onProgress: OnProgress) => Promise<unknown>,
 ): Promise<unknown> {
   const stream = openEventStream(raw)
+  const queue = new ProgressQueue({
+    backlog: stream.backlog,
+    send: (progress) => stream.send({ event: 'progress', data: progress }),
+  })
+  raw.on('drain', () => queue.flush())
   try {
-    const reply = await work(thinned((progress) => stream.send({ event: 'progress', data: progress })))
+    const reply = await work(thinned((progress) => queue.add(progress)))
+    queue.flush()
     stream.send({ event: 'complete', data: reply ?? {} })
     return undefined
   } catch (error) {
+    queue.flush()
     stream.send({ event: 'error', data: errorReply(problemForClient(error)) })
     return error
   } finally {

@@ -2,6 +2,7 @@ import { constants } from 'node:fs'
 import { posix } from 'node:path'
 import type { GuestFile } from '../../contract/index.ts'
 import type { GuestStat } from '../../formats/index.ts'
+import type { AgentUse } from '../../sheds/index.ts'
 import type { AgentConnection } from '../../wires/index.ts'
 import type { Handlers } from '../http/handlers.ts'
 import type { Rooms } from '../rooms.ts'
@@ -14,23 +15,23 @@ type FileHandlers = Pick<
 export function fileRoutes({ sheds }: Pick<Rooms, 'sheds'>): FileHandlers {
   return {
     async readGuestFile({ params, query: { path } }) {
-      const agent = await sheds.agent(params.name)
+      const use = await sheds.useAgent(params.name)
       // The first bytes are waited for, so that what cannot be read is refused while there is still a status to refuse it with. No size is
       // promised: a file of /proc says 0, a log grows.
-      return { source: await started(agent.readFile(path)) }
+      return { source: await started(use, use.agent.readFile(path)) }
     },
     async statGuestFile({ params, query: { path, follow } }) {
-      const agent = await sheds.agent(params.name)
-      return await describe(agent, path, await agent.stat(path, { follow }))
+      using use = await sheds.useAgent(params.name)
+      return await describe(use.agent, path, await use.agent.stat(path, { follow }))
     },
     async listGuestDirectory({ params, query: { path } }) {
-      const agent = await sheds.agent(params.name)
-      const entries = await agent.list(path)
+      using use = await sheds.useAgent(params.name)
+      const entries = await use.agent.list(path)
       return { entries: entries.map(({ name, stat }) => guestFile(posix.join(path, name.toString('utf8')), stat)) }
     },
     async writeGuestFile({ params, query: { path, mode, mtime_ms, uid, gid }, upload }) {
-      const agent = await sheds.agent(params.name)
-      await agent.writeFile(path, upload ?? Buffer.alloc(0), {
+      using use = await sheds.useAgent(params.name)
+      await use.agent.writeFile(path, upload ?? Buffer.alloc(0), {
         mode,
         ...(mtime_ms === undefined ? {} : { mtimeMs: mtime_ms }),
         ...(uid === undefined ? {} : { uid }),
@@ -38,13 +39,13 @@ export function fileRoutes({ sheds }: Pick<Rooms, 'sheds'>): FileHandlers {
       })
     },
     async makeGuestFile({ params, body }) {
-      const agent = await sheds.agent(params.name)
-      if (body.type === 'directory') await agent.makeDirectory(body.path, { mode: body.mode })
-      else await agent.symlink(body.target, body.path)
+      using use = await sheds.useAgent(params.name)
+      if (body.type === 'directory') await use.agent.makeDirectory(body.path, { mode: body.mode })
+      else await use.agent.symlink(body.target, body.path)
     },
     async removeGuestFile({ params, query: { path, recursive } }) {
-      const agent = await sheds.agent(params.name)
-      await agent.remove(path, { recursive })
+      using use = await sheds.useAgent(params.name)
+      await use.agent.remove(path, { recursive })
     },
   }
 }
@@ -80,18 +81,29 @@ function typeOf(mode: number): GuestFile['type'] {
   return types.get(mode & constants.S_IFMT) ?? 'file'
 }
 
-/** The same bytes, once the first of them are there. */
-async function started(source: AsyncIterable<Buffer>): Promise<AsyncIterable<Buffer>> {
+/** The same bytes, once the first of them are there. The shed is in use until the last of them are, or nobody wants them any more. */
+async function started(use: AgentUse, source: AsyncIterable<Buffer>): Promise<AsyncIterable<Buffer>> {
   const iterator = source[Symbol.asyncIterator]()
-  let first: IteratorResult<Buffer> | undefined = await iterator.next()
+  const read = async () => {
+    const result = await iterator.next().catch((error: unknown) => {
+      use[Symbol.dispose]()
+      throw error
+    })
+    if (result.done === true) use[Symbol.dispose]()
+    return result
+  }
+  let first: IteratorResult<Buffer> | undefined = await read()
   return {
     [Symbol.asyncIterator]: () => ({
       async next() {
-        const result = first ?? (await iterator.next())
+        const result = first ?? (await read())
         first = undefined
         return result
       },
-      return: async () => (await iterator.return?.()) ?? { done: true, value: undefined },
+      async return() {
+        use[Symbol.dispose]()
+        return (await iterator.return?.()) ?? { done: true, value: undefined }
+      },
     }),
   }
 }

@@ -1,6 +1,6 @@
 import { isAbsolute } from 'node:path'
 import { Problem, shortDigest } from '../../base/index.ts'
-import { parsePlatform } from '../../formats/index.ts'
+import { formatPlatform, parsePlatform } from '../../formats/index.ts'
 import type { BuildRequest } from '../../images/index.ts'
 import type { Call, Handlers } from '../http/handlers.ts'
 import type { Rooms } from '../rooms.ts'
@@ -13,6 +13,8 @@ type ImageHandlers = Pick<
   | 'readImageDocument'
   | 'removeImage'
   | 'tagImage'
+  | 'pinImage'
+  | 'unpinImage'
   | 'pullImage'
   | 'pushImage'
   | 'publishImage'
@@ -24,6 +26,13 @@ type ImageHandlers = Pick<
 >
 
 export function imageRoutes({ images, events }: Pick<Rooms, 'images' | 'events'>): ImageHandlers {
+  const pin = async (ref: string, pinned: boolean) => {
+    if (!(await images.pin(ref, pinned))) return
+    const [type, what] = pinned
+      ? (['image.pinned', 'pinned'] as const)
+      : (['image.unpinned', 'pinned no more'] as const)
+    events.append({ type, subject: ref, message: `image ${ref} is ${what}` })
+  }
   return {
     listImages: async () => ({ images: await images.list() }),
     inspectImage: ({ query }) => images.inspect(query.ref),
@@ -42,6 +51,8 @@ export function imageRoutes({ images, events }: Pick<Rooms, 'images' | 'events'>
       await images.tag(ref, tag)
       events.append({ type: 'image.tagged', subject: tag, message: `${tag} is ${ref}` })
     },
+    pinImage: ({ body }) => pin(body.ref, true),
+    unpinImage: ({ body }) => pin(body.ref, false),
     async pullImage({ body, onProgress, signal }) {
       const platform = body.platform === undefined ? undefined : parsePlatform(body.platform)
       const { ref, insecure, with_layers: withLayers } = body
@@ -63,7 +74,8 @@ export function imageRoutes({ images, events }: Pick<Rooms, 'images' | 'events'>
       return { destination, digest, ...counts }
     },
     async publishImage({ body, onProgress, signal }) {
-      const published = await images.publish({ ...body, onProgress, signal })
+      const platform = body.platform === undefined ? undefined : parsePlatform(body.platform)
+      const published = await images.publish({ ...body, platform, onProgress, signal })
       const { destination, digest } = published
       const message = `${body.ref} is published as ${destination}`
       events.append({ type: 'image.published', subject: body.ref, message, data: { destination, digest } })
@@ -72,6 +84,9 @@ export function imageRoutes({ images, events }: Pick<Rooms, 'images' | 'events'>
         digest,
         manifest_digest: published.manifestDigest,
         rootfs_digest: published.rootfsDigest,
+        platform: formatPlatform(published.platform),
+        profile: published.profile,
+        other_platforms: published.otherPlatforms.map(formatPlatform),
         lower_bytes: published.lowerBytes,
         rootfs_bytes: published.rootfsBytes,
         uploaded_bytes: published.uploadedBytes,
@@ -110,7 +125,10 @@ export function imageRoutes({ images, events }: Pick<Rooms, 'images' | 'events'>
     async saveImage({ body: { refs, path }, onProgress, signal }) {
       return { path, bytes: await images.saveTo({ refs, path: absolute(path), onProgress, signal }) }
     },
-    downloadImage: async ({ query }) => ({ source: await images.archive(query.ref) }),
+    async downloadImage({ query }) {
+      const archive = await images.archive(query.ref)
+      return { source: archive, sizeBytes: archive.bytes }
+    },
   }
 }
 

@@ -3,7 +3,18 @@ import type { Rooms } from '../rooms.ts'
 
 type ShedHandlers = Pick<
   Handlers,
-  'listSheds' | 'createShed' | 'getShed' | 'deleteShed' | 'startShed' | 'stopShed' | 'resetShed'
+  | 'listSheds'
+  | 'createShed'
+  | 'getShed'
+  | 'deleteShed'
+  | 'startShed'
+  | 'stopShed'
+  | 'pauseShed'
+  | 'wakeShed'
+  | 'resetShed'
+  | 'protectShed'
+  | 'unprotectShed'
+  | 'setShed'
 >
 
 export function shedRoutes({ sheds }: Pick<Rooms, 'sheds'>): ShedHandlers {
@@ -12,8 +23,14 @@ export function shedRoutes({ sheds }: Pick<Rooms, 'sheds'>): ShedHandlers {
     createShed: ({ body, onProgress, signal }) => sheds.create(body, { onProgress, signal }),
     getShed: ({ params }) => sheds.get(params.name),
     deleteShed: ({ params, query }) => sheds.remove(params.name, query),
-    startShed: ({ params, onProgress, signal }) => sheds.start(params.name, { onProgress, signal }),
+    startShed: ({ params, body, onProgress, signal }) =>
+      sheds.start(params.name, { coldBoot: body.cold_boot, onProgress, signal }),
     stopShed: ({ params, body }) => sheds.stop(params.name, body),
+    pauseShed: ({ params }) => sheds.pause(params.name),
+    wakeShed: ({ params, onProgress, signal }) => sheds.wake(params.name, { onProgress, signal }),
+    protectShed: ({ params }) => sheds.protect(params.name, true),
+    unprotectShed: ({ params }) => sheds.protect(params.name, false),
+    setShed: ({ params, body }) => sheds.set(params.name, body),
     resetShed: ({ params, onProgress, signal }) => sheds.reset(params.name, { onProgress, signal }),
   }
 }

@@ -72,14 +72,7 @@ const hostMessage: fc.Arbitrary<HostMessage> = fc.oneof(
   fc.record({ kind: fc.constant('remove' as const), channel: id, path: bytes, recursive: fc.boolean() }),
   fc.record({ kind: fc.constant('symlink' as const), channel: id, path: bytes, target: bytes }),
   fc.record({
-    kind: fc.constantFrom(
-      'sync' as const,
-      'freeze' as const,
-      'thaw' as const,
-      'trim' as const,
-      'inputEnd' as const,
-      'cancel' as const,
-    ),
+    kind: fc.constantFrom('sync' as const, 'thaw' as const, 'begin' as const, 'inputEnd' as const, 'cancel' as const),
     channel: id,
   }),
   fc.record({
@@ -88,7 +81,18 @@ const hostMessage: fc.Arbitrary<HostMessage> = fc.oneof(
     unixNanoseconds: fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }),
   }),
   fc.record({ kind: fc.constant('identity' as const), channel: id, hostname: text, machineId: text, entropy: bytes }),
+  fc.record({
+    kind: fc.constant('trim' as const),
+    channel: id,
+    serial: fc.option(
+      text.filter((each) => each !== ''),
+      { nil: undefined },
+    ),
+  }),
+  fc.record({ kind: fc.constant('mount' as const), channel: id, serial: text, path: bytes, readOnly: fc.boolean() }),
+  fc.record({ kind: fc.constant('grow' as const), channel: id, serial: text, bytes: size }),
   fc.record({ kind: fc.constant('poweroff' as const), channel: id, graceMs: u32 }),
+  fc.record({ kind: fc.constant('freeze' as const), channel: id, longestMs: u32 }),
   fc.record({ kind: fc.constant('input' as const), channel: id, bytes }),
   fc.record({ kind: fc.constant('outputCredit' as const), channel: id, stream, bytes: u32 }),
   fc.record({ kind: fc.constant('resize' as const), channel: id, rows: u16, cols: u16 }),

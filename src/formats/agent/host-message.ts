@@ -32,10 +32,16 @@ type Request =
   | { readonly kind: 'mkdir'; readonly path: Buffer; readonly mode: number; readonly parents: boolean }
   | { readonly kind: 'remove'; readonly path: Buffer; readonly recursive: boolean }
   | { readonly kind: 'symlink'; readonly path: Buffer; readonly target: Buffer }
-  | { readonly kind: 'sync' | 'freeze' | 'thaw' | 'trim' }
+  | { readonly kind: 'sync' | 'thaw' | 'begin' }
+  /** The guest thaws by itself after so long. */
+  | { readonly kind: 'freeze'; readonly longestMs: number }
+  /** Without a serial: the filesystem of the root. */
+  | { readonly kind: 'trim'; readonly serial: string | undefined }
   | { readonly kind: 'clock'; readonly unixNanoseconds: bigint }
   | { readonly kind: 'identity'; readonly hostname: string; readonly machineId: string; readonly entropy: Buffer }
   | { readonly kind: 'poweroff'; readonly graceMs: number }
+  | { readonly kind: 'mount'; readonly serial: string; readonly path: Buffer; readonly readOnly: boolean }
+  | { readonly kind: 'grow'; readonly serial: string; readonly bytes: number }
 
 type Follow =
   | { readonly kind: 'input'; readonly bytes: Buffer }
@@ -61,6 +67,9 @@ const typeOfKind = {
   clock: frameTypes.CLOCK,
   identity: frameTypes.IDENTITY,
   poweroff: frameTypes.POWEROFF,
+  mount: frameTypes.MOUNT,
+  grow: frameTypes.GROW,
+  begin: frameTypes.BEGIN,
   input: frameTypes.INPUT,
   inputEnd: frameTypes.INPUT_END,
   outputCredit: frameTypes.OUTPUT_CREDIT,
@@ -69,7 +78,7 @@ const typeOfKind = {
   cancel: frameTypes.CANCEL,
 } as const satisfies Record<HostMessage['kind'], number>
 
-const flags = { stdin: 1, tty: 2, owner: 1, mtime: 2, parents: 1, recursive: 1, follow: 1 } as const
+const flags = { stdin: 1, tty: 2, owner: 1, mtime: 2, parents: 1, recursive: 1, follow: 1, readOnly: 1 } as const
 const toTheEnd = 0xffff_ffff_ffff_ffffn
 
 /** @throws Problem INVALID_REQUEST when a message is too long for one frame */
@@ -145,10 +154,24 @@ function writePayload(bytes: ByteWriter, message: HostMessage): void {
     case 'signal':
       bytes.u8(message.number)
       return
-    case 'sync':
-    case 'freeze':
-    case 'thaw':
     case 'trim':
+      if (message.serial !== undefined) bytes.text(message.serial)
+      return
+    case 'mount':
+      bytes
+        .u8(message.readOnly ? flags.readOnly : 0)
+        .text(message.serial)
+        .bytes(message.path)
+      return
+    case 'grow':
+      bytes.text(message.serial).u64(message.bytes)
+      return
+    case 'freeze':
+      bytes.u32(message.longestMs)
+      return
+    case 'sync':
+    case 'thaw':
+    case 'begin':
     case 'inputEnd':
     case 'cancel':
       return
@@ -202,10 +225,17 @@ function readPayload(kind: HostMessage['kind'], reader: ByteReader): Request | F
       return { kind, rows: reader.u16(), cols: reader.u16() }
     case 'signal':
       return { kind, number: reader.u8() }
-    case 'sync':
-    case 'freeze':
-    case 'thaw':
     case 'trim':
+      return { kind, serial: reader.left === 0 ? undefined : text() }
+    case 'mount':
+      return { kind, readOnly: reader.u8() === flags.readOnly, serial: text(), path: path() }
+    case 'grow':
+      return { kind, serial: text(), bytes: reader.size() }
+    case 'freeze':
+      return { kind, longestMs: reader.u32() }
+    case 'sync':
+    case 'thaw':
+    case 'begin':
     case 'inputEnd':
     case 'cancel':
       return { kind }

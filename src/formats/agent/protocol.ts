@@ -31,6 +31,9 @@ export const frameTypes = {
   CLOCK: 14,
   IDENTITY: 15,
   POWEROFF: 16,
+  MOUNT: 17,
+  GROW: 18,
+  BEGIN: 19,
   // host → agent: on an open channel
   INPUT: 32,
   INPUT_END: 33,

@@ -1,4 +1,5 @@
 import { Problem, printableBytes } from '../../base/index.ts'
+import { typeBits, typeMask } from '../type-bits.ts'
 
 export interface CpioEntry {
   /** Relative to the root, without `./` and slashes at the end. Text is UTF-8. */
@@ -33,17 +34,7 @@ export function writeNewc(entries: readonly CpioEntry[]): Buffer {
   return padded(Buffer.concat([...members, trailer()]), 512)
 }
 
-const types = {
-  mask: 0o170000,
-  directory: 0o040000,
-  file: 0o100000,
-  symlink: 0o120000,
-  char: 0o020000,
-  block: 0o060000,
-  fifo: 0o010000,
-  socket: 0o140000,
-} as const
-const knownTypes = new Set<number>(Object.values(types))
+const knownTypes = new Set<number>(Object.values(typeBits))
 const trailerName = 'TRAILER!!!'
 
 function member(entry: CpioEntry & { readonly path: Buffer; readonly ino: number }): Buffer {
@@ -53,7 +44,7 @@ function member(entry: CpioEntry & { readonly path: Buffer; readonly ino: number
     entry.mode,
     entry.uid ?? 0,
     entry.gid ?? 0,
-    typeOf(entry) === types.directory ? 2 : 1, // links
+    typeOf(entry) === typeBits.directory ? 2 : 1, // links
     0, // mtime
     data.length,
     0, // major and minor of the device that the entry was on
@@ -82,7 +73,7 @@ function padded(bytes: Buffer, to: number): Buffer {
 }
 
 function typeOf({ mode }: CpioEntry): number {
-  return mode & types.mask
+  return mode & typeMask
 }
 
 interface Earlier {
@@ -100,7 +91,7 @@ function checkedPath(entry: CpioEntry, { directories, seen }: Earlier): Buffer {
   if (!directories.has(name.slice(0, Math.max(0, name.lastIndexOf('/')))))
     throw invalid(path, 'its directory does not come before it')
   seen.add(name)
-  if (typeOf(entry) === types.directory) directories.add(name)
+  if (typeOf(entry) === typeBits.directory) directories.add(name)
   return path
 }
 
@@ -113,9 +104,9 @@ function complaintAbout(entry: CpioEntry, name: string): string | undefined {
   if (name.length > 4095) return 'its name has more than 4095 bytes'
   if (name.split('/').some((part) => part === '' || part === '.' || part === '..'))
     return 'its name is not plain and relative'
-  if (type === types.mask || !knownTypes.has(type)) return `${entry.mode.toString(8)} has no type of file that is known`
-  if (length > 0 && type !== types.file && type !== types.symlink) return 'only files and symlinks have data'
-  if (type === types.symlink && (length === 0 || length > 4095)) return 'the target of a symlink has 1 to 4095 bytes'
+  if (!knownTypes.has(type)) return `${entry.mode.toString(8)} has no type of file that is known`
+  if (length > 0 && type !== typeBits.file && type !== typeBits.symlink) return 'only files and symlinks have data'
+  if (type === typeBits.symlink && (length === 0 || length > 4095)) return 'the target of a symlink has 1 to 4095 bytes'
   return undefined
 }
 

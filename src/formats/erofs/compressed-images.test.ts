@@ -95,7 +95,7 @@ describe.runIf(needs({ root: true, tools: ['mount', 'fsck.erofs'] }))('the kerne
     test('show generated trees as they are', async () => {
       await fc.assert(
         fc.asyncProperty(generatedTrees, (tree) => compareMounted(tree, size)),
-        { numRuns: 25 },
+        { numRuns: 12 },
       )
     })
 
@@ -104,7 +104,7 @@ describe.runIf(needs({ root: true, tools: ['mount', 'fsck.erofs'] }))('the kerne
         fc.asyncProperty(fc.array(mixedContents, { maxLength: 12 }), (contents) =>
           compareMounted(treeOfContents(contents), size),
         ),
-        { numRuns: 25 },
+        { numRuns: 12 },
       )
     })
 
@@ -134,7 +134,7 @@ test('a range of a compressed file is the range of its content', () => {
       const reader = open(compressedImageOf(treeOfContents([content]), size))
       const file = reader.lookup('file-0')
       if (file === undefined) throw new Error('no such file')
-      const from = at % content.length
+      const from = at % Math.max(1, content.length)
       expect(reader.readFile(file, from, length).equals(content.subarray(from, from + length))).toBe(true)
     }),
   )

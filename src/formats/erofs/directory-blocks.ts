@@ -1,4 +1,4 @@
-import type { Kind } from './inode-core.ts'
+import type { Kind } from '../type-bits.ts'
 import { type ByteName, blockSize } from './tree.ts'
 
 export const direntBytes = 12

@@ -1,14 +1,7 @@
+import { typeBits } from '../type-bits.ts'
 import { bodyOf } from './body-of.ts'
 import { encodeExtentIndex, indexOffset } from './extent-index.ts'
-import {
-  compactBytes,
-  dataLayout,
-  encodeDevice,
-  encodeInodeCore,
-  extendedBytes,
-  noBlock,
-  typeBits,
-} from './inode-core.ts'
+import { compactBytes, dataLayout, encodeDevice, encodeInodeCore, extendedBytes, noBlock } from './inode-core.ts'
 import { contentBytes } from './place-inodes.ts'
 import type { PlannedInode } from './planned-inode.ts'
 import { blockSize, isCompressed, type TreeNode } from './tree.ts'

@@ -11,8 +11,8 @@ const leastGain = 9 / 8
 /**
  * Cuts the content of files into extents, as many bytes to a cluster as go in. What it makes of a file depends on the file alone.
  *
- * Rules that kernels rely on: compressed bytes end where their cluster ends, with less than a block of zeros before them; an extent that is not the
- * last has at least a block of content, so that no block of content has two that start in it; only an extent that covers a block of content
+ * Rules that kernels rely on: compressed bytes end where their cluster ends, with less than a block of zeros before them; an extent has at
+ * least a block of content, unless it ends the content or a block of it, so that no block has two that start in it; only an extent that covers a block of content
  * after the one it starts in has a place for the number of its blocks.
  *
  * @see fs/erofs/zmap.c and decompressor.c of the kernel; erofs-utils, lib/compress.c

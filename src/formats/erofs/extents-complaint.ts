@@ -12,8 +12,9 @@ export function extentsComplaint(size: number, data: CompressedData, clusterBloc
   if (size === 0) return 'it is empty, which needs no extents'
   let [position, blocks] = [0, 0]
   for (const extent of data.extents) {
-    const isLast = position + extent.length === size
-    const why = extentComplaint(extent, { position, isLast, clusterBlocks })
+    const end = position + extent.length
+    const endsBlock = end === size || end % blockSize === 0
+    const why = extentComplaint(extent, { position, endsBlock, clusterBlocks })
     if (why !== undefined) return `the extent at byte ${position} ${why}`
     position += extent.length
     blocks += extent.blocks
@@ -24,13 +25,14 @@ export function extentsComplaint(size: number, data: CompressedData, clusterBloc
 
 interface Where {
   readonly position: number
-  readonly isLast: boolean
+  /** Whether no other extent may start in the block in which it ends: it is the last, or fills the block. */
+  readonly endsBlock: boolean
   readonly clusterBlocks: number
 }
 
 function extentComplaint({ length, blocks, raw }: Extent, where: Where): string | undefined {
   if (!Number.isInteger(length) || length <= 0 || length > maxDecodedBytes) return `has ${length} bytes`
-  if (!where.isLast && length < blockSize) return 'is shorter than a block'
+  if (!where.endsBlock && length < blockSize) return 'is shorter than a block'
   if (raw) return blocks === 1 && length <= blockSize ? undefined : 'is stored as it is but not in one block'
   if (!Number.isInteger(blocks) || blocks < 1 || blocks > where.clusterBlocks)
     return `has a cluster of ${blocks} blocks`

@@ -1,10 +1,11 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { isProblem } from '../../base/index.ts'
+import type { Kind } from '../type-bits.ts'
 import { encodeDirectoryBlock } from './directory-blocks.ts'
 import { ErofsReader } from './erofs-reader.ts'
 import { bytesIn, generatedTrees, imageOf } from './generated-tree.testkit.ts'
-import { encodeInodeCore, type InodeCore, type Kind } from './inode-core.ts'
+import { encodeInodeCore, type InodeCore } from './inode-core.ts'
 import { encodeSuperblock, sealFirstBlock } from './superblock.ts'
 import { tortureTree } from './torture-tree.testkit.ts'
 

@@ -10,18 +10,6 @@ export const extendedBytes = 64
 /** i_u of an inode without blocks of its own. */
 export const noBlock = 0xffffffff
 
-/** Type bits of i_mode, as in stat(2). */
-export const typeBits = {
-  fifo: 0o010000,
-  char: 0o020000,
-  directory: 0o040000,
-  block: 0o060000,
-  file: 0o100000,
-  symlink: 0o120000,
-  socket: 0o140000,
-} as const
-export type Kind = keyof typeof typeBits
-
 /** The fixed part of an inode, as it is on disk. */
 export interface InodeCore {
   readonly extended: boolean

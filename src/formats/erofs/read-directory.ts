@@ -1,6 +1,7 @@
+import type { Kind } from '../type-bits.ts'
 import { direntBytes, fileTypes } from './directory-blocks.ts'
 import type { ImageSource } from './image-source.ts'
-import { dataLayout, type Kind } from './inode-core.ts'
+import { dataLayout } from './inode-core.ts'
 import { readUInt64 } from './integers.ts'
 import { invalidImage } from './invalid.ts'
 import { readContent } from './read-content.ts'

@@ -1,3 +1,4 @@
+import { type Kind, typeBits, typeMask } from '../type-bits.ts'
 import type { ImageSource } from './image-source.ts'
 import {
   compactBytes,
@@ -6,9 +7,7 @@ import {
   decodeInodeCore,
   extendedBytes,
   isExtended,
-  type Kind,
   slotBytes,
-  typeBits,
 } from './inode-core.ts'
 import { invalidImage } from './invalid.ts'
 import { xattrHeaderBytes } from './xattr-area.ts'
@@ -53,8 +52,8 @@ export function readInode(source: ImageSource, nid: number): Inode {
     source.superblock,
   )
   if (core === undefined) throw invalidImage(`${name} has a field out of range`)
-  const kind = kinds.get(core.mode & 0o170000)
-  if (kind === undefined) throw invalidImage(`${name} has the unknown type 0${(core.mode & 0o170000).toString(8)}`)
+  const kind = kinds.get(core.mode & typeMask)
+  if (kind === undefined) throw invalidImage(`${name} has the unknown type 0${(core.mode & typeMask).toString(8)}`)
   if (!layouts.includes(core.layout)) throw invalidImage(`${name} is compressed in a way that is not supported`)
   if (core.layout === dataLayout.compressedFull && kind !== 'file')
     throw invalidImage(`${name} is compressed in a way that is not supported`)

@@ -15,8 +15,13 @@ export class Checksums {
 
   /** Sets it in a group descriptor of 64 bytes. */
   sealDescriptor(descriptor: Buffer, group: number): void {
-    descriptor.writeUInt16LE(0, 0x1e)
-    descriptor.writeUInt16LE(crc32c(descriptor, crc32c(word(group), this.#seed)) & 0xffff, 0x1e)
+    descriptor.writeUInt16LE(this.ofDescriptor(descriptor, group), 0x1e)
+  }
+
+  ofDescriptor(descriptor: Buffer, group: number): number {
+    const unsealed = Buffer.from(descriptor)
+    unsealed.writeUInt16LE(0, 0x1e)
+    return crc32c(unsealed, crc32c(word(group), this.#seed)) & 0xffff
   }
 
   ofBitmap(bits: Buffer): number {

@@ -37,7 +37,8 @@ export function collectInodes(tree: DirectoryNode): CollectedTree {
   const first = addInode(collector, root, () => '')
   const pending: Level[] = [{ directory: root, inode: first, parent: first }]
   for (let next = pending.pop(); next !== undefined; next = pending.pop()) {
-    pending.push(...collectDirectory(collector, next).reverse())
+    // One by one: a call has no room for as many arguments as a directory may have directories.
+    for (const level of collectDirectory(collector, next).reverse()) pending.push(level)
   }
   for (const inode of collector.inodes) checkLinks(inode)
   return collector

@@ -1,17 +1,9 @@
 import { blockSize } from '../erofs/tree.ts'
+import { typeBits } from '../type-bits.ts'
 import { inodeBytes } from './geometry.ts'
 import { type InodeTime, timeWords } from './inode-times.ts'
 import type { PlannedInode } from './planned-inode.ts'
 
-const types: Readonly<Record<PlannedInode['kind'], number>> = {
-  fifo: 0o010000,
-  char: 0o020000,
-  directory: 0o040000,
-  block: 0o060000,
-  file: 0o100000,
-  symlink: 0o120000,
-  socket: 0o140000,
-}
 const usesExtents = 0x80000
 /** Bytes of the fields behind the first 128. */
 const extraBytes = 32
@@ -27,7 +19,7 @@ const mostLinks = 65_000
 export function encodeInode(inode: PlannedInode): Buffer {
   const { attributes, kind, size, links, extentRoot, inPlace, xattrs, xattrBlock } = inode
   const out = Buffer.alloc(inodeBytes)
-  out.writeUInt16LE(types[kind] | attributes.mode, 0x00)
+  out.writeUInt16LE(typeBits[kind] | attributes.mode, 0x00)
   out.writeUInt16LE(attributes.uid & 0xffff, 0x02)
   out.writeUInt32LE(size >>> 0, 0x04)
   out.writeUInt16LE(attributes.gid & 0xffff, 0x18)

@@ -1,6 +1,5 @@
 import { blockSize } from '../erofs/tree.ts'
-import type { Extent } from './geometry.ts'
-import type { TreeBlock } from './planned-inode.ts'
+import type { FileExtent, TreeBlock } from './planned-inode.ts'
 
 const magic = 0xf30a
 const headerBytes = 12
@@ -26,10 +25,11 @@ interface Entry {
 /**
  * The map from the blocks of a file to those of the image: runs in the inode itself, or in as many levels of blocks as it takes.
  *
+ * @param extents by rising place in the file
  * @param takeBlock gives a block of the image for one of the tree
  * @see https://docs.kernel.org/filesystems/ext4/dynamic.html#extent-tree
  */
-export function extentTree(extents: readonly Extent[], takeBlock: () => number): ExtentTree {
+export function extentTree(extents: readonly FileExtent[], takeBlock: () => number): ExtentTree {
   const blocks: TreeBlock[] = []
   let entries = leaves(extents)
   let depth = 0
@@ -46,20 +46,15 @@ export function extentTree(extents: readonly Extent[], takeBlock: () => number):
   return { root: encodeNode(entries, { depth, room: inInode, bytes: headerBytes + inInode * entryBytes }), blocks }
 }
 
-function leaves(extents: readonly Extent[]): Entry[] {
-  let next = 0
-  return extents.map(({ block, blocks }) => {
-    const logical = next
-    next += blocks
-    return {
-      logical,
-      write: (out, at) => {
-        out.writeUInt32LE(logical, at)
-        out.writeUInt16LE(blocks, at + 4)
-        out.writeUInt32LE(block, at + 8)
-      },
-    }
-  })
+function leaves(extents: readonly FileExtent[]): Entry[] {
+  return extents.map(({ logical, block, blocks }) => ({
+    logical,
+    write: (out, at) => {
+      out.writeUInt32LE(logical, at)
+      out.writeUInt16LE(blocks, at + 4)
+      out.writeUInt32LE(block, at + 8)
+    },
+  }))
 }
 
 function branch(logical: number, block: number): Entry {

@@ -14,7 +14,7 @@ import {
 import { type EncodedGroup, encodeGroup } from './group-descriptor.ts'
 import { tooLarge } from './invalid-ext4.ts'
 import { journalPlan } from './journal.ts'
-import { type DataRun, type Placement, placeBlocks } from './place-blocks.ts'
+import { type DataRun, type FindZeroRuns, type Placement, placeBlocks } from './place-blocks.ts'
 import type { PlannedInode } from './planned-inode.ts'
 import { encodeSuperblock, superblockOffset } from './superblock.ts'
 
@@ -24,6 +24,8 @@ export interface Ext4Options {
   readonly hashSeed: Buffer
   /** Sizes of the data blobs in blocks of 4096 bytes. */
   readonly blobBlocks: readonly number[]
+  /** Without it files have no holes. */
+  readonly findZeroRuns?: FindZeroRuns
 }
 
 /** Bytes of the image; whole blocks at the offset of a block. */
@@ -63,7 +65,7 @@ export function layoutExt4(root: DirectoryNode, options: Ext4Options): Ext4Image
   const journal = journalPlan()
   const [first, ...others] = collected
   const inodes = first === undefined ? [journal] : [first, journal, ...others]
-  const placement = placeBlocks(inodes, options.blobBlocks)
+  const placement = placeBlocks(inodes, options)
   const image: Image = { ...options, inodes, journal, placement, groups: groupCount(inodes, placement) }
   return {
     bytes: image.groups * blocksPerGroup * blockSize,

@@ -3,7 +3,7 @@ import { BlockAllocator } from './block-allocator.ts'
 import { extentTree } from './extent-tree.ts'
 import { blocksPerGroup, descriptorRoom, groupOverhead } from './geometry.ts'
 import { unstorable } from './invalid-ext4.ts'
-import type { PlannedInode } from './planned-inode.ts'
+import type { FileExtent, PlannedInode } from './planned-inode.ts'
 
 /** Blocks of a data blob that belong at a place of the image. */
 export interface DataRun {
@@ -22,6 +22,19 @@ export interface Placement {
   readonly end: number
 }
 
+/** Blocks in a row, by their place in a file. */
+export interface BlockRun {
+  readonly start: number
+  readonly blocks: number
+}
+
+/** What of a file in a data blob is zeros, by rising place: it becomes holes. Must depend on the blob's content alone. */
+export type FindZeroRuns = (file: {
+  readonly blob: number
+  readonly startBlock: number
+  readonly blocks: number
+}) => readonly BlockRun[]
+
 /** One inode for 16 KiB, as mke2fs gives; more when a tree has more small files than that. */
 const inodeCounts = [blocksPerGroup / 4, blocksPerGroup / 2, blocksPerGroup] as const
 
@@ -29,15 +42,21 @@ const inodeCounts = [blocksPerGroup / 4, blocksPerGroup / 2, blocksPerGroup] as 
  * Gives every inode its blocks: what the image has of its own comes first, inode by inode; then what is in data blobs, in the order in which
  * it is there, so that it is few long runs; then the blocks of extent trees.
  */
-export function placeBlocks(inodes: readonly PlannedInode[], blobBlocks: readonly number[]): Placement {
+export function placeBlocks(
+  inodes: readonly PlannedInode[],
+  {
+    blobBlocks,
+    findZeroRuns,
+  }: { readonly blobBlocks: readonly number[]; readonly findZeroRuns?: FindZeroRuns | undefined },
+): Placement {
   for (const inode of inodes) checkData(inode, blobBlocks)
   const inodesPerGroup = enoughInodes(inodes)
   const allocator = new BlockAllocator(inodesPerGroup)
   for (const inode of inodes) {
     if (inode.xattrs.inBlock !== undefined) inode.xattrBlock = allocator.takeOne()
-    if (inode.body !== undefined) inode.extents = allocator.take(inode.body.blocks)
+    if (inode.body !== undefined) inode.extents = takeRun(allocator, { start: 0, blocks: inode.body.blocks })
   }
-  const runs = placeData(inodes, allocator)
+  const runs = placeData(inodes, { allocator, findZeroRuns, runs: [] })
   for (const inode of inodes) {
     if (inode.inPlace !== undefined) continue
     const { root, blocks } = extentTree(inode.extents, () => allocator.takeOne())
@@ -61,11 +80,10 @@ function enoughInodes(inodes: readonly PlannedInode[]): number {
  * Files of a layer share blocks of its blob when their content is the same; in an ext4 each has its own. The first of them stays where its
  * neighbours are, the others come behind everything.
  */
-function placeData(inodes: readonly PlannedInode[], allocator: BlockAllocator): DataRun[] {
+function placeData(inodes: readonly PlannedInode[], placing: Placing): DataRun[] {
   const files = inodes.flatMap((inode) => (inode.data === undefined ? [] : [{ inode, data: inode.data }]))
   files.sort((a, b) => a.data.blob - b.data.blob || a.data.startBlock - b.data.startBlock || a.inode.ino - b.inode.ino)
   const later: typeof files = []
-  const runs: DataRun[] = []
   let reached = { blob: -1, block: 0 }
   for (const file of files) {
     const { blob, startBlock } = file.data
@@ -74,10 +92,16 @@ function placeData(inodes: readonly PlannedInode[], allocator: BlockAllocator): 
       continue
     }
     reached = { blob, block: startBlock + dataBlocks(file.inode) }
-    placeFile(file, allocator, runs)
+    placeFile(file, placing)
   }
-  for (const file of later) placeFile(file, allocator, runs)
-  return runs
+  for (const file of later) placeFile(file, placing)
+  return placing.runs
+}
+
+interface Placing {
+  readonly allocator: BlockAllocator
+  readonly findZeroRuns: FindZeroRuns | undefined
+  readonly runs: DataRun[]
 }
 
 function placeFile(
@@ -85,16 +109,33 @@ function placeFile(
     inode,
     data: { blob, startBlock },
   }: { readonly inode: PlannedInode; readonly data: NonNullable<PlannedInode['data']> },
-  allocator: BlockAllocator,
-  runs: DataRun[],
+  { allocator, findZeroRuns, runs }: Placing,
 ): void {
-  const extents = allocator.take(dataBlocks(inode))
+  const blocks = dataBlocks(inode)
+  const zeros = findZeroRuns?.({ blob, startBlock, blocks }) ?? []
+  const extents = between(zeros, blocks).flatMap((run) => takeRun(allocator, run))
   inode.extents = extents
-  let blobBlock = startBlock
-  for (const extent of extents) {
-    addRun(runs, { blob, blobBlock, ...extent })
-    blobBlock += extent.blocks
+  for (const { logical, ...extent } of extents) addRun(runs, { blob, blobBlock: startBlock + logical, ...extent })
+}
+
+function takeRun(allocator: BlockAllocator, { start, blocks }: BlockRun): FileExtent[] {
+  let logical = start
+  return allocator.take(blocks).map((extent) => {
+    const placed = { logical, ...extent }
+    logical += extent.blocks
+    return placed
+  })
+}
+
+/** What is left of so many blocks without some of them. */
+function between(runs: readonly BlockRun[], blocks: number): BlockRun[] {
+  const left: BlockRun[] = []
+  let end = 0
+  for (const run of [...runs, { start: blocks, blocks: 0 }]) {
+    if (run.start > end) left.push({ start: end, blocks: run.start - end })
+    end = run.start + run.blocks
   }
+  return left
 }
 
 /** Joined to the last one when it goes on where that ends, in the blob and in the image. */

@@ -11,6 +11,12 @@ export interface Body {
   block(index: number): Buffer
 }
 
+/** Blocks of a file, and where they are; what none of them has is a hole. */
+export interface FileExtent extends Extent {
+  /** The first of them, in the file. */
+  readonly logical: number
+}
+
 /** A block of an extent tree. */
 export interface TreeBlock {
   readonly block: number
@@ -36,7 +42,7 @@ export interface PlannedInode {
   readonly inPlace: Buffer | undefined
 
   /** Where body or data are, in their order. */
-  extents: readonly Extent[]
+  extents: readonly FileExtent[]
   /** i_block of an inode with blocks. */
   extentRoot: Buffer | undefined
   treeBlocks: readonly TreeBlock[]

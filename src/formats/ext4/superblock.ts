@@ -5,7 +5,7 @@ import { invalidExt4 } from './invalid-ext4.ts'
 
 export const superblockOffset = 1024
 export const superblockBytes = 1024
-const magic = 0xef53
+export const magic = 0xef53
 
 const compat = { hasJournal: 0x4, xattrs: 0x8, dirIndex: 0x20, sparseSuper2: 0x200 }
 const incompat = { fileTypes: 0x2, extents: 0x40, bits64: 0x80, flexGroups: 0x200 }

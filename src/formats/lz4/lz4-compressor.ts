@@ -26,8 +26,8 @@ export class Lz4Compressor {
   readonly #table: Int32Array
   readonly #shift: number
   #base = 0
-  #input: Uint8Array = new Uint8Array(0)
-  #words = new DataView(this.#input.buffer)
+  readonly #input = new Words()
+  readonly #output = new Words()
 
   /** @param hashBits 2^hashBits positions are remembered. Part of what decides the bytes. */
   constructor(hashBits: number) {
@@ -42,7 +42,8 @@ export class Lz4Compressor {
    * @param out at least 16 bytes
    */
   compress(input: Uint8Array, start: number, end: number, out: Uint8Array): Compressed {
-    const words = this.#wordsOf(input)
+    const words = this.#input.of(input)
+    const outWords = this.#output.of(out)
     const base = this.#stampBefore(end - start) - start
     const table = this.#table
     const shift = this.#shift
@@ -73,7 +74,19 @@ export class Lz4Compressor {
       }
       let matched = at + minMatch
       const offset = at - from
-      while (matched < matchEnd && input[matched] === input[matched - offset]) matched++
+      // Four bytes at a time; where they differ, the lowest bit that does says how many are the same.
+      for (;;) {
+        if (matched + 4 > matchEnd) {
+          while (matched < matchEnd && input[matched] === input[matched - offset]) matched++
+          break
+        }
+        const difference = words.getInt32(matched, true) ^ words.getInt32(matched - offset, true)
+        if (difference !== 0) {
+          matched += (31 - Math.clz32(difference & -difference)) >> 3
+          break
+        }
+        matched += 4
+      }
 
       const literals = at - anchor
       // Behind the match there must be room for the block's last literals: a token and 12 of them, whose number fits the token.
@@ -87,8 +100,11 @@ export class Lz4Compressor {
       if (literals >= tokenMax) written = writeExtra(out, written, literals - tokenMax)
       if (literals > shortRun) {
         out.set(input.subarray(anchor, at), written)
-        written += literals
-      } else for (let i = anchor; i < at; i++) out[written++] = input[i] as number
+      } else {
+        // Up to three bytes too many, which what follows writes over.
+        for (let i = 0; i < literals; i += 4) outWords.setInt32(written + i, words.getInt32(anchor + i, true), true)
+      }
+      written += literals
       out[written++] = offset & 0xff
       out[written++] = offset >> 8
       if (more >= tokenMax) written = writeExtra(out, written, more - tokenMax)
@@ -106,15 +122,6 @@ export class Lz4Compressor {
     return { read: anchor + literals - start, written: written + literals }
   }
 
-  /** Made once for an input that is compressed block by block. */
-  #wordsOf(input: Uint8Array): DataView {
-    if (this.#input !== input) {
-      this.#input = input
-      this.#words = new DataView(input.buffer, input.byteOffset, input.length)
-    }
-    return this.#words
-  }
-
   /** Reserves stamps for a block: what the table has from before is below them, and so belongs to no position of it. */
   #stampBefore(size: number): number {
     if (this.#base + size >= lastStamp) {
@@ -124,6 +131,20 @@ export class Lz4Compressor {
     const first = this.#base + 1
     this.#base += size
     return first
+  }
+}
+
+/** Bytes as words. Made once for a buffer that is used again and again. */
+class Words {
+  #bytes: Uint8Array = new Uint8Array(0)
+  #view = new DataView(this.#bytes.buffer)
+
+  of(bytes: Uint8Array): DataView {
+    if (this.#bytes !== bytes) {
+      this.#bytes = bytes
+      this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
+    }
+    return this.#view
   }
 }
 

@@ -25,6 +25,7 @@ export { formatReference, isRepositoryPath, isTag, parseReference, type Referenc
 export {
   formatPlatform,
   isAttestation,
+  isSamePlatform,
   parsePlatform,
   platformNotFound,
   platformOf,

@@ -36,12 +36,12 @@ describe('the platform of an index', () => {
 
   test('may be left out when there is only one', () => {
     expect(select([member('only')], 'x64')).toBe(member('only').digest)
-    expect(() => select([member('one'), member('two')], 'x64')).toThrow(/linux\/amd64; the image is for unknown/)
+    expect(() => select([member('one'), member('two')], 'x64')).toThrow(/linux\/amd64: the image is for unknown/)
   })
 
   test('that is absent is an error naming what there is', () => {
     const attempt = () => selectPlatform(parseIndex(bytesOf(sampleIndex())), platformOf('s390x'))
-    expect(attempt).toThrow('this host runs linux/s390x; the image is for linux/amd64, linux/arm64/v8')
+    expect(attempt).toThrow('there is nothing for linux/s390x: the image is for linux/amd64, linux/arm64/v8')
   })
 
   test('of other spellings is the same', () => {

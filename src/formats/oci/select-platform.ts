@@ -53,10 +53,15 @@ export function runsOn(image: Platform, host: Platform): boolean {
   return of.variant === on.variant
 }
 
+/** Written the same way or another. */
+export function isSamePlatform(a: Platform, b: Platform): boolean {
+  return runsOn(a, b) && runsOn(b, a)
+}
+
 export function platformNotFound(wanted: Platform, there: readonly (Platform | undefined)[]): Problem {
   const names = [...new Set(there.map((platform) => (platform === undefined ? 'unknown' : formatPlatform(platform))))]
   const has = names.length === 0 ? 'holds no image' : `is for ${names.slice(0, 12).join(', ')}`
-  return new Problem('PLATFORM_NOT_FOUND', `this host runs ${formatPlatform(wanted)}; the image ${has}`, {
+  return new Problem('PLATFORM_NOT_FOUND', `there is nothing for ${formatPlatform(wanted)}: the image ${has}`, {
     hint: `get the image for ${formatPlatform(wanted)}`,
     data: { wanted: formatPlatform(wanted), platforms: names },
   })

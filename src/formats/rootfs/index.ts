@@ -5,7 +5,7 @@
  * Promises: the same values give the same bytes; what was parsed is consistent in itself.
  * Never: looks into the blobs that it names.
  */
-export { encodePublishedIndex, rootfsMembers } from './published-index.ts'
+export { encodePublishedIndex, type OtherPlatform, type PublishedImage, rootfsMembers } from './published-index.ts'
 export {
   emptyConfig,
   encodeRootfsManifest,

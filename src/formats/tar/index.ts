@@ -6,7 +6,9 @@
  * through without being collected, so memory does not depend on the archive.
  * Never: touches a file, interprets a path (`..`, symlinks and whiteouts are the flattener's).
  */
-export { type ReadTarMembersOptions, readTarMembers, type TarMember } from './read-tar-members.ts'
+export { type ReadTarMembersOptions, readTarMembers, type TarMember, type TarPiece } from './read-tar-members.ts'
+export type { Segment } from './sparse-map.ts'
+export { type SparseEntry, sparseTarHeader } from './sparse-tar-header.ts'
 export type { TarEntry, TarHandler } from './tar-entry.ts'
 export { tarEnd, tarHeader, tarPadding, type WritableEntry } from './tar-header.ts'
 export { defaultTarLimits, type TarLimits } from './tar-limits.ts'

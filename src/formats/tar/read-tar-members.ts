@@ -10,7 +10,12 @@ export interface TarMember {
    * for; what is left unread is passed over.
    */
   readonly body: AsyncIterable<Buffer>
+  /** The same, in place of `body`: holes as what they are. */
+  readonly pieces: AsyncIterable<TarPiece>
 }
+
+/** Bytes, or so many zeros that the archive does not have. */
+export type TarPiece = Buffer | { readonly hole: number }
 
 export interface ReadTarMembersOptions {
   readonly limits?: Partial<TarLimits>
@@ -32,9 +37,9 @@ export async function* readTarMembers(
     for (let event = await nextEvent(events); event !== undefined; event = await nextEvent(events)) {
       // Anything else is what the caller left unread of the body before.
       if (event.kind !== 'entry') continue
-      const body = new MemberBody(events)
-      yield { entry: event.entry, body }
-      body.close()
+      const pieces = new MemberBody(events)
+      yield { entry: event.entry, pieces, body: withZeros(pieces) }
+      pieces.close()
     }
   } finally {
     await events.return()
@@ -82,7 +87,18 @@ async function* tarEvents(source: AsyncIterable<Buffer>, { limits, onWarning }: 
 
 const holeChunkBytes = 64 << 10
 
-class MemberBody implements AsyncIterable<Buffer> {
+function withZeros(pieces: AsyncIterable<TarPiece>): AsyncIterable<Buffer> {
+  return {
+    async *[Symbol.asyncIterator]() {
+      for await (const piece of pieces) {
+        if (Buffer.isBuffer(piece)) yield piece
+        else yield* zeros(piece.hole)
+      }
+    },
+  }
+}
+
+class MemberBody implements AsyncIterable<TarPiece> {
   readonly #events: TarEvents
   #state: 'unread' | 'being read' | 'closed' = 'unread'
 
@@ -90,12 +106,12 @@ class MemberBody implements AsyncIterable<Buffer> {
     this.#events = events
   }
 
-  async *[Symbol.asyncIterator](): AsyncGenerator<Buffer, void, undefined> {
+  async *[Symbol.asyncIterator](): AsyncGenerator<TarPiece, void, undefined> {
     if (this.#state === 'being read') throw misuse('is read a second time')
     if (this.#state === 'unread') this.#state = 'being read'
     for (let event = await this.#next(); event.kind !== 'end of entry'; event = await this.#next()) {
       if (event.kind === 'data') yield event.chunk
-      else if (event.kind === 'hole') yield* zeros(event.bytes)
+      else if (event.kind === 'hole') yield { hole: event.bytes }
     }
   }
 

@@ -98,7 +98,7 @@ function neededRecords(entry: TarEntry, longPath: Buffer | undefined): Buffer[] 
 }
 
 /** The member that carries the records. Its own name is only seen by readers that do not know PAX. */
-function paxMember(body: Buffer): Buffer {
+export function paxMember(body: Buffer): Buffer {
   const name = Buffer.from('PaxHeader')
   const block = ustarBlock({ ...defaults, mode: 0o644, name, prefix: none, typeflag: 'x', size: body.length })
   return Buffer.concat([block, body, tarPadding(body.length)])

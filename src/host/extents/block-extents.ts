@@ -6,7 +6,7 @@ export function blockExtents(accuracy: Extract<Accuracy, 'block' | 'estimate'>):
   return {
     accuracy,
     settle() {},
-    extentsOf: ({ allocatedBytes }) => ownExtent(allocatedBytes),
+    extentsOf: (files) => files.map(({ allocatedBytes }) => ownExtent(allocatedBytes)),
     [Symbol.dispose]() {},
   }
 }

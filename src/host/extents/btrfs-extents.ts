@@ -24,7 +24,7 @@ export function btrfsExtents(directory: string): ExtentSource {
         // References are counted when a transaction is committed.
         if (libc().syncfs(fd) < 0) throw lastError('syncfs')
       },
-      extentsOf: (file) => extentsOf(fd, file, lastSnapshot),
+      extentsOf: (files) => extentsOf(fd, files, lastSnapshot),
       references: (addresses) => referencesOf(fd, addresses),
       [Symbol.dispose]: () => closeSync(fd),
     }
@@ -34,31 +34,44 @@ export function btrfsExtents(directory: string): ExtentSource {
   }
 }
 
-/** Of a file extent item. Inline data has no extent: it is in the metadata. */
-const isInline = 0
+/** Whether what a file extent item stands for has no extent: it is in the metadata. */
+export function isInlineItem(bytes: Buffer, at: number): boolean {
+  return bytes.readUInt8(at + 20) === 0
+}
 
-function extentsOf(fd: number, file: ExtentFile, lastSnapshot: number): Extents {
-  const list = extentList()
-  const places: number[] = []
-  let mayBeInSnapshot = false
-  const range = {
+/** Numbers of inodes that were made one after the other: what is between two of these is likely to be wanted too, or to be little. */
+const nearInodes = 16
+
+function extentsOf(fd: number, files: readonly ExtentFile[], lastSnapshot: number): Extents[] {
+  const found = files.map(() => ({ list: extentList(), places: [] as number[], mayBeInSnapshot: false }))
+  const order = [...files.keys()].sort((a, b) => inodeOf(files, a) - inodeOf(files, b))
+  const search = {
     tree: btrfsTree.ofTheFile,
-    objects: [file.inode, file.inode],
+    objects: order.map((file) => inodeOf(files, file)),
     kind: btrfsItem.fileExtent,
-  } as const
-  for (const { bytes, at } of searchBtrfsTree(fd, range)) {
-    if (bytes.readUInt8(at + 20) === isInline) continue
-    const address = readUInt64(bytes, at + 21)
-    // A hole.
-    if (address === 0) continue
-    const isEncoded = bytes.readUInt16LE(at + 16) !== 0
-    list.add(address, readUInt64(bytes, at + 29))
-    places.push(isEncoded ? address : address + readUInt64(bytes, at + 37))
-    if (readUInt64(bytes, at) <= lastSnapshot) mayBeInSnapshot = true
+    near: nearInodes,
   }
-  const extents = list.done()
-  if (mayBeInSnapshot && file.locked !== true) markShared(extents, places, file.path)
-  return extents
+  searchBtrfsTree(fd, search, (bytes, at, index) => {
+    if (isInlineItem(bytes, at)) return
+    const address = readUInt64(bytes, at + 21)
+    const its = found[order[index] ?? -1]
+    // A hole.
+    if (address === 0 || its === undefined) return
+    const isEncoded = bytes.readUInt16LE(at + 16) !== 0
+    its.list.add(address, readUInt64(bytes, at + 29))
+    its.places.push(isEncoded ? address : address + readUInt64(bytes, at + 37))
+    if (readUInt64(bytes, at) <= lastSnapshot) its.mayBeInSnapshot = true
+  })
+  return found.map(({ list, places, mayBeInSnapshot }, at) => {
+    const extents = list.done()
+    const file = files[at]
+    if (mayBeInSnapshot && file !== undefined && file.locked !== true) markShared(extents, places, file.path)
+    return extents
+  })
+}
+
+function inodeOf(files: readonly ExtentFile[], at: number): number {
+  return files[at]?.inode ?? 0
 }
 
 /**
@@ -84,39 +97,13 @@ function sharedRanges(path: string): (readonly [start: number, end: number])[] {
 }
 
 /** Two extents further apart than this are looked for one by one: what is between them need not be read. */
-const farBytes = 64 * 2 ** 20
+const nearBytes = 64 * 2 ** 20
 
 function referencesOf(fd: number, addresses: Float64Array): Float64Array {
   const references = new Float64Array(addresses.length)
-  for (let first = 0; first < addresses.length; ) {
-    let last = first
-    while (last + 1 < addresses.length && at(addresses, last + 1) - at(addresses, last) < farBytes) last++
-    countInRange(fd, { addresses, references, first, last })
-    first = last + 1
-  }
+  const search = { tree: btrfsTree.extents, objects: addresses, kind: btrfsItem.extent, near: nearBytes }
+  searchBtrfsTree(fd, search, (bytes, at, index) => {
+    references[index] = readUInt64(bytes, at)
+  })
   return references
-}
-
-interface Counting {
-  readonly addresses: Float64Array
-  readonly references: Float64Array
-  readonly first: number
-  readonly last: number
-}
-
-function countInRange(fd: number, { addresses, references, first, last }: Counting): void {
-  let next = first
-  const range = {
-    tree: btrfsTree.extents,
-    objects: [at(addresses, first), at(addresses, last)],
-    kind: btrfsItem.extent,
-  } as const
-  for (const { objectId, bytes, at: place } of searchBtrfsTree(fd, range)) {
-    while (next <= last && at(addresses, next) < objectId) next++
-    if (next <= last && at(addresses, next) === objectId) references[next] = readUInt64(bytes, place)
-  }
-}
-
-function at(values: Float64Array, index: number): number {
-  return values[index] ?? Number.NaN
 }

@@ -43,16 +43,24 @@ export interface ExtentSource extends Disposable {
   /** What has been written to any file so far is looked at too. Comes before the first question; may take as long as writing it takes. */
   settle(): void
   /**
-   * @returns undefined when the file is gone
+   * @param files each once
+   * @returns of each; undefined for one that is gone
    * @throws a system error
    */
-  extentsOf(file: ExtentFile): Extents | undefined
+  extentsOf(files: readonly ExtentFile[]): (Extents | undefined)[]
   /**
    * Where an extent is freed as a whole, when nothing refers to any part of it any more: how often anything on the filesystem refers to the
    * extents that begin at these addresses, ascending; 0 for what is not there any more. Elsewhere single blocks are freed, and there is no such
    * question.
    */
   readonly references?: (addresses: Float64Array) => Float64Array
+  /**
+   * Where single blocks are freed and the filesystem can tell whose each is: what others than these files, by st_ino, have of all that is marked as
+   * shared in their extents.
+   */
+  readonly outsiders?: (extents: readonly Extents[], inodes: ReadonlySet<number>) => Extents
+  /** Whether a file that is not known is overlooked where two that are share with it. */
+  readonly overlooks?: boolean
   /** Where a file can have more than its extents: what is held ready for writes to blocks that it shares, as near as can be known. */
   readonly reservedBytes?: (file: ExtentFile, extents: Extents) => number
 }
@@ -69,9 +77,9 @@ export function extentList() {
       marks.push(bits)
     },
     done: (): Extents => ({
-      starts: Float64Array.from(starts),
-      lengths: Float64Array.from(lengths),
-      marks: Uint8Array.from(marks),
+      starts: new Float64Array(starts),
+      lengths: new Float64Array(lengths),
+      marks: new Uint8Array(marks),
     }),
   }
 }

@@ -25,7 +25,13 @@ describeExtentSource('btrfs without privileges', {
   accuracy: 'bounds',
   open: () => fiemapExtents('bounds'),
 })
-describeExtentSource('xfs', { ...plain, filesystem: 'xfs', accuracy: 'exact' })
+describeExtentSource('xfs', { ...plain, filesystem: 'xfs', mkfsOptions: ['-m', 'rmapbt=0'], accuracy: 'exact' })
+describeExtentSource('xfs with a reverse map', {
+  ...plain,
+  filesystem: 'xfs',
+  mkfsOptions: ['-m', 'rmapbt=1'],
+  accuracy: 'exact',
+})
 describeExtentSource('ext4', { ...plain, filesystem: 'ext4', accuracy: 'exact', sharing: false })
 describeExtentSource('tmpfs', { ...plain, filesystem: 'tmpfs', accuracy: 'block', sharing: false })
 describeExtentSource('a filesystem that says nothing', {

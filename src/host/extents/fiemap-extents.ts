@@ -15,7 +15,7 @@ export function fiemapExtents(accuracy: Extract<Accuracy, 'exact' | 'bounds'>): 
     accuracy,
     // Each look at a file writes what is dirty of it.
     settle() {},
-    extentsOf: extentsByFiemap,
+    extentsOf: (files) => files.map(extentsByFiemap),
     [Symbol.dispose]() {},
   }
 }

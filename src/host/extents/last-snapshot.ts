@@ -18,13 +18,9 @@ const lastSnapshotAt = 200
 export function lastSnapshotOf(fd: number): number {
   const tree = subvolumeOf(fd)
   let lastSnapshot = 0
-  for (const { bytes, at } of searchBtrfsTree(fd, {
-    tree: btrfsTree.roots,
-    objects: [tree, tree],
-    kind: btrfsItem.root,
-  })) {
+  searchBtrfsTree(fd, { tree: btrfsTree.roots, objects: [tree], kind: btrfsItem.root }, (bytes, at) => {
     lastSnapshot = Math.max(lastSnapshot, readUInt64(bytes, at + lastSnapshotAt))
-  }
+  })
   return lastSnapshot
 }
 

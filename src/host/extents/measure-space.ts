@@ -4,6 +4,7 @@ import { filesystemTypes } from '../filesystem-of.ts'
 import { lastError, libc } from '../libc.ts'
 import { btrfsUuid } from './btrfs-uuid.ts'
 import { withDirectory } from './with-directory.ts'
+import { xfsInodeBytes } from './xfs-inode-bytes.ts'
 import { awaitXfsDeletions, releaseXfsReservations } from './xfs-space.ts'
 
 /** What the filesystem of a directory says of its own space, in bytes. */
@@ -17,17 +18,25 @@ export interface FilesystemSpace {
   /** Of `usedBytes` what is data of files, and what is the filesystem's own; where it says so. */
   readonly dataBytes?: number
   readonly metadataBytes?: number
+  /** Of `usedBytes` what an xfs has taken for inodes, 64 at once. */
+  readonly inodeBytes?: number
 }
 
 /** @throws a system error */
 export function measureSpace(directory: string): FilesystemSpace {
   const { type, bsize, blocks, bfree, bavail } = statfsSync(directory)
   const space = { totalBytes: bsize * blocks, usedBytes: bsize * (blocks - bfree), freeBytes: bsize * bavail }
+  if (filesystemTypes[type] === 'xfs') {
+    const inodeBytes = withDirectory(directory, xfsInodeBytes)
+    return { ...space, id: `${statSync(directory).dev}`, ...(inodeBytes === undefined ? {} : { inodeBytes }) }
+  }
   if (filesystemTypes[type] !== 'btrfs') return { ...space, id: `${statSync(directory).dev}` }
   const id = withDirectory(directory, btrfsUuid)
-  const used = (kind: string) => Number(readFileSync(`/sys/fs/btrfs/${id}/allocation/${kind}/bytes_used`, 'utf8'))
+  const said = (what: string) => Number(readFileSync(`/sys/fs/btrfs/${id}/allocation/${what}`, 'utf8'))
   try {
-    return { ...space, id, dataBytes: used('data'), metadataBytes: used('metadata') + used('system') }
+    // Each of its copies, and what it keeps to be able to delete when it is full, as statfs has it: so the parts come to the whole.
+    const metadataBytes = said('metadata/disk_used') + said('system/disk_used') + said('global_rsv_size')
+    return { ...space, id, dataBytes: said('data/bytes_used'), metadataBytes }
   } catch (error) {
     // A container may have no /sys, or another kernel's.
     if (errnoCode(error) === undefined) throw error

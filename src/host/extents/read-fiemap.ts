@@ -2,7 +2,8 @@ import { lastError, libc } from '../libc.ts'
 
 /** One extent of a file as FIEMAP has it. */
 export interface MappedExtent {
-  /** Bytes. */
+  /** Bytes, in the file and on the disk. */
+  readonly logical: number
   readonly physical: number
   readonly length: number
   readonly flags: number
@@ -25,7 +26,19 @@ const perCall = 2048
  * @see Linux, Documentation/filesystems/fiemap.rst
  */
 export function* readFiemap(fd: number): Generator<MappedExtent> {
-  const argument = Buffer.alloc(headBytes + perCall * extentBytes)
+  const argument = spare ?? Buffer.alloc(headBytes + perCall * extentBytes)
+  spare = undefined
+  try {
+    yield* extentsIn(fd, argument)
+  } finally {
+    spare = argument
+  }
+}
+
+/** Thousands of files are looked at one after the other. */
+let spare: Buffer | undefined
+
+function* extentsIn(fd: number, argument: Buffer): Generator<MappedExtent> {
   for (let start = 0n; ; ) {
     argument.fill(0, 0, headBytes)
     argument.writeBigUInt64LE(start, 0)
@@ -38,7 +51,7 @@ export function* readFiemap(fd: number): Generator<MappedExtent> {
       const at = headBytes + i * extentBytes
       const length = readUInt64(argument, at + 16)
       const flags = argument.readUInt32LE(at + 40)
-      yield { physical: readUInt64(argument, at + 8), length, flags }
+      yield { logical: readUInt64(argument, at), physical: readUInt64(argument, at + 8), length, flags }
       start = argument.readBigUInt64LE(at) + BigInt(length)
       if ((flags & fiemapFlag.last) !== 0) return
     }

@@ -1,11 +1,12 @@
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
+import { isDeepStrictEqual } from 'node:util'
 import { type Digest, type OnProgress, Problem, shortDigest } from '../../base/index.ts'
 import { leafBytes, leafHashBytes } from '../../formats/index.ts'
 import { assembleFile, type FilePart } from '../../host/index.ts'
 import { checkLower } from '../lowers/check-lower.ts'
 import { forEachAtOnce } from '../lowers/for-each-at-once.ts'
-import { plainWhole } from '../lowers/lower-kind.ts'
+import type { LowerKind } from '../lowers/lower-kind.ts'
 import { lowerUuid } from '../lowers/lower-uuid.ts'
 import { expandPart } from './expand-part.ts'
 import { hashLeaves } from './hash-leaves.ts'
@@ -85,7 +86,10 @@ function firstDifference(found: Buffer, expected: Buffer): number | undefined {
 
 /** That it is what was published, its leaves say; that it is the lower of this image, its uuid does. */
 async function checked({ rootfs: { manifest } }: AssembleRootfs, path: string): Promise<string> {
-  const { complaint } = checkLower(path, lowerUuid(plainWhole, manifest.subject.digest, manifest.writerVersion))
+  const kind: LowerKind = { profile: manifest.profile, form: 'whole' }
+  const lower = checkLower(path, lowerUuid(kind, manifest.subject.digest, manifest.writerVersion))
+  const isOther = lower.complaint === undefined && !isDeepStrictEqual(lower.kind, kind)
+  const complaint = isOther ? `it is not ${kind.profile} and whole` : lower.complaint
   if (complaint === undefined) return path
   throw new Problem(
     'IMAGE_INVALID',

@@ -1,9 +1,10 @@
 import { randomBytes } from 'node:crypto'
-import { readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
-import { describe, expect, test } from 'vitest'
+import { cp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type BuiltImage, buildImage, buildLayer, ociArchive } from '../../../test/support/image-builder.ts'
 import { needs } from '../../../test/support/needs.ts'
 import { registryTools } from '../../../test/support/registry.ts'
+import { type TemporaryDirectory, temporaryDirectory } from '../../../test/support/temporary-directory.ts'
 import { type Digest, digestOf, parseDigest } from '../../base/index.ts'
 import {
   decodeChunkIndex,
@@ -213,6 +214,27 @@ interface Published extends Pulls {
 /** A registry with images published as app:1, app:2…, and a host that has none of them. */
 async function published(...all: readonly BuiltImage[]): Promise<Published> {
   const place = await openPulls()
+  const storage = `${kept.path}/${all.length}`
+  const known = lowersOf.get(storage)
+  if (known !== undefined) {
+    await cp(storage, place.registry.storage, { recursive: true })
+    return { ...place, lowers: known }
+  }
+  const lowers = await publish(place, all)
+  await cp(place.registry.storage, storage, { recursive: true })
+  lowersOf.set(storage, lowers)
+  return { ...place, lowers }
+}
+
+/** What a registry stores once these are published, and what their lowers are. It is published once; each test has a registry of its own with a copy. */
+const lowersOf = new Map<string, ReadonlyMap<BuiltImage, Buffer>>()
+let kept: TemporaryDirectory
+beforeAll(async () => {
+  kept = await temporaryDirectory()
+})
+afterAll(() => kept[Symbol.asyncDispose]())
+
+async function publish(place: Pulls, all: readonly BuiltImage[]): Promise<ReadonlyMap<BuiltImage, Buffer>> {
   await using publisher = await makeImages({ registries: place.registries })
   const lowers = new Map<BuiltImage, Buffer>()
   for (const [at, one] of all.entries()) {
@@ -222,7 +244,7 @@ async function published(...all: readonly BuiltImage[]): Promise<Published> {
     lowers.set(one, await readFile((await publisher.images.ensureLower(manifestOf(one))).path))
   }
   place.proxy.clear()
-  return { ...place, lowers }
+  return lowers
 }
 
 async function readPublished(place: Pulls, tag = '1') {

@@ -1,7 +1,7 @@
 import { createReadStream } from 'node:fs'
 import { open } from 'node:fs/promises'
 import { Problem, problemFromSystem } from '../../base/index.ts'
-import { decompress } from '../../host/index.ts'
+import { decompress, writeWhole } from '../../host/index.ts'
 
 export interface ExpandPart {
   /** The part as it is stored: zstd frames, verified against their digest. */
@@ -24,7 +24,7 @@ export async function expandPart({ from, to, lowerBytes, signal }: ExpandPart): 
     let offset = 0
     for await (const piece of decompress(createReadStream(from), { compression: 'zstd', maxBytes: lowerBytes })) {
       if (signal?.aborted) throw new Problem('CANCELLED', 'it was stopped on request')
-      if (!isZero(piece)) await writeAt(file, piece, offset)
+      if (!isZero(piece)) await writeWhole(file, piece, offset)
       offset += piece.length
     }
     if (offset !== lowerBytes) {
@@ -40,10 +40,4 @@ const zeros = Buffer.alloc(256 * 1024)
 
 function isZero(piece: Buffer): boolean {
   return piece.length <= zeros.length && piece.equals(zeros.subarray(0, piece.length))
-}
-
-async function writeAt(file: Awaited<ReturnType<typeof open>>, piece: Buffer, offset: number): Promise<void> {
-  for (let written = 0; written < piece.length; ) {
-    written += (await file.write(piece, written, piece.length - written, offset + written)).bytesWritten
-  }
 }

@@ -1,7 +1,6 @@
-import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Digest, digestOf, Problem, problemFromSystem, shortDigest } from '../../base/index.ts'
-import { decodeChunkIndex } from '../../formats/index.ts'
 import { installFile, openStaging } from '../../host/index.ts'
 import { encodeRecord } from '../../state/index.ts'
 import type { ImagesContext } from '../images-context.ts'
@@ -29,11 +28,11 @@ export interface KeepPublishedLower extends LongWork {
  * @throws Problem as assembleRootfs does; DIGEST_MISMATCH when there is another lower of the same manifest, which sheds may boot from
  */
 export async function keepPublishedLower(context: ImagesContext, request: KeepPublishedLower): Promise<void> {
-  const { layout } = context
+  const { layout, leases } = context
   const { manifest: rootfs } = request.rootfs
   const manifest = rootfs.subject.digest
   await using staging = await openStaging(layout, `rootfs-${shortDigest(manifest)}`)
-  if (await isKept(context, request)) return await note(context, request, staging.path)
+  if (await isKept(context, request)) return await leases.removal(() => note(context, request, staging.path))
   using local = await findLocalParts(context, rootfs)
   const { fetch, onProgress, signal } = request
   const lower = await assembleRootfs({
@@ -44,11 +43,14 @@ export async function keepPublishedLower(context: ImagesContext, request: KeepPu
     onProgress,
     signal,
   })
-  // Others may have been quicker: then theirs must be the same.
-  if (await isKept(context, request)) return await note(context, request, staging.path)
-  request.onInstall()
-  await note(context, request, staging.path)
-  await installFile({ from: lower, to: layout.keptLower(manifest), mode: 0o444 })
+  // One after another, as removals are: what is noted must be of the lower that is there.
+  await leases.removal(async () => {
+    // Others may have been quicker: then theirs must be the same.
+    if (await isKept(context, request)) return await note(context, request, staging.path)
+    request.onInstall()
+    await note(context, request, staging.path)
+    await installFile({ from: lower, to: layout.keptLower(manifest), mode: 0o444 })
+  })
 }
 
 /** Whether the lower is here already. @throws Problem DIGEST_MISMATCH when another one of the same manifest is */
@@ -59,17 +61,9 @@ async function isKept({ layout }: ImagesContext, { rootfs, signal }: KeepPublish
   const record = await readKeptRecord(layout, manifest)
   const leaves = await hashLeaves({ paths: [kept.path], signal })
   if (leaves.equals(rootfs.index.leaves)) return true
-  // It is not even what it was published as: a disk has done that, and it is replaced.
-  if (record !== 'none' && !leaves.equals(await ownLeaves(layout.keptLowerChunks(manifest)))) return false
+  // It is not even what it was published as: a disk has done that, and it is replaced, by what it was and by nothing else.
+  if (record !== 'none' && record.chunk_index_digest === digestOf(rootfs.indexBytes)) return false
   throw anotherLower(manifest, record)
-}
-
-async function ownLeaves(path: string): Promise<Buffer> {
-  try {
-    return decodeChunkIndex(await readFile(path)).leaves
-  } catch (error) {
-    throw problemFromSystem(error, `read ${path}`)
-  }
 }
 
 /** Writes down, before the lower itself or beside one that is there, where it comes from and what its bytes must be. */

@@ -1,11 +1,12 @@
 import { readdir, readFile, stat } from 'node:fs/promises'
 import { basename, join } from 'node:path'
-import { type Digest, errnoCode, isDigest, isProblem } from '../../base/index.ts'
-import { decodeChunkIndex, type RootfsManifest } from '../../formats/index.ts'
+import { type Digest, errnoCode, isDigest, isProblem, type LowerProfile } from '../../base/index.ts'
+import { decodeChunkIndex } from '../../formats/index.ts'
 import type { FilePart } from '../../host/index.ts'
 import type { ImagesContext } from '../images-context.ts'
 import { findKeptLower } from '../kept/find-kept-lower.ts'
 import { hasLayerFiles } from '../lowers/unpack-layer.ts'
+import type { PublishedRootfs } from './read-published-rootfs.ts'
 
 /** Where the bytes of some parts are on this host already. */
 export interface LocalParts extends Disposable {
@@ -17,7 +18,10 @@ export interface LocalParts extends Disposable {
  * Looks for the data of a published rootfs in what this host has: layers that were unpacked here, and lowers that were published with the same
  * blobs. Nothing is believed of them: the lower that is made of them is verified leaf by leaf. What they lie in is held until the disposal.
  */
-export async function findLocalParts(context: ImagesContext, { data }: RootfsManifest): Promise<LocalParts> {
+export async function findLocalParts(
+  context: ImagesContext,
+  { data, profile }: PublishedRootfs['manifest'],
+): Promise<LocalParts> {
   const held: Disposable[] = []
   const found = new Map<number, FilePart>()
   try {
@@ -25,7 +29,7 @@ export async function findLocalParts(context: ImagesContext, { data }: RootfsMan
     for (const [at, { digest, diffId, lowerBytes }] of data.entries()) {
       // The bootstrap comes before them.
       const number = at + 1
-      const unpacked = await unpackedLayer(context, diffId)
+      const unpacked = await unpackedLayer(context, diffId, profile)
       if (unpacked?.length === lowerBytes) {
         held.push(leaseOf(context, diffId))
         found.set(number, unpacked)
@@ -43,9 +47,13 @@ export async function findLocalParts(context: ImagesContext, { data }: RootfsMan
   }
 }
 
-async function unpackedLayer({ layout }: ImagesContext, diffId: Digest): Promise<FilePart | undefined> {
-  if (!(await hasLayerFiles(layout, diffId))) return undefined
-  const path = layout.layerData(diffId)
+async function unpackedLayer(
+  { layout }: ImagesContext,
+  diffId: Digest,
+  profile: LowerProfile,
+): Promise<FilePart | undefined> {
+  if (!(await hasLayerFiles(layout, diffId, profile))) return undefined
+  const path = layout.layerData(diffId, profile)
   const { size } = await stat(path)
   return { path, offset: 0, length: size }
 }

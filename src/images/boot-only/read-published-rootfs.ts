@@ -1,4 +1,11 @@
-import { DigestHasher, digestAlgorithm, Problem, shortDigest } from '../../base/index.ts'
+import {
+  DigestHasher,
+  digestAlgorithm,
+  type LowerProfile,
+  lowerProfiles,
+  Problem,
+  shortDigest,
+} from '../../base/index.ts'
 import {
   type ChunkIndex,
   chunkIndexLimits,
@@ -19,7 +26,7 @@ import type { RemoteManifest, Repository } from '../../wires/index.ts'
 /** The form of an image that hosts boot from, as a registry has it; its blobs are still there. */
 export interface PublishedRootfs {
   readonly descriptor: Descriptor
-  readonly manifest: RootfsManifest
+  readonly manifest: RootfsManifest & { readonly profile: LowerProfile }
   readonly index: ChunkIndex
   /** The chunk index as it came. */
   readonly indexBytes: Buffer
@@ -29,6 +36,8 @@ export interface ReadPublishedRootfs {
   readonly repository: Pick<Repository, 'readManifest' | 'readBlob'>
   /** From what was asked for to the image's manifest. */
   readonly documents: readonly RemoteManifest[]
+  /** That guests of this host can read, the preferred one first. */
+  readonly profiles: readonly LowerProfile[]
   readonly signal?: AbortSignal | undefined
 }
 
@@ -39,20 +48,33 @@ export interface ReadPublishedRootfs {
  * @throws Problem IMAGE_INVALID, CHUNK_INDEX_INVALID, DIGEST_MISMATCH, SIZE_MISMATCH, LIMIT_EXCEEDED, and what the registry's client throws
  */
 export async function readPublishedRootfs(request: ReadPublishedRootfs): Promise<PublishedRootfs | undefined> {
-  const { repository, documents, signal } = request
+  const { documents, profiles } = request
   const image = documents.at(-1)?.descriptor
-  const members = documents.flatMap(indexOf).flatMap(rootfsMembers)
-  for (const descriptor of members) {
-    const { bytes } = await repository.readManifest(descriptor.digest, { signal })
-    if (bytes.length !== descriptor.size) throw wrongSize(descriptor.digest, descriptor.size, bytes.length)
-    const manifest = parseRootfsManifest(parseManifest(bytes, descriptor.mediaType))
-    if (manifest.subject.digest !== image?.digest || manifest.profile !== 'plain') continue
-    const indexBytes = await readSmallBlob(request, manifest.chunkIndex)
-    const index = decodeChunkIndex(indexBytes)
-    checkAgreement(manifest, index)
-    return { descriptor, manifest, index, indexBytes }
+  const found: Member[] = []
+  for (const descriptor of documents.flatMap(indexOf).flatMap(rootfsMembers)) {
+    const member = await readMember(request, descriptor)
+    if (member !== undefined && member.manifest.subject.digest === image?.digest) found.push(member)
   }
-  return undefined
+  const [best] = profiles.flatMap((profile) => found.filter(({ manifest }) => manifest.profile === profile))
+  if (best === undefined) return undefined
+  const indexBytes = await readSmallBlob(request, best.manifest.chunkIndex)
+  const index = decodeChunkIndex(indexBytes)
+  checkAgreement(best.manifest, index)
+  return { ...best, index, indexBytes }
+}
+
+type Member = Pick<PublishedRootfs, 'descriptor' | 'manifest'>
+
+/** Undefined for one of a profile that came after this cowshed. */
+async function readMember(
+  { repository, signal }: ReadPublishedRootfs,
+  descriptor: Descriptor,
+): Promise<Member | undefined> {
+  const { bytes } = await repository.readManifest(descriptor.digest, { signal })
+  if (bytes.length !== descriptor.size) throw wrongSize(descriptor.digest, descriptor.size, bytes.length)
+  const manifest = parseRootfsManifest(parseManifest(bytes, descriptor.mediaType))
+  const profile = lowerProfiles.find((known) => known === manifest.profile)
+  return profile && { descriptor, manifest: { ...manifest, profile } }
 }
 
 function indexOf({ descriptor, bytes }: RemoteManifest): ImageIndex[] {

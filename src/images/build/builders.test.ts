@@ -1,11 +1,11 @@
-import { symlink } from 'node:fs/promises'
+import { symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { needs } from '../../../test/support/needs.ts'
 import { temporaryDirectory } from '../../../test/support/temporary-directory.ts'
 import type { BuildJob } from './build-job.ts'
 import { buildWithBuildah } from './build-with-buildah.ts'
-import { buildxArguments } from './build-with-buildx.ts'
+import { buildWithBuildx, buildxArguments } from './build-with-buildx.ts'
 import { findBuilder } from './find-builder.ts'
 
 const job: BuildJob = {
@@ -43,6 +43,22 @@ test('with a source date epoch buildx rewrites the times in layers, and bases of
       '--build-context=debian:12=oci-layout:///staging/bases:base-0',
     ]),
   )
+})
+
+test.each([
+  ['ERROR: OCI exporter is not supported for the docker driver.', 'docker buildx create --use'],
+  ['ERROR: Cannot connect to the Docker daemon at unix:///var/run/docker.sock.', 'is Docker running'],
+])('when Docker says "%s", the hint is what to do about it', async (said, hint) => {
+  await using directory = await temporaryDirectory()
+  await writeFile(join(directory.path, 'docker'), `#!/bin/sh\necho '${said}' >&2; exit 1\n`, { mode: 0o755 })
+  const path = process.env.PATH
+  process.env.PATH = `${directory.path}:${path}`
+  try {
+    const failed = { code: 'TOOL_FAILED', message: expect.stringContaining(said), hint: expect.stringContaining(hint) }
+    await expect(buildWithBuildx({ ...job, staging: directory.path })).rejects.toMatchObject(failed)
+  } finally {
+    process.env.PATH = path
+  }
 })
 
 /** With a PATH that has nothing but these programs. */

@@ -27,7 +27,6 @@ export const rootfsUnit = 'rootfs'
 const forms: readonly Form[] = [
   // The index makes a layer visible: without it the data alone is nothing that anybody would use.
   { kind: 'layer', unit: 'layer', form: 'layer index', path: (layout, diffId) => layout.layerIndex(diffId) },
-  { kind: 'layer', unit: 'layer', form: 'published layer', path: (layout, diffId) => layout.layerStored(diffId) },
   ...lowerProfiles.flatMap(formsOfProfile),
   {
     kind: 'lower',
@@ -44,7 +43,10 @@ const forms: readonly Form[] = [
 function formsOfProfile(profile: LowerProfile): Form[] {
   const name = profile === 'plain' ? '' : ` (${profile})`
   const layer = { kind: 'layer', unit: 'layer' } as const
-  const data: Form[] = [{ ...layer, form: `layer${name}`, path: (layout, diffId) => layout.layerData(diffId, profile) }]
+  const data: Form[] = [
+    { ...layer, form: `published layer${name}`, path: (layout, diffId) => layout.layerStored(diffId, profile) },
+    { ...layer, form: `layer${name}`, path: (layout, diffId) => layout.layerData(diffId, profile) },
+  ]
   if (profile !== 'plain')
     data.unshift({ ...layer, form: `layer map${name}`, path: (layout, diffId) => layout.layerMap(diffId, profile) })
   return [

@@ -1,4 +1,5 @@
 import { type Digest, isDigest, isProblem, shortDigest } from '../../base/index.ts'
+import { pinnedReason } from '../../state/index.ts'
 import { storedImages } from '../find-image.ts'
 import { findManifest } from '../find-manifest.ts'
 import { type GraphManifest, readImageGraph, readManifestAndConfig } from '../image-graph.ts'
@@ -50,6 +51,8 @@ interface ServedManifest {
   readonly isKept: boolean
   /** The sheds that have it open, or may. */
   readonly runningIn: readonly string[]
+  /** What one calls the pinned image that has it, if there is one. */
+  readonly pinnedAs?: string | undefined
   /** Why it cannot be read. */
   readonly problem?: string
 }
@@ -58,7 +61,8 @@ async function servedManifests(context: ImagesContext, users: readonly ImageUser
   const served = new Map<Digest, ServedManifest>()
   const runningIn = (digest: Digest) =>
     users.filter((user) => user.isRunning && user.manifestDigest === digest).map(({ name }) => name)
-  const add = async (manifest: GraphManifest, names: readonly string[]) => {
+  const pins = await context.pins.read()
+  const add = async (manifest: GraphManifest, names: readonly string[], pinnedAs?: string) => {
     const { digest } = manifest.descriptor
     const known = served.get(digest)
     served.set(digest, {
@@ -67,13 +71,15 @@ async function servedManifests(context: ImagesContext, users: readonly ImageUser
       names: [...(known?.names ?? []), ...names],
       isKept: findKeptLower(context.layout, digest) !== undefined,
       runningIn: runningIn(digest),
+      pinnedAs: pinnedAs ?? known?.pinnedAs,
     })
   }
   for (const { descriptor, tags } of storedImages((await context.blobs.readIndex()).entries)) {
     const names = tags.length === 0 ? [`<none>@${shortDigest(descriptor.digest)}`] : tags
     // Of an image that cannot be read nothing is known, so nothing of it is listed and nothing goes.
     const graph = await readImageGraph(context.blobs, descriptor).catch(undefinedIfProblem)
-    for (const manifest of graph?.manifests ?? []) await add(manifest, names)
+    const pinnedAs = pins.has({ kind: 'image', id: descriptor.digest }) ? names[0] : undefined
+    for (const manifest of graph?.manifests ?? []) await add(manifest, names, pinnedAs)
   }
   const pinned = [...users.map((user) => user.manifestDigest).filter(isDigest), ...context.leases.heldImages()]
   for (const digest of new Set(pinned)) {
@@ -132,6 +138,8 @@ function asCloned({ manifests, ...made }: Made): Made {
 function whyKept({ leases }: ImagesContext, { kind, digest, manifests }: Made): string | undefined {
   const sheds = [...new Set(manifests.flatMap(({ runningIn }) => runningIn))].sort()
   if (sheds.length > 0) return `used by running shed ${sheds.join(', ')}`
+  const [pinnedAs] = manifests.flatMap((manifest) => manifest.pinnedAs ?? [])
+  if (pinnedAs !== undefined) return pinnedReason('image', pinnedAs)
   const held = new Set(leases.heldImages())
   if (leases.isLeased(digest) || manifests.some((manifest) => held.has(manifest.digest))) return inUse
   return cannotBeMade(kind, digest, manifests)

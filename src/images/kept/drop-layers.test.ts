@@ -1,4 +1,4 @@
-import { readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { chmod, copyFile, mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { describe, expect, test } from 'vitest'
 import {
   type BuiltImage,
@@ -96,6 +96,49 @@ describe('the layers of an image that boots can go', () => {
     expect(lower).toMatchObject({ path, warnings: [expect.stringContaining('not what its layers give')] })
   })
 
+  test.each(['cache', 'kept'] as const)(
+    'not when the lower of the %s, by then the only copy, is not what they give; a repair mends it',
+    async (place) => {
+      await using store = await storeOf([a, 'a:1'])
+      const { path } = await store.images.ensureLower(digestOf(a))
+      const whole = await readFile(path)
+      if (place === 'kept') {
+        await mkdir(store.layout.keptLowers)
+        await copyFile(path, store.layout.keptLower(digestOf(a)))
+      }
+      await rot(place === 'kept' ? store.layout.keptLower(digestOf(a)) : path)
+      const before = await blobsOf(store)
+      await expect(drop(store, 'a:1')).rejects.toMatchObject({
+        code: 'EROFS_INVALID',
+        message: expect.stringMatching(/lower of \w+ is not what its layers give.*cowshed image verify --repair/),
+      })
+      expect(await blobsOf(store)).toEqual(before)
+
+      const { findings } = await store.images.verify({ refs: ['a:1'], repair: true })
+      expect(findings).toMatchObject([{ kind: 'lower', repaired: true }])
+      await drop(store, 'a:1')
+      expect((await readFile(store.layout.keptLower(digestOf(a)))).equals(whole)).toBe(true)
+    },
+  )
+
+  test('though the cache of one is damaged, which is made again first', async () => {
+    await using store = await storeOf([a, 'a:1'])
+    const { path } = await store.images.ensureLower(digestOf(a))
+    const whole = await readFile(path)
+    await rot(store.layout.layerData(parseDigest(top.diffId)))
+    await drop(store, 'a:1')
+    expect((await readFile(store.layout.keptLower(digestOf(a)))).equals(whole)).toBe(true)
+  })
+
+  test('not when one of them is lost, without which nobody can tell whether the lower is right', async () => {
+    await using store = await storeOf([a, 'a:1'])
+    await store.images.ensureLower(digestOf(a))
+    await rm(store.layout.blob(parseDigest(top.digest)))
+    await rm(store.layout.layerIndex(parseDigest(top.diffId)))
+    await expect(drop(store, 'a:1')).rejects.toMatchObject({ code: 'IMAGE_INCOMPLETE' })
+    expect(await blobsOf(store)).toContain(base.digest)
+  })
+
   test('with the image, all that it kept goes', async () => {
     await using store = await storeOf([a, 'a:1'])
     const before = await allFiles(store.layout)
@@ -151,6 +194,15 @@ function digestOf(image: BuiltRoot) {
 
 async function blobsOf({ blobs }: Store): Promise<string[]> {
   return (await blobs.list()).map(({ digest }) => digest)
+}
+
+/** In the last block, which nothing but the content of a file is in. */
+async function rot(path: string): Promise<void> {
+  const bytes = await readFile(path)
+  const at = bytes.length - 4096
+  bytes.writeUInt8(bytes.readUInt8(at) ^ 1, at)
+  await chmod(path, 0o644)
+  await writeFile(path, bytes)
 }
 
 /** The manifest and the config. */

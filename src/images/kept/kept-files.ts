@@ -11,7 +11,8 @@ export interface KeptFile {
 
 /** Every file that an image without its layers has besides its blobs, whether it is there or not; the lower, which makes them count, first. */
 export function keptFiles(layout: DataLayout, manifest: Digest): KeptFile[] {
-  const paths = [layout.keptLower(manifest), layout.keptLowerRecord(manifest), layout.keptLowerChunks(manifest)]
+  const { keptLower, keptLowerRecord, keptLowerChunks, keptLowerDigest } = layout
+  const paths = [keptLower, keptLowerRecord, keptLowerChunks, keptLowerDigest].map((pathOf) => pathOf(manifest))
   return paths.map((path) => ({ kind: 'lower', digest: manifest, path }))
 }
 

@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises'
-import { Problem, shortDigest } from '../../base/index.ts'
+import { type DataLayout, Problem, shortDigest } from '../../base/index.ts'
+import { readStaged } from '../../blobs/index.ts'
 import {
   checkImageManifest,
   checkLayerCount,
@@ -13,6 +14,7 @@ import {
   runsOn,
   selectPlatform,
 } from '../../formats/index.ts'
+import type { ImagesContext } from '../images-context.ts'
 import { type Gathered, missingFrom } from './gather-image.ts'
 
 /** An image that is all there and runs here. */
@@ -32,7 +34,10 @@ export interface ChosenImage {
  * @see docs/decisions/0010-what-image-load-keeps.md
  * @throws Problem BLOB_NOT_FOUND when this host's image is not whole; PLATFORM_NOT_FOUND; IMAGE_INVALID; IMAGE_UNSUPPORTED
  */
-export async function chooseImage(gathered: Gathered, platform: Platform): Promise<ChosenImage> {
+export async function chooseImage(
+  gathered: Gathered,
+  { layout, platform }: Pick<ImagesContext, 'layout' | 'platform'>,
+): Promise<ChosenImage> {
   const host = hostMember(gathered, platform)
   requireWhole(host)
   const { manifest } = host
@@ -40,7 +45,7 @@ export async function chooseImage(gathered: Gathered, platform: Platform): Promi
     throw new Problem('IMAGE_UNSUPPORTED', `this is no container image: ${host.descriptor.mediaType}`)
   }
   checkImageManifest(manifest)
-  const config = await readConfig(host, manifest.config)
+  const config = await readConfig(layout, host, manifest.config)
   checkLayerCount(manifest, config)
   if (!runsOn(config, platform)) throw platformNotFound(platform, [config])
   return { root: missingFrom(gathered).length === 0 ? gathered : host, host, manifest, config }
@@ -55,13 +60,17 @@ function hostMember(gathered: Gathered, platform: Platform): Gathered {
   return hostMember(member, platform)
 }
 
-async function readConfig({ members }: Gathered, { digest, size }: Descriptor): Promise<ImageConfig> {
-  const path = members.find(({ descriptor }) => descriptor.digest === digest)?.blob?.path
-  if (path === undefined) throw new Problem('INTERNAL', 'a manifest that is whole has no config')
+async function readConfig(
+  layout: DataLayout,
+  { members }: Gathered,
+  { digest, size }: Descriptor,
+): Promise<ImageConfig> {
+  const blob = members.find(({ descriptor }) => descriptor.digest === digest)?.blob
+  if (blob === undefined) throw new Problem('INTERNAL', 'a manifest that is whole has no config')
   if (size > documentLimits.config) {
     throw new Problem('LIMIT_EXCEEDED', `the image config has ${size} bytes; at most ${documentLimits.config} are read`)
   }
-  return parseImageConfig(await readFile(path))
+  return parseImageConfig(await readStaged(layout, { digest, size, path: blob.path }, (path) => readFile(path)))
 }
 
 function requireWhole(host: Gathered): void {

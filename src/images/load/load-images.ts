@@ -1,6 +1,6 @@
 import { createReadStream } from 'node:fs'
 import { stat } from 'node:fs/promises'
-import { Problem, problemFromSystem } from '../../base/index.ts'
+import { type Digest, Problem, problemFromSystem, shortDigest } from '../../base/index.ts'
 import type { ImageSummary } from '../../contract/index.ts'
 import { openStaging } from '../../host/index.ts'
 import { commitImages, orUndo } from '../commit-images.ts'
@@ -9,8 +9,9 @@ import type { ImagesContext } from '../images-context.ts'
 import type { LongWork } from '../long-work.ts'
 import type { TakeApart } from './archive-files.ts'
 import { type ChosenImage, chooseImage } from './choose-image.ts'
+import { freeTags } from './free-tags.ts'
 import { gatherImage } from './gather-image.ts'
-import type { LoadSource } from './load-source.ts'
+import type { LoadRoot, LoadSource } from './load-source.ts'
 import { nameImages } from './name-images.ts'
 import { openArchive } from './open-archive.ts'
 import { openLayoutDirectory } from './open-layout-directory.ts'
@@ -21,6 +22,8 @@ export interface LoadRequest extends LongWork {
   readonly source: { readonly path: string } | { readonly stream: AsyncIterable<Buffer> }
   /** What to call the image, when its source has no name for it or another one. */
   readonly tag?: string | undefined
+  /** Takes this manifest and nothing else, under this name unless that is another image's or is no tag: without a name, then. */
+  readonly only?: { readonly manifest: Digest; readonly ref: string } | undefined
 }
 
 /**
@@ -36,19 +39,27 @@ export async function loadImages(context: ImagesContext, request: LoadRequest): 
   const isPresent = presenceChecker(context, lease)
   const onBytes = copyProgress(request)
   const source = await openSource(request, { staging: staging.path, isPresent, onBytes, signal: request.signal })
-  const path = 'path' in request.source ? request.source.path : undefined
-  const named = nameImages({ roots: source.roots, tag: request.tag, path, platform: context.platform })
+  const named = await namedRoots(context, request, source.roots)
 
   const chosen: { image: ChosenImage; tags: readonly string[] }[] = []
   for (const { descriptor, tags } of named) {
     const gathered = await gatherImage(descriptor, { source, blobs: context.blobs, isPresent })
-    chosen.push({ image: await chooseImage(gathered, context.platform), tags })
+    chosen.push({ image: await chooseImage(gathered, context), tags })
   }
   await orUndo(context, lease, (made) => commitImages(context, { ...request, chosen, lease, made }))
   // A removal that was planned before the images were visible looks at our lease until it ends.
   await context.leases.settled()
   const digests = new Set<string>(chosen.map(({ image }) => image.root.descriptor.digest))
   return (await listImages(context)).filter(({ digest }) => digests.has(digest))
+}
+
+async function namedRoots({ platform, blobs }: ImagesContext, request: LoadRequest, roots: readonly LoadRoot[]) {
+  const { source, tag, only } = request
+  const path = 'path' in source ? source.path : undefined
+  if (only === undefined) return nameImages({ roots, tag, path, platform })
+  const root = roots.find(({ descriptor }) => descriptor.digest === only.manifest)
+  if (root === undefined) throw new Problem('IMAGE_INVALID', `there is no image ${shortDigest(only.manifest)} in it`)
+  return [{ ...root, tags: await freeTags(blobs, only) }]
 }
 
 function openSource({ source }: LoadRequest, request: Omit<TakeApart, 'source'>): Promise<LoadSource> {

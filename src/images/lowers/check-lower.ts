@@ -1,6 +1,6 @@
-import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
-import { errnoCode, isProblem, type LowerProfile, problemFromSystem } from '../../base/index.ts'
+import { isProblem, type LowerProfile } from '../../base/index.ts'
 import { blockSize, type DeviceSlot, readImageHead, type Superblock } from '../../formats/index.ts'
+import { type FileHead, readFileHead } from '../../host/index.ts'
 import type { LowerKind } from './lower-kind.ts'
 
 /**
@@ -12,7 +12,7 @@ import type { LowerKind } from './lower-kind.ts'
  * @throws Problem IO_FAILED, PERMISSION_DENIED
  */
 export function checkLower(path: string, uuid?: Buffer): CheckedLower {
-  const file = readHead(path)
+  const file = readFileHead(path, blockSize)
   if (file === undefined) return { complaint: 'it is not there' }
   try {
     return examine(file, uuid)
@@ -31,12 +31,7 @@ export type CheckedLower =
       readonly devices: readonly DeviceSlot[]
     }
 
-interface Head {
-  readonly head: Buffer
-  readonly size: number
-}
-
-function examine({ head, size }: Head, uuid: Buffer | undefined): CheckedLower {
+function examine({ head, size }: FileHead, uuid: Buffer | undefined): CheckedLower {
   const { superblock, devices } = readImageHead(head)
   if (uuid !== undefined && !superblock.uuid.equals(uuid)) return { complaint: 'it is the lower of something else' }
   const expected = superblock.blocks * blockSize
@@ -48,21 +43,4 @@ function examine({ head, size }: Head, uuid: Buffer | undefined): CheckedLower {
 function profileOf({ largestCluster }: Superblock): LowerProfile {
   if (largestCluster === 0) return 'plain'
   return largestCluster === 1 ? 'lz4' : 'lz4-64k'
-}
-
-/** In the open: one block, which every start of a shed reads, is in the page cache. */
-function readHead(path: string): Head | undefined {
-  try {
-    const fd = openSync(path, 'r')
-    try {
-      const head = Buffer.alloc(blockSize)
-      readSync(fd, head, 0, blockSize, 0)
-      return { head, size: fstatSync(fd).size }
-    } finally {
-      closeSync(fd)
-    }
-  } catch (error) {
-    if (errnoCode(error) === 'ENOENT') return undefined
-    throw problemFromSystem(error, `look at the lower ${path}`)
-  }
 }

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { chooseLower, type LowerPolicy, usableKinds } from './choose-lower.ts'
+import { chooseLower, type LowerPolicy, usableKinds, whyLower } from './choose-lower.ts'
 
 const auto: LowerPolicy = { profile: 'auto', form: 'auto' }
 
@@ -28,6 +28,17 @@ describe('which lower is built', () => {
       expect.objectContaining({ code: 'HOST_UNSUPPORTED', hint: expect.stringContaining('images.lower_profile') }),
     )
   })
+})
+
+test.each([
+  [auto, true, '6.1.0', /^files of the data directory can share extents$/],
+  [auto, false, '6.1.0', /cannot share extents$/],
+  [auto, false, '5.10.0', /cannot share extents, and the guest's kernel 5\.10\.0 takes none in parts$/],
+  [{ ...auto, profile: 'plain' }, false, '6.1.0', /^config\.toml says plain, and files .* cannot share/],
+  [{ ...auto, form: 'parts' }, true, '6.1.0', /^config\.toml says in parts, and files .* can share/],
+  [{ profile: 'lz4', form: 'whole' }, true, '6.1.0', /^config\.toml says so$/],
+] as const)('why it is that one: %j, reflinks %j, kernel %s', (policy, reflink, guestRelease, expected) => {
+  expect(whyLower(policy, { reflink, guestRelease })).toMatch(expected)
 })
 
 test('what is there is used: the preferred kind first, its profile before its form, nothing that the kernel cannot read', () => {

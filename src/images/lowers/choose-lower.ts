@@ -35,6 +35,17 @@ export function chooseLower({ profile, form }: LowerPolicy, { reflink, guestRele
   )
 }
 
+/** Why it is that kind, for people. */
+export function whyLower({ profile, form }: LowerPolicy, { reflink, guestRelease }: LowerPlace): string {
+  if (profile !== 'auto' && form !== 'auto') return 'config.toml says so'
+  const parts = isUsable({ profile: 'plain', form: 'parts' }, guestRelease)
+  const why = reflink
+    ? 'files of the data directory can share extents'
+    : `files of the data directory cannot share extents${parts ? '' : `, and the guest's kernel ${guestRelease} takes none in parts`}`
+  if (profile === 'auto' && form === 'auto') return why
+  return `config.toml says ${profile === 'auto' ? inWords(form === 'parts' ? 'parts' : 'whole') : profile}, and ${why}`
+}
+
 /** Every kind that a kernel can read, the preferred one first: what is there is used before anything is built. */
 export function usableKinds(preferred: LowerKind, guestRelease: string | undefined): LowerKind[] {
   const rank = ({ profile, form }: LowerKind) =>

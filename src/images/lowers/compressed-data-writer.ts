@@ -1,19 +1,18 @@
 import { writeFileSync } from 'node:fs'
 import { type Digest, problemFromSystem } from '../../base/index.ts'
-import {
-  blockSize,
-  type Extent,
-  ExtentCutter,
-  encodeLayerMap,
-  type MappedContent,
-  maxExtentBytes,
-} from '../../formats/index.ts'
+import { blockSize, type Extent, encodeLayerMap, type MappedContent } from '../../formats/index.ts'
 import { BlockFile } from './block-file.ts'
+import {
+  batchBytes,
+  batchMemory,
+  batchStretches,
+  type CompressedStretch,
+  partsOf,
+  stretchBytes,
+} from './compress-stretches.ts'
 import { ContentPlaces, type LayerData, type WrittenFile } from './layer-data.ts'
+import { type Compressors, openCompressors } from './open-compressors.ts'
 
-/** A file is judged by so much of its beginning, and an extent may reach as far beyond it. */
-const trialBytes = maxExtentBytes
-const windowBytes = trialBytes + maxExtentBytes
 const zeros = Buffer.alloc(64 * 1024)
 
 /** @param path and mapPath must not exist; clusterBlocks is what ExtentCutter takes */
@@ -21,66 +20,92 @@ export interface CompressedDataFiles {
   readonly path: string
   readonly mapPath: string
   readonly clusterBlocks: number
+  /** That help with compressing; without them it happens here. The bytes do not depend on it. */
+  readonly threads?: number | undefined
+}
+
+/** A stretch of a file. */
+interface Piece {
+  readonly bytes: number
+  readonly isFirst: boolean
+  /** Of a file's last one: where its content is in the plain blob, and whether it came before. */
+  readonly end?: { readonly startBlock: number; readonly isKnown: boolean }
+}
+
+interface BatchAtWork {
+  readonly memory: SharedArrayBuffer
+  readonly pieces: readonly Piece[]
+  readonly compressed: Promise<readonly CompressedStretch[]>
+  /** The memory is for others too, and stays as it is. */
+  readonly isShared?: boolean
 }
 
 /**
- * Writes a layer's compressed data blob, and the map to it from the plain one. A file whose first MiB does not get smaller by a block is stored as it is,
- * all of it: so files that are compressed already cost no more time than that, and none takes more space than it would in the plain blob.
+ * Writes a layer's compressed data blob, and the map to it from the plain one. A file of which no stretch gets smaller is stored as it is, all of it, and
+ * none takes more space than it would in the plain blob.
  *
- * What becomes of a file depends on its content alone, not on the pieces in which it comes.
+ * What becomes of a file depends on its content alone, not on the pieces in which it comes or on who compresses it.
  */
 export class CompressedDataWriter implements LayerData {
   readonly #files: CompressedDataFiles
   readonly #out: BlockFile
-  readonly #cutter: ExtentCutter
+  readonly #compressors: Compressors
   readonly #places = new ContentPlaces()
   readonly #contents = new Map<number, MappedContent>()
-  readonly #window = Buffer.alloc(windowBytes)
+  /** For later batches. */
+  readonly #spare: SharedArrayBuffer[] = []
+  #memory = batchMemory()
+  #content = partsOf(this.#memory).content
+  #pieces: Piece[] = []
   #filled = 0
-  /** What the window's first byte is in the file. */
-  #position = 0
-  #fileStart = 0
-  #extents: Extent[] = []
-  #mode: 'undecided' | 'compressed' | 'stored' = 'undecided'
+  /** Where in the content the stretch begins that is being filled; whether it is its file's first, and nothing but holes. */
+  #stretch = 0
+  #isFirst = true
+  #isHole = true
+  /** In order. */
+  readonly #atWork: BatchAtWork[] = []
+  #hole: Omit<BatchAtWork, 'pieces'> | undefined
+  /** The file whose stretches are being written. */
+  #written: { start: number; extents: Extent[]; isStored: boolean } = { start: 0, extents: [], isStored: true }
 
   constructor(files: CompressedDataFiles) {
     this.#files = files
     this.#out = new BlockFile(files.path)
-    this.#cutter = new ExtentCutter(files.clusterBlocks)
+    this.#compressors = openCompressors(files.threads ?? 0, files.clusterBlocks)
   }
 
   beginFile(): void {
-    this.#out.pad()
-    this.#fileStart = this.#out.end
     this.#places.begin()
-    this.#filled = 0
-    this.#position = 0
-    this.#extents = []
-    this.#mode = 'undecided'
+    this.#isFirst = true
+    this.#isHole = true
   }
 
   write(chunk: Buffer): void {
     this.#places.add(chunk)
-    this.#take(chunk)
+    this.#take(chunk, { isHole: false })
   }
 
   hole(bytes: number): void {
     this.#places.addZeros(bytes)
-    let left = bytes
-    for (; left > 0 && this.#mode !== 'stored'; left -= zeros.length) this.#take(zeros.subarray(0, left))
-    if (left > 0) this.#out.appendZeros(left)
+    for (let left = bytes; left > 0; left -= zeros.length) this.#take(zeros.subarray(0, left), { isHole: true })
   }
 
   endFile(): WrittenFile {
-    this.#drain({ ended: true })
     const { startBlock, sha256, isKnown } = this.#places.end()
-    if (isKnown) this.#out.rewind(this.#fileStart)
-    else this.#contents.set(startBlock, this.#mapped())
+    if (isKnown) this.#filled = this.#stretch
+    // Otherwise nothing of it has gone anywhere.
+    if (!isKnown || !this.#isFirst) this.#endStretch({ startBlock, isKnown })
     return { startBlock, sha256 }
   }
 
-  finish(diffId: Digest): number {
-    const map = encodeLayerMap({ diffId, dataBlocks: this.#out.finish(), contents: this.#contents })
+  settled(): Promise<void> | undefined {
+    return this.#atWork.length > this.#compressors.atOnce ? this.#writeUntil(this.#compressors.atOnce) : undefined
+  }
+
+  async finish(diffId: Digest): Promise<number> {
+    this.#compressBatch()
+    await this.#writeUntil(0)
+    const map = encodeLayerMap({ diffId, dataBlocks: await this.#out.finish(), contents: this.#contents })
     try {
       writeFileSync(this.#files.mapPath, map, { flag: 'wx', mode: 0o600 })
     } catch (error) {
@@ -89,65 +114,96 @@ export class CompressedDataWriter implements LayerData {
     return this.#places.blocks
   }
 
-  close(): void {
-    this.#out.close()
+  async close(): Promise<void> {
+    await this.#out.close()
+    await this.#compressors.close()
   }
 
-  #mapped(): MappedContent {
-    const startBlock = this.#fileStart / blockSize
-    if (this.#mode === 'stored') return { kind: 'blocks', startBlock }
-    const extents = this.#extents
-    return { kind: 'compressed', startBlock, blocks: blocksOf(extents), extents }
-  }
-
-  #take(chunk: Buffer): void {
-    let taken = 0
-    while (taken < chunk.length && this.#mode !== 'stored') {
-      const copied = chunk.copy(this.#window, this.#filled, taken)
+  #take(chunk: Buffer, { isHole }: { readonly isHole: boolean }): void {
+    for (let taken = 0; taken < chunk.length; ) {
+      if (this.#filled - this.#stretch === stretchBytes) this.#endStretch()
+      const room = stretchBytes - (this.#filled - this.#stretch)
+      const copied = chunk.copy(this.#content, this.#filled, taken, taken + room)
       this.#filled += copied
       taken += copied
-      if (this.#filled === windowBytes) this.#drain({ ended: false })
+      this.#isHole &&= isHole
     }
-    this.#out.append(chunk.subarray(taken))
   }
 
-  /** Cuts all extents that can be told by now, and keeps what is left of the window. */
-  #drain({ ended }: { readonly ended: boolean }): void {
-    let from = 0
-    if (this.#mode === 'undecided') from = this.#decide(ended)
-    if (this.#mode === 'stored') return
-    while (ended ? from < this.#filled : from + maxExtentBytes <= this.#filled) from += this.#cut(from)
-    this.#window.copyWithin(0, from, this.#filled)
-    this.#position += from
-    this.#filled -= from
+  #endStretch(end?: Piece['end']): void {
+    const piece = { bytes: this.#filled - this.#stretch, isFirst: this.#isFirst, ...(end && { end }) }
+    if (this.#isHole && piece.bytes === stretchBytes) this.#addHole(piece)
+    else this.#pieces.push(piece)
+    this.#stretch = this.#filled
+    this.#isFirst = false
+    this.#isHole = true
+    if (this.#filled >= batchBytes || this.#pieces.length === batchStretches) this.#compressBatch()
   }
 
-  /** Tries the beginning of the file. @returns how much of the window is done */
-  #decide(ended: boolean): number {
-    let from = 0
-    while (from < Math.min(trialBytes, this.#filled)) from += this.#cut(from)
-    const isAll = ended && from === this.#filled
-    const plainBlocks = isAll ? Math.ceil(from / blockSize) : Math.floor(from / blockSize)
-    if (blocksOf(this.#extents) < plainBlocks) {
-      this.#mode = 'compressed'
-      return from
+  /** A sparse file may be larger than memory, and all of it comes at once: of its stretches there is one, compressed once. */
+  #addHole(piece: Piece): void {
+    this.#filled = this.#stretch
+    this.#compressBatch()
+    if (this.#hole === undefined) {
+      const memory = batchMemory()
+      this.#hole = { memory, compressed: this.#compress(memory, [stretchBytes]), isShared: true }
     }
-    this.#mode = 'stored'
-    this.#out.rewind(this.#fileStart)
-    this.#out.append(this.#window.subarray(0, this.#filled))
+    this.#atWork.push({ ...this.#hole, pieces: [piece] })
+  }
+
+  #compressBatch(): void {
+    if (this.#pieces.length === 0) return
+    const [memory, pieces] = [this.#memory, this.#pieces]
+    const lengths = pieces.map(({ bytes }) => bytes)
+    this.#atWork.push({ memory, pieces, compressed: this.#compress(memory, lengths) })
+    this.#memory = this.#spare.pop() ?? batchMemory()
+    this.#content = partsOf(this.#memory).content
+    this.#pieces = []
     this.#filled = 0
-    return 0
+    this.#stretch = 0
   }
 
-  #cut(from: number): number {
-    const to = Math.min(this.#filled, from + maxExtentBytes)
-    return this.#cutter.cut({ content: this.#window, from, to, position: this.#position + from }, (extent, cluster) => {
-      this.#extents.push(extent)
-      this.#out.append(cluster)
-    })
+  #compress(memory: SharedArrayBuffer, lengths: readonly number[]): BatchAtWork['compressed'] {
+    const compressed = this.#compressors.compress({ memory, lengths })
+    // A failure is heard of when its turn comes, which after another one is never.
+    compressed.catch(() => {})
+    return compressed
+  }
+
+  async #writeUntil(left: number): Promise<void> {
+    while (this.#atWork.length > left) {
+      await this.#writeNext()
+      await this.#out.settled()
+    }
+  }
+
+  /** Writes what has become of the oldest batch. */
+  async #writeNext(): Promise<void> {
+    const batch = this.#atWork.shift()
+    if (batch === undefined) return
+    const stretches = await batch.compressed
+    const { clusters } = partsOf(batch.memory)
+    let at = 0
+    for (const [number, piece] of batch.pieces.entries()) {
+      const { blocks = 0, extents = [], isStored = true } = stretches[number] ?? {}
+      if (piece.isFirst) this.#written = { start: this.#out.mark(), extents: [], isStored: true }
+      this.#out.append(clusters.subarray(at, at + blocks * blockSize))
+      at += blocks * blockSize
+      this.#written.isStored &&= isStored
+      for (const extent of extents) this.#written.extents.push(extent)
+      if (piece.end !== undefined) this.#endWritten(piece.end)
+    }
+    if (batch.isShared !== true) this.#spare.push(batch.memory)
+  }
+
+  #endWritten({ startBlock, isKnown }: { readonly startBlock: number; readonly isKnown: boolean }): void {
+    if (isKnown) this.#out.rewind()
+    else this.#contents.set(startBlock, mapped(this.#written))
   }
 }
 
-function blocksOf(extents: readonly Extent[]): number {
-  return extents.reduce((sum, { blocks }) => sum + blocks, 0)
+function mapped({ start, extents, isStored }: { start: number; extents: Extent[]; isStored: boolean }): MappedContent {
+  const startBlock = start / blockSize
+  if (isStored) return { kind: 'blocks', startBlock }
+  return { kind: 'compressed', startBlock, blocks: extents.reduce((sum, { blocks }) => sum + blocks, 0), extents }
 }

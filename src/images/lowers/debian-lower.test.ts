@@ -41,7 +41,7 @@ test.runIf(canRun)('the kernel sees Debian in four layers as it would be on a di
   await using dir = await temporaryDirectory()
   const root = join(dir.path, 'root')
   await mkdir(root)
-  await run('tar', ['-x', ...keepAll, '-f', await debianRootfs(), '-C', root])
+  await run('tar', ['-x', ...keepAll, '-f', await debianRootfs('systemd'), '-C', root])
   const layers = [
     await tarLayer(root, 'gzip', ['--exclude=./usr/lib', '--exclude=./usr/share', '.']),
     await tarLayer(root, 'zstd', ['./usr/lib']),
@@ -51,7 +51,7 @@ test.runIf(canRun)('the kernel sees Debian in four layers as it would be on a di
 
   const expected = snapshotOfDirectory(root)
   expect(expected.size).toBeGreaterThan(4000)
-  for (const kind of lowerKinds) {
+  for (const kind of kinds) {
     const lower = await ensureLower({
       layout: dataLayout(join(dir.path, 'data')),
       manifest: someManifest,
@@ -71,6 +71,9 @@ test.runIf(canRun)('the kernel sees Debian in four layers as it would be on a di
   await fsckExt4(rootfs.path)
   expect(rootfs.warnings).toEqual([])
 })
+
+/** Parts hold the very blobs that a whole lower is put together from; one compressed profile shows that the kernel finds its way in them. */
+const kinds = lowerKinds.filter(({ profile, form }) => form === 'whole' || profile === 'lz4')
 
 const keepAll = ['--xattrs', '--xattrs-include=*', '--numeric-owner']
 

@@ -1,45 +1,26 @@
-import { mkdir, readdir, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { readFile, rm, stat, truncate, writeFile } from 'node:fs/promises'
 import { describe, expect, test } from 'vitest'
 import { type BuiltLayer, buildLayer, digestOf, noise } from '../../../test/support/image-builder.ts'
-import { type TemporaryDirectory, temporaryDirectory } from '../../../test/support/temporary-directory.ts'
-import { type DataLayout, type Digest, dataLayout, errnoCode, type Progress } from '../../base/index.ts'
+import type { DataLayout, Digest } from '../../base/index.ts'
 import { ErofsReader } from '../../formats/index.ts'
 import { linesOf } from '../flatten/layers.testkit.ts'
+import { bottomLayer, cachedImage, otherManifest, stagingOf, topLayer } from './cached-image.testkit.ts'
 import { ensureLower, findLower } from './ensure-lower.ts'
-import { largeLayer, someManifest, storeLayers } from './lowers.testkit.ts'
+import { largeLayer, someManifest } from './lowers.testkit.ts'
 import type { LayerBlob } from './unpack-layer.ts'
 
-const bottom = buildLayer([
-  { path: 'etc', type: 'directory' },
-  { path: 'etc/passwd', content: 'root:x:0:0::/root:/bin/sh\n' },
-  { path: 'bin/sh', content: noise(20_000, 'sh'), mode: 0o755 },
-])
-const top = buildLayer([{ path: 'etc/.wh.passwd' }, { path: 'etc/motd', content: noise(6000, 'motd') }])
-const otherManifest = digestOf(Buffer.from('other')) as Digest
-
-/** A data directory with layers stored, and what one does with it. */
-async function fixture(layers: readonly BuiltLayer[] = [bottom, top]) {
-  const dir: TemporaryDirectory = await temporaryDirectory()
-  const layout = dataLayout(join(dir.path, 'data'))
-  await mkdir(layout.root)
-  const stored = await storeLayers(dir.path, layers)
-  const heard: Progress[] = []
+async function fixture(layers?: readonly BuiltLayer[]) {
+  const image = await cachedImage(layers)
+  const { layout, stored, heard } = image
   return {
-    layout,
-    stored,
-    heard,
+    ...image,
     ensure: (options: { manifest?: Digest; layers?: readonly LayerBlob[]; signal?: AbortSignal } = {}) =>
       ensureLower({
-        layout,
-        manifest: someManifest,
-        layers: stored,
+        ...{ layout, manifest: someManifest, layers: stored },
         onProgress: (progress) => heard.push(progress),
         ...options,
       }),
-    unpacked: () => heard.filter(({ phase, done }) => phase === 'unpack' && done === 0).map(({ item }) => item),
     lower: () => readFile(layout.lower('plain', someManifest)),
-    [Symbol.asyncDispose]: () => dir[Symbol.asyncDispose](),
   }
 }
 
@@ -66,7 +47,7 @@ describe('a lower', () => {
     await using images = await fixture()
     await images.ensure({ layers: images.stored.slice(0, 1) })
     await images.ensure({ manifest: otherManifest })
-    expect(images.unpacked()).toEqual([bottom, top].map(({ diffId }) => diffId.slice(7, 19)))
+    expect(images.unpacked()).toEqual([bottomLayer, topLayer].map(({ diffId }) => diffId.slice(7, 19)))
   })
 
   test('is built once for many who ask at the same time', async () => {
@@ -79,7 +60,7 @@ describe('a lower', () => {
   })
 
   test('of a manifest with the same layer twice has its data once', async () => {
-    await using images = await fixture([bottom])
+    await using images = await fixture([bottomLayer])
     const once = await images.ensure()
     const twice = await images.ensure({ manifest: otherManifest, layers: [...images.stored, ...images.stored] })
     expect(twice.bytes).toBe(once.bytes)
@@ -88,7 +69,7 @@ describe('a lower', () => {
 
   test('leaves out the data of a layer of which nothing is left', async () => {
     const gone = buildLayer([{ path: 'tmp/big', content: noise(500_000, 'big') }])
-    await using images = await fixture([bottom, gone, buildLayer([{ path: '.wh.tmp' }])])
+    await using images = await fixture([bottomLayer, gone, buildLayer([{ path: '.wh.tmp' }])])
     const { bytes, path } = await images.ensure()
     expect(bytes).toBeLessThan(100_000)
     expect(await listTree(path)).toEqual(['bin', 'bin/sh', 'etc', 'etc/passwd'])
@@ -100,7 +81,7 @@ test('what is odd about an image is said when its lower is built', async () => {
     { path: 'unknown', typeflag: 'Z' },
     { path: 'd', type: 'directory', xattrs: { 'trusted.overlay.opaque': 'y' } },
   ])
-  await using images = await fixture([bottom, odd, odd])
+  await using images = await fixture([bottomLayer, odd, odd])
   const { warnings } = await images.ensure()
   expect(warnings).toEqual([
     expect.stringMatching(/^layer 2: .*unknown/),
@@ -115,7 +96,7 @@ describe('damage is noticed and repaired', () => {
     const { layout } = images
     await images.ensure()
     const good = await images.lower()
-    const [first, second] = [bottom, top].map(({ diffId }) => diffId as Digest) as [Digest, Digest]
+    const [first, second] = [bottomLayer, topLayer].map(({ diffId }) => diffId as Digest) as [Digest, Digest]
     const damages: [string, () => Promise<void>][] = [
       ['an index with a changed byte', () => change(layout.layerIndex(first), 100)],
       ['an index that is empty', () => change(layout.layerIndex(first), 'empty')],
@@ -159,7 +140,7 @@ describe('damage is noticed and repaired', () => {
 
 describe('what cannot be built leaves nothing behind', () => {
   test('because a layer is not the one that the config names', async () => {
-    await using images = await fixture([bottom, { ...top, diffId: digestOf(Buffer.from('else')) }])
+    await using images = await fixture([bottomLayer, { ...topLayer, diffId: digestOf(Buffer.from('else')) }])
     await expect(images.ensure()).rejects.toMatchObject({ code: 'DIGEST_MISMATCH' })
     await expectNothing(images.layout)
   })
@@ -172,7 +153,7 @@ describe('what cannot be built leaves nothing behind', () => {
   })
 
   test('because a layer says what no filesystem can do', async () => {
-    await using images = await fixture([bottom, buildLayer([{ path: '../evil' }])])
+    await using images = await fixture([bottomLayer, buildLayer([{ path: '../evil' }])])
     await expect(images.ensure()).rejects.toMatchObject({
       code: 'LAYER_INVALID',
       message: expect.stringMatching(/^layer 2: \.\.\/evil: /),
@@ -194,13 +175,6 @@ describe('what cannot be built leaves nothing behind', () => {
 async function expectNothing(layout: DataLayout): Promise<void> {
   expect(await stagingOf(layout)).toEqual([])
   expect(findLower(layout, someManifest)).toBeUndefined()
-}
-
-async function stagingOf(layout: DataLayout): Promise<string[]> {
-  return await readdir(layout.staging).catch((error: unknown) => {
-    if (errnoCode(error) === 'ENOENT') return []
-    throw error
-  })
 }
 
 /** @param to where a byte is changed, or what takes the place of the content */

@@ -4,6 +4,8 @@ import type { TarMember } from '../../../test/support/tar-builder.ts'
 
 const capability = Buffer.from('0100000200200000000000000000000000000000', 'hex')
 const acl = Buffer.from('0200000001000600ffffffff04000400ffffffff20000400ffffffff', 'hex')
+/** Two stretches and some, whose extents begin and end anywhere. */
+const longText = Buffer.from(Array.from({ length: 150_000 }, (_, i) => `${i * 7919} is a number\n`).join(''))
 const big = noise(200_000, 'big')
 
 /** Every attribute is given, so that the model and the archive cannot differ in what is left out. */
@@ -33,6 +35,8 @@ export const everyCase: readonly (readonly TarMember[])[] = [
     member('bin/sh', { mode: 0o6755, content: big, xattrs: { 'security.capability': capability } }),
     link('bin/bash', 'bin/sh'),
     member('bin/same', { content: big }),
+    member('long-text', { content: longText }),
+    member('noise-and-long-text', { content: Buffer.concat([noise(2 ** 21, 'long'), longText.subarray(0, 300_001)]) }),
     member('text', { content: 'all that can be said\n'.repeat(30_000) }),
     member('text-and-noise', { content: Buffer.concat([Buffer.alloc(70_000, 't'), big, Buffer.alloc(10_001, 'u')]) }),
     member('empty'),

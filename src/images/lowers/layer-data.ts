@@ -9,8 +9,8 @@ export interface WrittenFile {
 }
 
 /**
- * Takes the contents of a layer's files, one after the other, and writes them to the layer's data blob: content that came before not a second time. All
- * synchronous, because a tar reader calls it in the middle of a header. One owner; `close` in a finally.
+ * Takes the contents of a layer's files, one after the other, and writes them to the layer's data blob: content that came before not a second time.
+ * Synchronous where a tar reader calls it, in the middle of a header. One owner; `close` in a finally.
  *
  * @throws (every method) Problem NO_SPACE, IO_FAILED
  */
@@ -20,9 +20,11 @@ export interface LayerData {
   /** A run of zeros. */
   hole(bytes: number): void
   endFile(): WrittenFile
+  /** What to wait for before more comes, so that memory is bounded; undefined when there is no need. */
+  settled(): Promise<void> | undefined
   /** Completes what it writes. @returns how many blocks the plain data blob has, whether it is this one or not */
-  finish(diffId: Digest): number
-  close(): void
+  finish(diffId: Digest): Promise<number>
+  close(): Promise<void>
 }
 
 /** Hashes the contents of files, and gives each that is new its place in the plain data blob. */

@@ -1,25 +1,17 @@
-import { execFile } from 'node:child_process'
-import { mkdir, readdir, readFile, stat, statfs } from 'node:fs/promises'
-import { join } from 'node:path'
-import { promisify } from 'node:util'
-import { describe, expect, test } from 'vitest'
-import {
-  onEachFilesystem,
-  type TestFilesystem,
-  toolsFor,
-  withSmallFilesystem,
-} from '../../../test/support/filesystems.ts'
+import { mkdir, readFile, stat } from 'node:fs/promises'
+import { expect, test } from 'vitest'
+import { btrfsDataBytes, btrfsExtents, usedBytes } from '../../../test/support/filesystem-usage.ts'
+import { onEachFilesystem } from '../../../test/support/filesystems.ts'
 import { buildLayer, noise } from '../../../test/support/image-builder.ts'
-import { needs } from '../../../test/support/needs.ts'
 import { temporaryDirectory } from '../../../test/support/temporary-directory.ts'
-import { type Digest, dataLayout, digestOf, type Progress, shortDigest } from '../../base/index.ts'
+import { type Digest, dataLayout, digestOf, lowerProfiles, type Progress, shortDigest } from '../../base/index.ts'
 import { allocation } from '../../host/index.ts'
 import { ensureLower, findLower } from './ensure-lower.ts'
+import { testFullDisks } from './full-disk.testkit.ts'
 import { plainWhole } from './lower-kind.ts'
 import { lowerUuid } from './lower-uuid.ts'
 import { buildLowerHere, largeLayer, someManifest, storeLayers } from './lowers.testkit.ts'
 
-const run = promisify(execFile)
 const MiB = 2 ** 20
 const secondManifest = digestOf('second')
 const layers = [largeLayer(), buildLayer([{ path: 'small', content: noise(100_000) }, { path: '.wh.nothing' }])]
@@ -45,78 +37,46 @@ onEachFilesystem(['btrfs', 'xfs', 'ext4'], (fs) => {
   })
 })
 
+const sharedLayer = buildLayer([{ path: 'shared', content: noise(3 * MiB, 's') }], { compression: 'none' })
+/** What compresses, what does not, and what is there twice: written, and taken back. */
+const mixedLayer = buildLayer(
+  [
+    { path: 'text', content: Array.from({ length: 60_000 }, (_, i) => `line ${i % 1000} of a text\n`).join('') },
+    { path: 'noise', content: noise(2 * MiB, 'n') },
+    { path: 'again', content: noise(2 * MiB, 'n') },
+    { path: 'more', content: noise(2 * MiB, 'm') },
+  ],
+  { compression: 'none' },
+)
+
 onEachFilesystem(['btrfs', 'xfs'], (fs) => {
-  test(`a second image on ${fs.name} adds its own layer and its bootstrap`, { timeout: 120_000 }, async () => {
+  const name = `a second image on ${fs.name} adds its own layer and its bootstrap: %s`
+  // Of xfs only data and metadata together are to be had.
+  const dataBytes = fs.name === 'btrfs' ? btrfsDataBytes : usedBytes
+  test.for(lowerProfiles)(name, async (profile) => {
     await using dir = await temporaryDirectory()
-    const kind = plainWhole
-    const [shared, other] = await storeLayers(dir.path, [
-      largeLayer(),
-      buildLayer([{ path: 'new', content: noise(3 * MiB, 'n') }]),
-    ])
+    const kind = { profile, form: 'whole' } as const
+    const [shared, other] = await storeLayers(dir.path, [sharedLayer, mixedLayer])
     if (shared === undefined || other === undefined) throw new Error('two layers were stored')
     const layout = dataLayout(fs.path('data'))
     await mkdir(layout.root)
     const heard: string[] = []
     const onProgress = ({ phase, item, done }: Progress) => phase === 'unpack' && done === 0 && heard.push(item ?? '')
     await ensureLower({ layout, manifest: someManifest, layers: [shared], kind })
-    const before = await dataBytes(fs)
+    const before = await dataBytes(fs.directory)
 
     const second = await ensureLower({ layout, manifest: secondManifest, layers: [shared, other], kind, onProgress })
 
     expect(heard).toEqual([shortDigest(other.diffId)])
-    const dataOf = async (diffId: Digest) => (await stat(layout.layerData(diffId))).size
+    const dataOf = async (diffId: Digest) => (await stat(layout.layerData(diffId, profile))).size
     const newData = await dataOf(other.diffId)
     const bootstrap = second.bytes - newData - (await dataOf(shared.diffId))
-    const added = (await dataBytes(fs)) - before
-    // btrfs keeps small files, the index and the map, among its metadata; of xfs only the sum of both is to be had.
+    const added = (await dataBytes(fs.directory)) - before
+    // Small files, the index and the map, btrfs keeps among its metadata.
     if (fs.name === 'btrfs') expect(added).toBe(newData + bootstrap)
     else expect(Math.abs(added - newData - bootstrap)).toBeLessThan(MiB / 4)
     if (fs.name === 'btrfs') expect(Math.max(...(await btrfsExtents(fs.directory)))).toBeLessThanOrEqual(MiB)
   })
 })
 
-describe.runIf(needs({ root: true, tools: toolsFor('ext4') }))('a disk that is full', () => {
-  for (const [when, sizeMiB] of [
-    ['while a layer is unpacked', 20],
-    ['while the lower is put together', 45],
-  ] as const) {
-    test(`${when} leaves nothing half made`, async () => {
-      await using dir = await temporaryDirectory()
-      const stored = await storeLayers(dir.path, layers)
-      await withSmallFilesystem('ext4', sizeMiB * MiB, async (directory) => {
-        const layout = dataLayout(join(directory, 'data'))
-        await mkdir(layout.root)
-        await expect(ensureLower({ layout, manifest: someManifest, layers: stored })).rejects.toMatchObject({
-          code: 'NO_SPACE',
-        })
-        expect(await readdir(layout.staging)).toEqual([])
-        expect(findLower(layout, someManifest)).toBeUndefined()
-      })
-    })
-  }
-})
-
-/** Bytes of data on a filesystem: on btrfs those that extents take, to the byte. */
-async function dataBytes({ name, directory }: TestFilesystem): Promise<number> {
-  if (name !== 'btrfs') return await usedBytes(directory)
-  // Extents that were let go of are given back with the commit of the next transaction.
-  await run('btrfs', ['filesystem', 'sync', directory])
-  await run('btrfs', ['filesystem', 'sync', directory])
-  const { stdout: uuid } = await run('findmnt', ['-no', 'UUID', directory])
-  return Number(await readFile(`/sys/fs/btrfs/${uuid.trim()}/allocation/data/bytes_used`, 'utf8'))
-}
-
-async function usedBytes(directory: string): Promise<number> {
-  await run('sync', ['-f', directory])
-  const { blocks, bfree, bsize } = await statfs(directory)
-  return (blocks - bfree) * bsize
-}
-
-/** Lengths of the extents of all files: what btrfs frees only as a whole. */
-async function btrfsExtents(directory: string): Promise<number[]> {
-  const { stdout: device } = await run('findmnt', ['-no', 'SOURCE', directory])
-  const { stdout } = await run('btrfs', ['inspect-internal', 'dump-tree', '-t', 'fs', device.trim()], {
-    maxBuffer: 64 * MiB,
-  })
-  return [...stdout.matchAll(/extent data disk byte \d+ nr (\d+)/g)].map((match) => Number(match[1]))
-}
+testFullDisks({ what: 'the lower', layers, ensure: ensureLower, find: findLower })

@@ -29,10 +29,10 @@ const files = fc
 test('a blob holds every content once, each from a block on, in the order of the first', async () => {
   await using dir = await temporaryDirectory()
   const path = join(dir.path, 'data')
-  fc.assert(
-    fc.property(files, (written) => {
+  await fc.assert(
+    fc.asyncProperty(files, async (written) => {
       rmSync(path, { force: true })
-      const { starts, blocks } = writeFiles(path, written)
+      const { starts, blocks } = await writeFiles(path, written)
       const model = modelOf(written)
       expect(starts).toEqual(model.starts)
       expect(blocks * 4096).toBe(model.blob.length)
@@ -45,7 +45,7 @@ test('a blob holds every content once, each from a block on, in the order of the
 test('long runs of zeros take no room', async () => {
   await using dir = await temporaryDirectory()
   const path = join(dir.path, 'data')
-  writeFiles(path, [
+  await writeFiles(path, [
     [{ data: pool.subarray(0, 5000) }, { zeros: 50 * MiB }, { data: pool.subarray(0, 1) }],
     [{ zeros: 30 * MiB }],
   ])
@@ -57,7 +57,7 @@ test('zeros over what was written and taken back are zeros', async () => {
   await using dir = await temporaryDirectory()
   const path = join(dir.path, 'data')
   const long = [{ data: pool }]
-  writeFiles(path, [long, long, [{ zeros: 2 * MiB }, { data: pool.subarray(0, 1) }]])
+  await writeFiles(path, [long, long, [{ zeros: 2 * MiB }, { data: pool.subarray(0, 1) }]])
   const blob = readFileSync(path)
   expect(blob.length).toBe(5 * MiB + 4096)
   expect(blob.subarray(3 * MiB, 5 * MiB).equals(Buffer.alloc(2 * MiB))).toBe(true)
@@ -66,12 +66,15 @@ test('zeros over what was written and taken back are zeros', async () => {
 test('a file that is there already is not touched', async () => {
   await using dir = await temporaryDirectory()
   const path = join(dir.path, 'data')
-  writeFiles(path, [[{ data: pool.subarray(0, 10) }]])
+  await writeFiles(path, [[{ data: pool.subarray(0, 10) }]])
   expect(() => new PlainDataWriter(path)).toThrow(expect.objectContaining({ code: 'FILE_EXISTS' }))
   expect(readFileSync(path).length).toBe(4096)
 })
 
-function writeFiles(path: string, written: readonly (readonly Piece[])[]): { starts: number[]; blocks: number } {
+async function writeFiles(
+  path: string,
+  written: readonly (readonly Piece[])[],
+): Promise<{ starts: number[]; blocks: number }> {
   const writer = new PlainDataWriter(path)
   try {
     const starts = written.map((pieces) => {
@@ -81,9 +84,9 @@ function writeFiles(path: string, written: readonly (readonly Piece[])[]): { sta
       expect(sha256).toEqual(createHash('sha256').update(contentOf(pieces)).digest())
       return startBlock
     })
-    return { starts, blocks: writer.finish() }
+    return { starts, blocks: await writer.finish() }
   } finally {
-    writer.close()
+    await writer.close()
   }
 }
 

@@ -5,7 +5,6 @@ import { ContentPlaces, type LayerData, type WrittenFile } from './layer-data.ts
 export class PlainDataWriter implements LayerData {
   readonly #out: BlockFile
   readonly #places = new ContentPlaces()
-  #fileStart = 0
 
   /** @param path must not exist */
   constructor(path: string) {
@@ -13,8 +12,7 @@ export class PlainDataWriter implements LayerData {
   }
 
   beginFile(): void {
-    this.#out.pad()
-    this.#fileStart = this.#out.end
+    this.#out.mark()
     this.#places.begin()
   }
 
@@ -30,15 +28,19 @@ export class PlainDataWriter implements LayerData {
 
   endFile(): WrittenFile {
     const { startBlock, sha256, isKnown } = this.#places.end()
-    if (isKnown) this.#out.rewind(this.#fileStart)
+    if (isKnown) this.#out.rewind()
     return { startBlock, sha256 }
   }
 
-  finish(): number {
-    return this.#out.finish()
+  settled(): Promise<void> | undefined {
+    return this.#out.settled()
   }
 
-  close(): void {
-    this.#out.close()
+  async finish(): Promise<number> {
+    return await this.#out.finish()
+  }
+
+  async close(): Promise<void> {
+    await this.#out.close()
   }
 }

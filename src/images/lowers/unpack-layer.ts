@@ -1,4 +1,5 @@
 import { mkdir, stat } from 'node:fs/promises'
+import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import {
   type DataLayout,
@@ -12,6 +13,7 @@ import {
 } from '../../base/index.ts'
 import { installFile, openStaging, runInWorker } from '../../host/index.ts'
 import { Flights } from './flights.ts'
+import { ThreadShares } from './thread-shares.ts'
 import { type LayerFiles, type WriteLayerFiles, writeLayerFiles } from './write-layer-files.ts'
 
 export interface LayerBlob {
@@ -36,6 +38,13 @@ export type UnpackOutcome = 'built' | 'present'
 
 /** Compressed. A thread costs about 45 ms of processor time before it does anything. */
 const smallLayerBytes = 256 * 1024
+/** The same. From here on others help to compress it. */
+const largeLayerBytes = 8 * 2 ** 20
+/** More would take more memory than they save time: each has some 20 MB on its way. */
+const shares = new ThreadShares(Math.min(4, availableParallelism()))
+
+/** Layers come several at a time, and images one after the other. */
+const keptMs = 30_000
 
 const flights = new Flights<UnpackOutcome>()
 
@@ -127,11 +136,14 @@ async function writeFiles(input: WriteLayerFiles, { total, onRead, signal }: How
     await writeLayerFiles(input, { onRead, ...(signal && { signal }) })
     return
   }
+  using share = shares.take(total)
+  const threads = total < largeLayerBytes || input.profile === 'plain' ? 0 : share.threads - 1
   await runInWorker<LayerFiles>({
     name: 'unpack-layer-worker',
     module: new URL('./unpack-layer-worker.ts', import.meta.url),
-    input,
+    input: { ...input, threads },
     onMessage: (bytes) => onRead(Number(bytes)),
+    keepMs: keptMs,
     ...(signal && { signal }),
   })
 }

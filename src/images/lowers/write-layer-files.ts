@@ -30,6 +30,8 @@ export interface WriteLayerFiles {
   readonly mapPath?: string | undefined
   /** `plain` unless told. The index is the same for all. */
   readonly profile?: LowerProfile | undefined
+  /** That help with compressing. The bytes do not depend on it. */
+  readonly threads?: number | undefined
 }
 
 export interface LayerFiles {
@@ -52,7 +54,7 @@ const reportBytes = 4 << 20
  * Turns a layer into its data blob and its index, in one pass over the compressed bytes: decompress, hash, take the tar apart, write. The
  * files are complete but not durable when it returns; when it throws they may be half written, and are the caller's to remove.
  *
- * Between pieces of 256 KiB it lets others have a turn; for larger layers that is not enough for a daemon: run it in a worker.
+ * After each MiB it lets others have a turn; for larger layers that is not enough for a daemon: run it in a worker.
  *
  * @throws Problem DIGEST_MISMATCH when the tar is not the one that the image names; COMPRESSION_INVALID, TAR_INVALID, LIMIT_EXCEEDED,
  *   NO_SPACE, FILE_NOT_FOUND, IO_FAILED, CANCELLED
@@ -67,8 +69,8 @@ export async function writeLayerFiles(
     try {
       const index = new LayerIndexEncoder((chunk) => writeAll(indexFd, chunk))
       const unpacker = new LayerUnpacker(data, index)
-      const tarBytes = await readLayer({ ...whileReading, blobPath, growing, diffId, unpacker })
-      const dataBlocks = data.finish(diffId)
+      const tarBytes = await readLayer({ ...whileReading, blobPath, growing, diffId, unpacker, data })
+      const dataBlocks = await data.finish(diffId)
       index.finish({ diffId, dataBlocks, warnings: unpacker.warnings })
       return { indexBytes: index.bytes, entries: index.entryCount, tarBytes }
     } finally {
@@ -77,23 +79,24 @@ export async function writeLayerFiles(
   } catch (error) {
     throw problemFromSystem(error, `unpack the layer ${shortDigest(diffId)}`)
   } finally {
-    data.close()
+    await data.close()
   }
 }
 
-function dataWriter(files: Pick<WriteLayerFiles, 'dataPath' | 'mapPath' | 'profile'>): LayerData {
-  const { dataPath: path, mapPath, profile = 'plain' } = files
+function dataWriter(files: Pick<WriteLayerFiles, 'dataPath' | 'mapPath' | 'profile' | 'threads'>): LayerData {
+  const { dataPath: path, mapPath, profile = 'plain', threads } = files
   const clusterBlocks = clusterBlocksOf(profile)
   if (clusterBlocks === undefined) return new PlainDataWriter(path)
   if (mapPath === undefined) throw new Problem('INTERNAL', `a layer of the profile ${profile} needs a map`)
-  return new CompressedDataWriter({ path, mapPath, clusterBlocks })
+  return new CompressedDataWriter({ path, mapPath, clusterBlocks, threads })
 }
 
 interface ReadLayer extends WhileReading, Pick<WriteLayerFiles, 'blobPath' | 'growing' | 'diffId'> {
   readonly unpacker: LayerUnpacker
+  readonly data: LayerData
 }
 
-async function readLayer({ blobPath, growing, diffId, unpacker, onRead, signal }: ReadLayer): Promise<number> {
+async function readLayer({ blobPath, growing, diffId, unpacker, data, onRead, signal }: ReadLayer): Promise<number> {
   const { size, source } = growing === undefined ? openWhole(blobPath) : openGrowing({ path: blobPath, ...growing })
   const { head, all } = await peek(source, 4)
   const maxBytes = maxExpandedBytes(size)
@@ -101,10 +104,11 @@ async function readLayer({ blobPath, growing, diffId, unpacker, onRead, signal }
   const hasher = new DigestHasher(digestAlgorithm(diffId))
   // By its first bytes: media types are wrong often enough.
   const compression = sniffCompression(head)
-  for await (const chunk of decompress(reportingReads(all, onRead), { compression, maxBytes })) {
+  for await (const chunk of decompress(reportingReads(all, onRead), { compression, maxBytes, thread: 'here' })) {
     if (signal?.aborted) throw new Problem('CANCELLED', 'it was stopped on request')
     hasher.update(chunk)
     tar.write(chunk)
+    await data.settled()
   }
   const found = hasher.digest()
   // Before what the tar itself lacks: damage in transit explains that, and nothing else explains this.

@@ -1,18 +1,27 @@
 import { readFile, stat } from 'node:fs/promises'
 import { problemFromSystem } from '../../base/index.ts'
-import { blockSize, decodeLayerIndex, fileChunks } from '../../formats/index.ts'
+import { blockSize, decodeLayerIndex, decodeLayerMap, fileChunks } from '../../formats/index.ts'
+import type { CachedLayer } from '../lowers/write-bootstrap.ts'
 
-/** How a layer's data blob is cut, as it follows from the layer's index. @throws Problem LAYER_INVALID, IO_FAILED */
-export async function layerChunks(indexPath: string): Promise<Uint32Array> {
+/** How a layer's data blob is cut, as it follows from the layer's index and, when it is compressed, its map. @throws Problem LAYER_INVALID, IO_FAILED */
+export async function layerChunks({ indexPath, mapPath }: CachedLayer): Promise<Uint32Array> {
+  if (mapPath !== undefined) {
+    const { dataBlocks, contents } = await decoded(mapPath, decodeLayerMap)
+    return fileChunks(new Set(Array.from(contents.values(), ({ startBlock }) => startBlock)), dataBlocks)
+  }
+  const { dataBlocks, entries } = await decoded(indexPath, decodeLayerIndex)
+  const starts = new Set<number>()
+  for (const entry of entries) {
+    if (entry.type === 'file' && entry.content.kind === 'blocks') starts.add(entry.content.startBlock)
+  }
+  return fileChunks(starts, dataBlocks)
+}
+
+async function decoded<T>(path: string, decode: (bytes: Buffer) => T): Promise<T> {
   try {
-    const { dataBlocks, entries } = decodeLayerIndex(await readFile(indexPath))
-    const starts = new Set<number>()
-    for (const entry of entries) {
-      if (entry.type === 'file' && entry.content.kind === 'blocks') starts.add(entry.content.startBlock)
-    }
-    return fileChunks(starts, dataBlocks)
+    return decode(await readFile(path))
   } catch (error) {
-    throw problemFromSystem(error, `read ${indexPath}`)
+    throw problemFromSystem(error, `read ${path}`)
   }
 }
 

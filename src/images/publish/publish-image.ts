@@ -1,6 +1,6 @@
 import { createReadStream } from 'node:fs'
 import { join } from 'node:path'
-import { type Digest, digestOf, Problem, shortDigest, writerVersion } from '../../base/index.ts'
+import { type Digest, digestOf, type LowerProfile, Problem, shortDigest, writerVersion } from '../../base/index.ts'
 import {
   type ChunkIndex,
   type Descriptor,
@@ -9,6 +9,7 @@ import {
   encodePublishedIndex,
   encodeRootfsManifest,
   mediaTypes,
+  type Platform,
   type RootfsManifest,
 } from '../../formats/index.ts'
 import { openStaging } from '../../host/index.ts'
@@ -22,6 +23,7 @@ import type { LongWork } from '../long-work.ts'
 import { writeLowerParts } from '../lowers/ensure-lower.ts'
 import { remoteName } from '../remote-name.ts'
 import { type ResolvedImage, resolveImage } from '../resolve-image.ts'
+import { otherPlatforms } from './other-platforms.ts'
 import { evenChunks } from './part-chunks.ts'
 import { type BlobToSend, type SendTo, type Sent, sendBlob } from './send-blob.ts'
 import { type SentPart, sendLayerData } from './send-layer-data.ts'
@@ -31,6 +33,10 @@ export interface PublishRequest extends LongWork {
   readonly ref: string
   /** What the published image will be called: `registry.example/team/app:v1`. */
   readonly destination: string
+  /** Of an image of several; this host's unless told. */
+  readonly platform?: Platform | undefined
+  /** How the lower is laid out; as this host would build it unless told. */
+  readonly profile?: LowerProfile | undefined
   /** Plain http. */
   readonly insecure?: boolean | undefined
 }
@@ -43,6 +49,10 @@ export interface PublishedImage {
   /** Of the image, as it was. */
   readonly manifestDigest: Digest
   readonly rootfsDigest: Digest
+  readonly platform: Platform
+  readonly profile: LowerProfile
+  /** Platforms that the tag had already, and has still. */
+  readonly otherPlatforms: readonly Platform[]
   /** Of the lower that hosts will boot from. */
   readonly lowerBytes: number
   /** What a host fetches of it when it has nothing: bootstrap, data blobs and chunk index. */
@@ -53,38 +63,40 @@ export interface PublishedImage {
 }
 
 /**
- * Puts an image into a registry together with the form that hosts boot from. The tag is written last: until then nobody sees anything of it. What the
- * registry has already is not sent again; what an earlier publication made of a layer is not made again.
+ * Puts an image of one platform into a registry together with the form that hosts boot from. The tag is written last: until then nobody sees anything of it.
+ * What the tag has for other platforms stays. What the registry has already is not sent again; what an earlier publication made of a layer is not made again.
  *
  * Progress: `unpack` for layers that are not in the cache, `compress` in bytes of data, `hash` in bytes of the lower, `push` in bytes of each blob.
  *
- * @throws Problem IMAGE_NOT_FOUND, IMAGE_INCOMPLETE, CANCELLED, NO_SPACE; what unpacking and the registry's client throw
+ * @throws Problem IMAGE_NOT_FOUND, PLATFORM_NOT_FOUND, IMAGE_INCOMPLETE, CANCELLED, NO_SPACE; what unpacking and the registry's client throw
  */
 export async function publishImage(context: ImagesContext, request: PublishRequest): Promise<PublishedImage> {
   const { repository: name, reference: tag, digest } = remoteName(request.destination)
   if (digest !== undefined) throw notByDigest()
   const { origin } = await findImage(context.blobs, request.ref)
-  const image = await resolveImage(context, request.ref)
+  const { platform: wanted = context.platform, signal } = request
+  const image = await resolveImage({ ...context, platform: wanted }, request.ref)
+  const profile = request.profile ?? (await context.lowerKinds())[0]?.profile ?? 'plain'
   const repository = context.registries.repository(name, { plainHttp: request.insecure || undefined })
   using _ = context.leases.holdImage(image.manifestDigest)
   await context.leases.settled()
   await using staging = await openStaging(context.layout, `publish-${shortDigest(image.manifestDigest)}`)
   const publication = new Publication({ ...request, repository, mountFrom: origin.repositories })
   const subject = await sendImage(context, publication, image)
-  const rootfs = await sendRootfs(context, { publication, image, subject, staging: staging.path })
-  const platform = { architecture: image.config.architecture, os: image.config.os, variant: image.config.variant }
-  const index = encodePublishedIndex({ image: { ...subject, platform }, rootfs: rootfs.descriptor })
-  await repository.writeManifest({
-    reference: tag,
-    mediaType: mediaTypes.ociIndex,
-    bytes: index,
-    signal: request.signal,
-  })
+  const rootfs = await sendRootfs(context, { publication, image, subject, profile, staging: staging.path })
+  const { architecture, os, variant } = image.config
+  const platform = { architecture, os, variant }
+  const others = await otherPlatforms({ repository, tag, platform, signal })
+  const index = encodePublishedIndex({ image: { ...subject, platform }, rootfs: rootfs.descriptor }, others)
+  await repository.writeManifest({ reference: tag, mediaType: mediaTypes.ociIndex, bytes: index, signal })
   return {
     destination: `${formatRepository(name)}:${tag}`,
     digest: digestOf(index),
     manifestDigest: image.manifestDigest,
     rootfsDigest: rootfs.descriptor.digest,
+    platform,
+    profile,
+    otherPlatforms: others.map((other) => other.platform),
     lowerBytes: rootfs.lowerBytes,
     rootfsBytes: rootfs.storedBytes,
     uploadedBytes: publication.uploadedBytes,
@@ -167,6 +179,7 @@ interface SendRootfs {
   readonly publication: Publication
   readonly image: ResolvedImage
   readonly subject: Descriptor
+  readonly profile: LowerProfile
   readonly staging: string
 }
 
@@ -178,7 +191,7 @@ interface SentRootfs {
 
 async function sendRootfs(
   context: ImagesContext,
-  { publication, image, subject, staging }: SendRootfs,
+  { publication, image, subject, profile, staging }: SendRootfs,
 ): Promise<SentRootfs> {
   const { layout } = context
   const { onProgress, signal } = publication.request
@@ -188,6 +201,7 @@ async function sendRootfs(
     layout,
     manifest: subject.digest,
     layers,
+    kind: { profile, form: 'whole' },
     to: bootstrapPath,
     ...(onProgress && { onProgress }),
     ...(signal && { signal }),
@@ -197,7 +211,7 @@ async function sendRootfs(
   for (const [at, { diffId, bytes }] of lower.blobs.entries()) {
     const sent = await sendLayerData(layout, {
       to: publication.to,
-      diffId,
+      ...{ diffId, profile },
       lowerBytes: bytes,
       staged: join(staging, `data-${at}`),
     })
@@ -211,13 +225,13 @@ async function sendRootfs(
   })
   const index: ChunkIndex = {
     writerVersion,
-    profile: 'plain',
+    profile,
     parts: [bootstrap.part, ...data.map(({ part }) => part)],
     leaves,
   }
   const chunkIndex = await publication.sendBytes(encodeChunkIndex(index))
   await publication.sendBytes(emptyConfig.bytes)
-  const manifest: RootfsManifest = { writerVersion, profile: 'plain', subject, bootstrap, data, chunkIndex }
+  const manifest: RootfsManifest = { writerVersion, profile, subject, bootstrap, data, chunkIndex }
   const storedBytes = [bootstrap, ...data, chunkIndex].reduce((sum, { size }) => sum + size, 0)
   const descriptor = await publication.sendDocument(mediaTypes.ociManifest, encodeRootfsManifest(manifest))
   return { descriptor, lowerBytes: lower.totalBytes, storedBytes }

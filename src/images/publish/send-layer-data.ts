@@ -2,14 +2,14 @@ import { createReadStream } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { type DataLayout, type Digest, shortDigest } from '../../base/index.ts'
 import type { RootfsPart, StoredPart } from '../../formats/index.ts'
+import { cachedLayer } from '../lowers/write-bootstrap.ts'
 import { layerChunks } from './part-chunks.ts'
 import { findBlob, type SendTo, type Sent, sendBlob } from './send-blob.ts'
 import { storePart } from './store-part.ts'
-import { compressorName, readStoredLayer, type StoredLayer, writeStoredLayer } from './stored-layer.ts'
+import { compressorName, type LayerData, readStoredLayer, type StoredLayer, writeStoredLayer } from './stored-layer.ts'
 
-export interface SendLayerData {
+export interface SendLayerData extends LayerData {
   readonly to: SendTo
-  readonly diffId: Digest
   /** Of the data blob. */
   readonly lowerBytes: number
   /** A file that does not exist yet, for the compressed blob on its way. */
@@ -29,34 +29,34 @@ export interface SentPart extends RootfsPart {
  * @throws Problem as storePart does, LAYER_INVALID, and what the registry's client throws
  */
 export async function sendLayerData(layout: DataLayout, request: SendLayerData): Promise<SentPart> {
-  const { to, diffId, lowerBytes } = request
+  const { to, diffId, profile, lowerBytes } = request
   const known = await usableRecord(layout, request)
   const found = known && (await findBlob(to, { digest: known.part.digest, mountFrom: repositoriesOf(known) }))
   const { stored, sent } =
     known && found ? { stored: known, sent: found } : await compressAndSend(layout, request, known)
   const { registry, path } = to.repository.name
-  await writeStoredLayer(layout, { diffId, stored, repository: `${registry}/${path}` })
+  await writeStoredLayer(layout, { diffId, profile, stored, repository: `${registry}/${path}` })
   return { digest: stored.part.digest, size: stored.storedBytes, lowerBytes, diffId, part: stored.part, sent }
 }
 
 async function usableRecord(
   layout: DataLayout,
-  { diffId, lowerBytes }: SendLayerData,
+  { lowerBytes, ...layer }: SendLayerData,
 ): Promise<StoredLayer | undefined> {
-  const record = await readStoredLayer(layout, diffId)
+  const record = await readStoredLayer(layout, layer)
   const bytes = record?.part.lengths.reduce((sum, length) => sum + length, 0)
   return bytes === lowerBytes ? record : undefined
 }
 
 async function compressAndSend(
   layout: DataLayout,
-  { to, diffId, lowerBytes, staged }: SendLayerData,
+  { to, diffId, profile, lowerBytes, staged }: SendLayerData,
   known: StoredLayer | undefined,
 ): Promise<{ stored: StoredLayer; sent: Sent }> {
   const item = shortDigest(diffId)
   const { storedBytes, ...part } = await storePart({
-    from: layout.layerData(diffId),
-    lengths: await layerChunks(layout.layerIndex(diffId)),
+    from: layout.layerData(diffId, profile),
+    lengths: await layerChunks(cachedLayer(layout, diffId, profile)),
     to: staged,
     onBytes: (done) => to.onProgress?.({ phase: 'compress', item, done, total: lowerBytes }),
     signal: to.signal,

@@ -1,8 +1,7 @@
 import { type FileHandle, open } from 'node:fs/promises'
-import { availableParallelism } from 'node:os'
 import { DigestHasher, Problem, problemFromSystem } from '../../base/index.ts'
 import type { StoredPart } from '../../formats/index.ts'
-import { openZstdCompressor, type ZstdCompressor } from '../../host/index.ts'
+import { zstdFrames } from '../../host/index.ts'
 
 export interface StorePart {
   /** The part as it is in the lower. */
@@ -18,9 +17,6 @@ export interface StorePart {
 
 /** See docs/decisions/0045-chunks-and-their-compression.md. */
 export const compressionLevel = 9
-
-/** More would keep the threads of the pool, of which there are four, from everybody else. */
-const maxLanes = 3
 
 /**
  * Compresses a part of a lower, chunk by chunk, several at a time: memory for two chunks each. The same bytes from the same libzstd, whatever
@@ -43,7 +39,7 @@ async function writeFrames(from: FileHandle, to: FileHandle, { lengths, onBytes,
   const hasher = new DigestHasher()
   const storedLengths = new Uint32Array(lengths.length)
   let [chunk, done] = [0, 0]
-  for await (const frame of frames(from, lengths)) {
+  for await (const frame of zstdFrames(chunks(from, lengths), compressionLevel)) {
     if (signal?.aborted) throw new Problem('CANCELLED', 'it was stopped on request')
     hasher.update(frame)
     await to.writeFile(frame)
@@ -54,45 +50,16 @@ async function writeFrames(from: FileHandle, to: FileHandle, { lengths, onBytes,
   return { digest: hasher.digest(), lengths, storedLengths, storedBytes: hasher.bytes }
 }
 
-/** In order; each compressor has one chunk at a time. */
-async function* frames(from: FileHandle, lengths: Uint32Array): AsyncGenerator<Buffer> {
-  const lanes = Array.from({ length: Math.min(maxLanes, availableParallelism()) }, () =>
-    openZstdCompressor(compressionLevel),
-  )
-  const pending: Promise<Buffer>[] = []
-  try {
-    let offset = 0
-    for (const [at, length] of lengths.entries()) {
-      // The one that has waited longest is the one whose compressor is next.
-      if (pending.length === lanes.length) yield await first(pending)
-      const lane = lanes[at % lanes.length]
-      if (lane !== undefined) pending.push(frame(from, lane, { offset, length }))
-      offset += length
+async function* chunks(from: FileHandle, lengths: Uint32Array): AsyncGenerator<Buffer> {
+  let offset = 0
+  for (const length of lengths) {
+    const chunk = Buffer.allocUnsafeSlow(length)
+    for (let read = 0; read < length; ) {
+      const { bytesRead } = await from.read(chunk, read, length - read, offset + read)
+      if (bytesRead === 0) throw new Problem('IO_FAILED', `a part of a lower ends before byte ${offset + length}`)
+      read += bytesRead
     }
-    while (pending.length > 0) yield await first(pending)
-  } finally {
-    await Promise.allSettled(pending)
-    for (const lane of lanes) lane.free()
+    yield chunk
+    offset += length
   }
-}
-
-/** It stays among those that are waited for until it has ended. */
-async function first(pending: Promise<Buffer>[]): Promise<Buffer> {
-  const result = await (pending[0] ?? Buffer.alloc(0))
-  pending.shift()
-  return result
-}
-
-async function frame(
-  from: FileHandle,
-  compressor: ZstdCompressor,
-  { offset, length }: { offset: number; length: number },
-) {
-  const chunk = Buffer.allocUnsafeSlow(length)
-  for (let read = 0; read < length; ) {
-    const { bytesRead } = await from.read(chunk, read, length - read, offset + read)
-    if (bytesRead === 0) throw new Problem('IO_FAILED', `a part of a lower ends before byte ${offset + length}`)
-    read += bytesRead
-  }
-  return await compressor.compress(chunk)
 }

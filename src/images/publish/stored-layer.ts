@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { type DataLayout, type Digest, isProblem } from '../../base/index.ts'
+import { type DataLayout, type Digest, isProblem, type LowerProfile } from '../../base/index.ts'
 import { decodeStoredPart, encodeStoredPart, type StoredPart } from '../../formats/index.ts'
 import { zstdVersion } from '../../host/index.ts'
 import { readRecord, writeRecord } from '../../state/index.ts'
@@ -13,6 +13,12 @@ export interface StoredLayer {
   readonly compressor: string
   /** Repositories that have the blob, `registry/path`, the last first. */
   readonly repositories: readonly string[]
+}
+
+/** The data blob of a layer, in one of its forms. */
+export interface LayerData {
+  readonly diffId: Digest
+  readonly profile: LowerProfile
 }
 
 const Record = z.object({
@@ -32,9 +38,12 @@ export function compressorName(): string {
 }
 
 /** Undefined when there is nothing of use: it is derived, and is made again. */
-export async function readStoredLayer(layout: DataLayout, diffId: Digest): Promise<StoredLayer | undefined> {
+export async function readStoredLayer(
+  layout: DataLayout,
+  { diffId, profile }: LayerData,
+): Promise<StoredLayer | undefined> {
   try {
-    const record = await readRecord(layout.layerStored(diffId), Record)
+    const record = await readRecord(layout.layerStored(diffId, profile), Record)
     if (record === undefined) return undefined
     const part = decodeStoredPart(Buffer.from(record.part, 'base64'))
     return { part, storedBytes: record.stored_bytes, compressor: record.compressor, repositories: record.repositories }
@@ -47,11 +56,11 @@ export async function readStoredLayer(layout: DataLayout, diffId: Digest): Promi
 /** Remembers it, and that a repository has it. @throws Problem NO_SPACE, IO_FAILED */
 export async function writeStoredLayer(
   layout: DataLayout,
-  { diffId, stored, repository }: { diffId: Digest; stored: StoredLayer; repository: string },
+  { diffId, profile, stored, repository }: LayerData & { stored: StoredLayer; repository: string },
 ): Promise<void> {
   const { part, storedBytes, compressor, repositories } = stored
   if (repositories[0] === repository) return
-  await writeRecord(layout.layerStored(diffId), {
+  await writeRecord(layout.layerStored(diffId, profile), {
     version: 1,
     compressor,
     stored_bytes: storedBytes,

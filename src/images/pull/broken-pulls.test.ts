@@ -8,7 +8,7 @@ import { registryTools } from '../../../test/support/registry.ts'
 import { type Digest, dataLayout } from '../../base/index.ts'
 import { openBlobStore } from '../../blobs/index.ts'
 import { allFiles, sampleImage, unpackHere } from '../images.testkit.ts'
-import { openImages } from '../open-images.ts'
+import { type ImagesOptions, openImages } from '../open-images.ts'
 import { openPulls, type Pulls } from './pull.testkit.ts'
 
 const big = buildLayer([{ path: 'big', content: noise(4 << 20) }], { compression: 'none' })
@@ -122,6 +122,28 @@ describe.runIf(needs({ tools: registryTools }))('two pulls at the same time', ()
     await expectWhole(pulls)
   })
 
+  test('of one image both have it, though one is far behind', async () => {
+    const gates: Gate[] = []
+    const behind: ImagesOptions['unpackLayer'] = async (layer) => {
+      if (layer.growing !== undefined) await new Promise<void>((open) => gates.push({ open }))
+      return await unpackHere(layer)
+    }
+    await using pulls = await openPulls({}, { unpackLayer: behind })
+    const single = buildImage({ layers: [buildLayer([{ path: 'small', content: 'small' }])] })
+    await pulls.publish(single)
+    const pullings: Promise<unknown>[] = []
+    for (const number of [1, 2]) {
+      pullings.push(pulls.images.pull({ ref: pulls.ref('app:1') }))
+      while (gates.length < number) await setTimeout(5)
+    }
+    // The second has found nothing in the store, and what it has fetched is installed by the first.
+    for (const [at, gate] of gates.entries()) {
+      gate.open()
+      await pullings[at]
+    }
+    await expectWhole(pulls, single)
+  })
+
   test('go on when the first of them is stopped', async () => {
     await using pulls = await openPulls()
     await pulls.publish(image)
@@ -195,6 +217,10 @@ describe.runIf(needs({ root: true, tools: [...registryTools, ...toolsFor('ext4')
     }
   }, 120_000)
 })
+
+interface Gate {
+  readonly open: () => void
+}
 
 /** Pulls, and stops when some of the big layer is there. */
 async function stopped(pulls: Pulls): Promise<void> {

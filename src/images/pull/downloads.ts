@@ -26,6 +26,7 @@ export interface Growing {
 interface Underway {
   readonly size: number
   readonly growth: FileGrowth
+  readonly blob: Promise<StagedBlob>
 }
 
 /**
@@ -76,16 +77,28 @@ export class Downloads {
 
   async #download(request: Fetch & { readonly onProgress: OnProgress }): Promise<StagedBlob> {
     const { digest, size } = request.descriptor
-    const underway = { size, growth: new FileGrowth() }
+    const growth = new FileGrowth()
+    const blob = this.#bring(request, growth, this.#underway.get(digest))
+    const underway = { size, growth, blob }
     this.#underway.set(digest, underway)
     try {
-      return await this.#attempt(request, underway.growth, 'retry')
+      return await blob
     } catch (error) {
-      underway.growth.giveUp()
+      growth.giveUp()
       throw error
     } finally {
       if (this.#underway.get(digest) === underway) this.#underway.delete(digest)
     }
+  }
+
+  /** One that everybody has left still writes what has come: two who append to one file would spoil it. */
+  async #bring(
+    request: Fetch & { readonly onProgress: OnProgress },
+    growth: FileGrowth,
+    before: Underway | undefined,
+  ): Promise<StagedBlob> {
+    await before?.blob.catch(() => {})
+    return await this.#attempt(request, growth, 'retry')
   }
 
   /**

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { type Digest, isProblem, shortDigest } from '../../base/index.ts'
-import type { StagedBlob } from '../../blobs/index.ts'
+import { readStaged, type StagedBlob } from '../../blobs/index.ts'
 import {
   checkLayerCount,
   type Descriptor,
@@ -88,10 +88,12 @@ export async function fetchConfig(
 ): Promise<ImageConfig> {
   const { manifest, repository, isPresent, fetched, signal } = request
   const { digest, size } = manifest.config
+  let blob: StagedBlob = { digest, size, path: context.blobs.path(digest) }
   if (!(await isPresent(digest, size))) {
-    fetched.set(digest, await context.downloads.fetch({ descriptor: manifest.config, repository, signal }).blob)
+    blob = await context.downloads.fetch({ descriptor: manifest.config, repository, signal }).blob
+    fetched.set(digest, blob)
   }
-  const config = parseImageConfig(await readFile(fetched.get(digest)?.path ?? context.blobs.path(digest)))
+  const config = parseImageConfig(await readStaged(context.layout, blob, (path) => readFile(path)))
   checkLayerCount(manifest, config)
   return config
 }

@@ -81,13 +81,14 @@ interface RootfsToBring extends PullRequest {
 
 /** The rootfs that was published with an image, when it comes instead of the layers: not when they are here, because they need nobody's word. */
 async function rootfsToBring(
-  { blobs }: ImagesContext,
+  { blobs, lowerKinds }: ImagesContext,
   { withLayers, repository, remote: { documents, manifest }, signal }: RootfsToBring,
 ): Promise<PublishedRootfs | undefined> {
   if (withLayers === true) return undefined
   const sizes = await Promise.all(manifest.layers.map(({ digest }) => blobs.size(digest)))
   if (manifest.layers.every(({ size }, at) => sizes[at] === size)) return undefined
-  return await readPublishedRootfs({ repository, documents, signal })
+  const profiles = (await lowerKinds()).filter(({ form }) => form === 'whole').map(({ profile }) => profile)
+  return await readPublishedRootfs({ repository, documents, profiles, signal })
 }
 
 interface Bring extends PullRequest {
@@ -124,7 +125,10 @@ interface Choose extends Bring {
 }
 
 /** The same rules as for an archive, whose blobs are those that came. */
-async function choose(context: ImagesContext, { remote, platform, staged, isPresent }: Choose): Promise<ChosenImage> {
+async function choose(
+  { layout, blobs }: ImagesContext,
+  { remote, platform, staged, isPresent }: Choose,
+): Promise<ChosenImage> {
   const [root] = remote.documents
   if (root === undefined) throw new Problem('INTERNAL', 'an image without a document')
   const source = {
@@ -134,8 +138,8 @@ async function choose(context: ImagesContext, { remote, platform, staged, isPres
       return blob?.size === size ? blob : undefined
     },
   }
-  const gathered = await gatherImage(root.descriptor, { source, blobs: context.blobs, isPresent })
-  return await chooseImage(gathered, platform)
+  const gathered = await gatherImage(root.descriptor, { source, blobs, isPresent })
+  return await chooseImage(gathered, { layout, platform })
 }
 
 function originOf({ remote, origin }: Bring, { root }: ChosenImage): Origin {

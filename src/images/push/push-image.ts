@@ -1,5 +1,5 @@
 import { createReadStream } from 'node:fs'
-import { type Digest, Problem, printable, shortDigest } from '../../base/index.ts'
+import { type Digest, isProblem, Problem, printable, shortDigest } from '../../base/index.ts'
 import { type Descriptor, documentLimits } from '../../formats/index.ts'
 import { formatRepository, type Repository, type RepositoryName } from '../../wires/index.ts'
 import { findImage, storedImages } from '../find-image.ts'
@@ -124,13 +124,17 @@ async function repositoriesOf(
   for (const { descriptor, origin } of storedImages((await blobs.readIndex()).entries)) {
     const others = origin.repositories.filter((name) => name.registry === registry && name.path !== path)
     if (others.length === 0) continue
-    // What cannot be read is uploaded.
-    const graph = await readImageGraph(blobs, descriptor).catch(() => undefined)
+    const graph = await readImageGraph(blobs, descriptor).catch(unlessDamaged)
     for (const digest of graph?.blobs.keys() ?? []) {
       found.set(digest, [...(found.get(digest) ?? []), ...others].slice(0, mostQuestions))
     }
   }
   return found
+}
+
+/** What cannot be read is uploaded. */
+function unlessDamaged(error: unknown): undefined {
+  if (!isProblem(error)) throw error
 }
 
 /** Each by its digest; the image itself by its tag when it gets one, so that the tag appears when all is there. */

@@ -1,6 +1,6 @@
-import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
-import { type DataLayout, type Digest, errnoCode, isProblem, problemFromSystem } from '../../base/index.ts'
+import { type DataLayout, type Digest, isProblem } from '../../base/index.ts'
 import { blockSize, readExt4Head } from '../../formats/index.ts'
+import { readFileHead } from '../../host/index.ts'
 import { rootfsIdentity } from './rootfs-identity.ts'
 
 export interface RootfsImage {
@@ -25,7 +25,7 @@ export function findRootfs(layout: DataLayout, manifest: Digest): RootfsImage | 
 
 /** The size of a file that is the root filesystem of a manifest, and complete; undefined for any other. */
 export function soundBytes(path: string, manifest: Digest): number | undefined {
-  const file = readHead(path)
+  const file = readFileHead(path, blockSize)
   try {
     if (file === undefined) return undefined
     const { uuid, bytes } = readExt4Head(file.head)
@@ -33,21 +33,5 @@ export function soundBytes(path: string, manifest: Digest): number | undefined {
   } catch (error) {
     if (isProblem(error, 'EXT4_INVALID')) return undefined
     throw error
-  }
-}
-
-function readHead(path: string): { readonly head: Buffer; readonly size: number } | undefined {
-  try {
-    const fd = openSync(path, 'r')
-    try {
-      const head = Buffer.alloc(blockSize)
-      readSync(fd, head, 0, blockSize, 0)
-      return { head, size: fstatSync(fd).size }
-    } finally {
-      closeSync(fd)
-    }
-  } catch (error) {
-    if (errnoCode(error) === 'ENOENT') return undefined
-    throw problemFromSystem(error, `look at the root filesystem ${path}`)
   }
 }

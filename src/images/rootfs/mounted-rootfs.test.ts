@@ -1,10 +1,10 @@
-import { closeSync, openSync, readSync, writeSync } from 'node:fs'
+import { closeSync, openSync, readSync, statSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { expectedOf } from '../../../test/support/erofs-mount.ts'
 import { fsckExt4, withMountedExt4, withoutLostAndFound } from '../../../test/support/ext4-mount.ts'
-import { buildLayer } from '../../../test/support/image-builder.ts'
+import { buildLayer, noise } from '../../../test/support/image-builder.ts'
 import { needs } from '../../../test/support/needs.ts'
 import type { TarMember } from '../../../test/support/tar-builder.ts'
 import { temporaryDirectory } from '../../../test/support/temporary-directory.ts'
@@ -22,6 +22,29 @@ describe.runIf(needs({ root: true, tools: ['mount', 'e2fsck'] }))(
       await expectSame(everyCase)
     })
 
+    test('of sparse files, whose holes take no blocks of it', async () => {
+      const segments = [
+        { offset: 2 << 20, bytes: noise(10_000, 'first') },
+        { offset: 6 << 20, bytes: noise(5000, 'second') },
+      ]
+      const mode = 0o644
+      const holes: TarMember[] = [
+        { path: 'sparse', mode, sparse: { form: '1.0', realSize: 8 << 20, segments } },
+        { path: 'nothing', mode, sparse: { form: '1.0', realSize: 3 << 20, segments: [] } },
+        // Many runs: more than an inode has room for.
+        { path: 'striped', mode, content: Buffer.concat(Array.from({ length: 9 }, (_, at) => stripe(at))) },
+        { path: 'full', mode, content: noise(200_000, 'full') },
+      ]
+      const allocated = (mounted: string) =>
+        Object.fromEntries(holes.map(({ path }) => [path, statSync(`${mounted}/${path}`).blocks / 8]))
+      let blocks = {}
+      await expectSame([holes], (mounted) => {
+        blocks = allocated(mounted)
+      })
+      // 10,000 and 5,000 bytes; nine stripes of one block, and one for the tree of extents.
+      expect(blocks).toEqual({ sparse: 3 + 2, nothing: 0, striped: 9 + 1, full: 49 })
+    })
+
     test('of an image without anything', async () => {
       await expectSame([[]])
     })
@@ -35,15 +58,26 @@ describe.runIf(needs({ root: true, tools: ['mount', 'e2fsck'] }))(
 )
 
 /** @returns whether the rules accept the image at all */
-async function expectSame(layers: readonly (readonly TarMember[])[]): Promise<boolean> {
+async function expectSame(
+  layers: readonly (readonly TarMember[])[],
+  look: (mounted: string) => void = () => {},
+): Promise<boolean> {
   const tree = naiveTree(layers.map((members) => members.map(entryOf)))
   if (tree === undefined) return false
   await using dir = await temporaryDirectory()
   const image = await buildRootfsHere(dir.path, layers)
   await fsckExt4(image)
   const expected = expectedOf(tree, () => Buffer.alloc(0))
-  await withMountedExt4(image, (mounted) => expect(withoutLostAndFound(mounted)).toEqual(expected))
+  await withMountedExt4(image, (mounted) => {
+    expect(withoutLostAndFound(mounted)).toEqual(expected)
+    look(mounted)
+  })
   return true
+}
+
+/** A block that has something, and 64 KiB that have not. */
+function stripe(at: number): Buffer {
+  return Buffer.concat([noise(4096, `${at}`), Buffer.alloc(64 * 1024)])
 }
 
 /** What ensureRootfs does, without threads, cache and data directory, and the parts put in place by plain reads and writes. */

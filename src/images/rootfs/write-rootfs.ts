@@ -4,6 +4,7 @@ import type { PlacedPart } from '../../host/index.ts'
 import { flattenLayers } from '../flatten/flatten-layers.ts'
 import { type CachedLayer, openLayers, readerWarnings } from '../lowers/write-bootstrap.ts'
 import { writeBlocks } from './write-blocks.ts'
+import { ZeroRuns } from './zero-runs.ts'
 
 export interface WriteRootfs {
   /** From the bottom to the top; the same layer may come more than once. */
@@ -38,10 +39,12 @@ export function writeRootfs({ layers, uuid, hashSeed, to }: WriteRootfs): Writte
   const { root, warnings } = flattenLayers(
     opened.map(({ index, blob }) => ({ entries: index.entries, entryCount: index.entryCount, blob })),
   )
+  using zeros = new ZeroRuns(layers.map(({ dataPath }) => dataPath))
   const image = layoutExt4(root, {
     uuid: Buffer.from(uuid),
     hashSeed: Buffer.from(hashSeed),
     blobBlocks: opened.map(({ index }) => index.dataBlocks),
+    findZeroRuns: zeros.find,
   })
   writeBlocks(to, image.bytes, image.pieces())
   return {

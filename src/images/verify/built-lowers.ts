@@ -2,6 +2,7 @@ import { join } from 'node:path'
 import type { DataLayout, Digest } from '../../base/index.ts'
 import { openStaging, runInWorker } from '../../host/index.ts'
 import type { ImagesContext } from '../images-context.ts'
+import { readKeptDigest } from '../kept/kept-digest.ts'
 import { checkLower } from '../lowers/check-lower.ts'
 import { maxTreeBytes } from '../lowers/layer-limits.ts'
 import { type LowerKind, lowerKinds, lowerPath, plainWhole } from '../lowers/lower-kind.ts'
@@ -25,6 +26,8 @@ export interface BuiltLower {
   readonly parts: readonly CachedLayer[] | undefined
   /** The chunk index that it was published with, if it was. */
   readonly chunks: string | undefined
+  /** Of its bytes, if that was written down when its layers went. */
+  readonly digest: Digest | undefined
   /** The blobs that it can be made from. */
   readonly sources: readonly Digest[]
   readonly images: ReadonlySet<string>
@@ -49,6 +52,8 @@ export async function builtLowers({ layout }: ImagesContext, { manifests }: Cont
         bytes,
         parts: there.every(Boolean) ? diffIds.map((diffId) => cachedLayer(layout, diffId, kind.profile)) : undefined,
         chunks: chunks === undefined || (await bytesOf(chunks)) === undefined ? undefined : chunks,
+        digest:
+          path === layout.keptLower(descriptor.digest) ? await readKeptDigest(layout, descriptor.digest) : undefined,
         sources: [descriptor, manifest.config, ...manifest.layers].map(({ digest }) => digest),
         images,
       })
@@ -57,11 +62,12 @@ export async function builtLowers({ layout }: ImagesContext, { manifests }: Cont
   return lowers
 }
 
-interface PlaceOfLower extends Pick<BuiltLower, 'path' | 'kind' | 'uuid'> {
+export interface PlaceOfLower extends Pick<BuiltLower, 'path' | 'kind' | 'uuid'> {
   readonly chunks?: string
 }
 
-function placesOf(layout: DataLayout, manifest: Digest): PlaceOfLower[] {
+/** Where the lower of a manifest may be. */
+export function placesOf(layout: DataLayout, manifest: Digest): PlaceOfLower[] {
   const inCache = lowerKinds.map((kind) => ({
     path: lowerPath(layout, manifest, kind),
     kind,
@@ -82,7 +88,7 @@ interface HowToCheck extends Watch {
 /** @returns what is wrong with a lower, or undefined @throws Problem CANCELLED */
 export async function lowerComplaint(
   { layout }: ImagesContext,
-  { manifest, path, kind, uuid, bytes, parts, chunks }: BuiltLower,
+  { manifest, path, kind, uuid, bytes, parts, chunks, digest }: Omit<BuiltLower, 'sources' | 'images'>,
   { comparable, onBytes, signal }: HowToCheck,
 ): Promise<string | undefined> {
   const { complaint } = checkLower(path, uuid)
@@ -94,6 +100,7 @@ export async function lowerComplaint(
     uuid: uuid ?? lowerUuid(kind, manifest),
     layers: comparable ? parts : undefined,
     chunks,
+    digest,
     scratch: join(staging.path, 'bootstrap'),
   }
   if (bytes <= smallBytes) return checkLowerFile(input, onBytes)

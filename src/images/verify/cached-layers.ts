@@ -60,7 +60,7 @@ async function filesThere(layout: DataLayout, diffId: Digest): Promise<(CachedLa
 
 /** @returns what is wrong with the files of a layer, or undefined @throws Problem CANCELLED */
 export async function layerComplaint(
-  { diffId, indexPath, dataPath, mapPath, dataBytes }: CachedLayerUse,
+  { diffId, indexPath, dataPath, mapPath, dataBytes }: CheckLayerFiles & Pick<CachedLayerUse, 'dataBytes'>,
   { onBytes, signal }: Watch,
 ): Promise<string | undefined> {
   const input: CheckLayerFiles = { diffId, indexPath, dataPath, mapPath }

@@ -2,10 +2,12 @@ import { realpath, rm } from 'node:fs/promises'
 import { isProblem, problemFromSystem } from '../../base/index.ts'
 import { lockHolders } from '../../host/index.ts'
 import { ensureImageLower } from '../ensure-image-lower.ts'
+import { ensureImageRootfs } from '../ensure-image-rootfs.ts'
 import type { ImagesContext } from '../images-context.ts'
 import type { LongWork } from '../long-work.ts'
 import { rebuildLayer } from '../lowers/unpack-layer.ts'
 import type { BuiltLower } from './built-lowers.ts'
+import type { BuiltRootfs } from './built-rootfs.ts'
 import type { CachedLayerUse } from './cached-layers.ts'
 
 /** Unpacks a layer again from its blob, which proves its diff_id; the new files take the old ones' places at once. */
@@ -24,12 +26,27 @@ export async function repairLower(
   { signal }: LongWork,
 ): Promise<void> {
   using _hold = context.leases.holdImage(manifest)
+  await remove(path)
+  await ensureImageLower(context, manifest, { signal })
+}
+
+/** Builds a root filesystem again, for the next sheds that are made or reset. */
+export async function repairRootfs(
+  context: ImagesContext,
+  { manifest, path }: BuiltRootfs,
+  { signal }: LongWork,
+): Promise<void> {
+  using _hold = context.leases.holdImage(manifest)
+  await remove(path)
+  await ensureImageRootfs(context, manifest, { signal })
+}
+
+async function remove(path: string): Promise<void> {
   try {
     await rm(path, { force: true })
   } catch (error) {
     throw problemFromSystem(error, `remove ${path}`)
   }
-  await ensureImageLower(context, manifest, { signal })
 }
 
 /** What a repair that was not tried has come to. */

@@ -24,7 +24,7 @@ async function openStore() {
   const lower = (await store.images.ensureLower(manifest)).path
   const verify = (changes: { refs?: string[]; repair?: boolean; signal?: AbortSignal } = {}) =>
     store.images.verify({ refs: [], repair: false, ...changes })
-  return { ...store, lower, verify }
+  return { ...store, manifest, lower, verify }
 }
 type Store = Awaited<ReturnType<typeof openStore>>
 
@@ -141,6 +141,48 @@ describe('--repair', () => {
   })
 })
 
+describe('the ext4 that sheds of an image are cloned from', () => {
+  test('is held against its layers: whatever differs in it is found, and made again', async () => {
+    await using store = await openStore()
+    const { path, bytes } = await store.images.ensureRootfs(store.manifest)
+    const whole = await readFile(path)
+    expect(await store.verify()).toMatchObject({ checked: { rootfs: 1 }, findings: [], notes: [] })
+    const content = whole.indexOf(noise(20_000, 'tool').subarray(0, 64))
+    expect(content).toBeGreaterThan(0)
+    const damages = {
+      'the content of a file': () => write(path, content + 5000),
+      'its descriptors': () => write(path, 4096 + 30),
+      'what nothing is in': () => write(path, bytes / 2),
+      'its superblock': () => write(path, 1024 + 200),
+      'its end': () => truncate(path, bytes - 4096),
+    }
+    for (const [where, damage] of Object.entries(damages)) {
+      await chmod(path, 0o644)
+      await damage()
+      const { findings } = await store.verify({ repair: where !== 'its descriptors' })
+      const repaired = where !== 'its descriptors'
+      const mend = 'cowshed image verify --repair app:1'
+      expect(findings, where).toMatchObject([{ kind: 'rootfs', digest: store.manifest, path, mend, repaired }])
+      if (!repaired) await store.verify({ repair: true })
+      expect((await readFile(path)).equals(whole), where).toBe(true)
+    }
+  })
+
+  test('is only known by its superblock without its layers in the cache, and the report says so', async () => {
+    await using store = await openStore()
+    await store.images.ensureRootfs(store.manifest)
+    await rm(store.layout.layerIndex(bottom))
+    const { findings, notes } = await store.verify()
+    expect(findings).toEqual([])
+    expect(notes).toContainEqual(expect.stringMatching(/root filesystem of app:1: only its superblock/))
+  })
+})
+
+async function write(path: string, at: number): Promise<void> {
+  await using file = await open(path, 'r+')
+  await file.write(Buffer.from('rotten'), 0, 6, at)
+}
+
 test('a blob that is missing concerns every image that has it', async () => {
   await using store = await openStore()
   const other = buildImage({ layers: layers.slice(0, 1) })
@@ -165,6 +207,24 @@ test('it can be cancelled, and leaves nothing', async () => {
   await using store = await openStore()
   await expect(store.verify({ signal: AbortSignal.abort() })).rejects.toMatchObject({ code: 'CANCELLED' })
   expect(await store.images.remove('app:1', { force: false })).toMatchObject({ untagged: ['app:1'] })
+})
+
+test('a lower whose layers were dropped is known by its digest, with nothing of them in the cache', async () => {
+  await using store = await openStore()
+  for (const drop of await store.images.planLayerDrops()) await store.images.dropLayers(drop)
+  await rm(store.layout.cache, { recursive: true })
+  expect((await store.verify()).notes).toEqual([
+    expect.stringMatching(/not needed/),
+    expect.stringMatching(/not needed/),
+  ])
+  const kept = store.layout.keptLower(store.manifest)
+  await chmod(kept, 0o644)
+  await write(kept, (await stat(kept)).size - 4096)
+  const { findings } = await store.verify({ repair: true })
+  expect(findings).toMatchObject([
+    { kind: 'lower', path: kept, repaired: false, message: 'its content is not what its layers gave' },
+  ])
+  expect(findings[0]?.mend).toMatch(/^bring the image again: cowshed image pull app:1/)
 })
 
 test('layers that were dropped because the image boots without them are no damage; its lower is checked where it is kept', async () => {

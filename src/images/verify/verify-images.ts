@@ -7,25 +7,20 @@ import { findKeptLower } from '../kept/find-kept-lower.ts'
 import type { LongWork } from '../long-work.ts'
 import { forEachAtOnce } from '../lowers/for-each-at-once.ts'
 import { blobComplaint, missing } from './blob-complaint.ts'
-import { type BuiltLower, builtLowers, lowerComplaint } from './built-lowers.ts'
+import { builtLowers } from './built-lowers.ts'
+import { builtRootfs } from './built-rootfs.ts'
 import { type CachedLayerUse, cachedLayers, layerComplaint } from './cached-layers.ts'
 import { type Contents, contentsOf, type NeededBlob, type NeededManifest } from './contents-of.ts'
-import { bringAgain, removeIt, repairIt, stopFirst } from './mends.ts'
-import { attempt, isOpenElsewhere, notTried, outcome, repairLayer, repairLower } from './repair.ts'
+import { bringAgain, removeIt, repairIt } from './mends.ts'
+import { attempt, notTried, outcome, repairLayer } from './repair.ts'
+import type { Verification } from './verification.ts'
+import { verifyLowers } from './verify-lowers.ts'
 import { VerifyProgress } from './verify-progress.ts'
+import { verifyRootfs } from './verify-rootfs.ts'
 
 export interface VerifyRequest extends LongWork {
   /** Every image when there are none. */
   readonly refs: readonly string[]
-  readonly repair: boolean
-}
-
-interface Verification extends LongWork {
-  readonly context: ImagesContext
-  readonly contents: Contents
-  readonly progress: VerifyProgress
-  readonly findings: ImageFinding[]
-  readonly notes: string[]
   readonly repair: boolean
 }
 
@@ -34,7 +29,7 @@ const atOnce = 2
 
 /**
  * Reads everything that images have on disk and holds it against what it must be: blobs against their digests and sizes, documents against
- * what refers to them, cached layers against their indexes, lowers against their parts. It changes nothing, unless it is to repair: then what can be
+ * what refers to them, cached layers against their indexes, lowers and root filesystems against their layers. It changes nothing, unless it is to repair: then what can be
  * made of intact sources is made again, but no lower that a VM has open.
  *
  * @throws Problem IMAGE_NOT_FOUND, INVALID_REQUEST, RECORD_INVALID (index.json), CANCELLED
@@ -51,8 +46,11 @@ export async function verifyImages(context: ImagesContext, request: VerifyReques
   const damagedLayers = await verifyLayers(run, layers, damagedBlobs)
   const lowers = await builtLowers(context, contents)
   await verifyLowers(run, lowers, { damagedBlobs, damagedLayers })
-  const checked = { images: images.length, blobs: contents.blobs.size, layers: layers.length, lowers: lowers.length }
-  return { checked: { ...checked, bytes: progress.bytes }, findings: run.findings, notes: run.notes }
+  const rootfs = await builtRootfs(context, contents)
+  await verifyRootfs(run, rootfs, { damagedBlobs, damagedLayers })
+  const made = { layers: layers.length, lowers: lowers.length, rootfs: rootfs.length }
+  const checked = { images: images.length, blobs: contents.blobs.size, ...made, bytes: progress.bytes }
+  return { checked, findings: run.findings, notes: run.notes }
 }
 
 async function imagesOf({ blobs }: ImagesContext, refs: readonly string[]): Promise<StoredImage[]> {
@@ -156,36 +154,4 @@ async function verifyLayers(
     findings.push({ kind: 'layer', digest: diffId, path: indexPath, images: names, message, mend, repaired })
   })
   return damaged
-}
-
-interface Damaged {
-  readonly damagedBlobs: ReadonlySet<Digest>
-  readonly damagedLayers: ReadonlySet<Digest>
-}
-
-async function verifyLowers(
-  { context, progress, findings, notes, repair, signal }: Verification,
-  lowers: readonly BuiltLower[],
-  { damagedBlobs, damagedLayers }: Damaged,
-): Promise<void> {
-  for (const { manifest, bytes } of lowers) progress.expect(shortDigest(manifest), bytes)
-  for (const lower of lowers) {
-    const { manifest, path, parts, chunks, sources } = lower
-    const names = [...lower.images].sort()
-    const comparable = parts?.every(({ diffId }) => !damagedLayers.has(diffId)) === true
-    if (!comparable && chunks === undefined)
-      notes.push(`the lower of ${names.join(', ')}: only its structure was checked, its layers are not in the cache`)
-    const onBytes = progress.of(shortDigest(manifest))
-    const complaint = await lowerComplaint(context, lower, { comparable, onBytes, signal })
-    if (complaint === undefined) continue
-    const mendable = sources.every((digest) => !damagedBlobs.has(digest))
-    const inUse = await isOpenElsewhere(path)
-    const tried = repair && mendable && !inUse
-    const { repaired, message } = outcome(
-      complaint,
-      tried ? await attempt(() => repairLower(context, lower, { signal })) : notTried,
-    )
-    const mend = mendable ? (inUse ? stopFirst(names) : repairIt(names)) : bringAgain(names)
-    findings.push({ kind: 'lower', digest: manifest, path, images: names, message, mend, repaired })
-  }
 }

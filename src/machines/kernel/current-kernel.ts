@@ -11,6 +11,11 @@ import { type KernelRecord, kernelRecordSchema } from './kernel-record.ts'
 export async function currentKernel(layout: DataLayout): Promise<KernelFiles> {
   const id = (await readOr(layout.currentKernel, notSetUp)).trim()
   if (!/^[0-9a-f]{32}$/.test(id)) throw damaged(layout.currentKernel)
+  return await kernelOf(layout, id)
+}
+
+/** A kernel that was installed once. @throws Problem RECORD_INVALID, KERNEL_INVALID when it is damaged or not there */
+export async function kernelOf(layout: DataLayout, id: string): Promise<KernelFiles> {
   const paths = layout.kernel(id)
   const record = parseRecord(await readOr(paths.record, () => incomplete(paths.record)), paths.record)
   if (record.id !== id) throw damaged(paths.record)

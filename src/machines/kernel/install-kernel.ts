@@ -1,4 +1,4 @@
-import { copyFile, mkdir, readFile, rename, writeFile } from 'node:fs/promises'
+import { chmod, copyFile, mkdir, readFile, rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type DataLayout, isProblem, type OnProgress, Problem, problemFromSystem } from '../../base/index.ts'
 import { installDirectory, openStaging, writeFileAtomically } from '../../host/index.ts'
@@ -148,7 +148,9 @@ async function makeKernel(parts: KernelParts, to: string): Promise<KernelRecord>
     modules: parts.modules.map(({ name }) => name),
   }
   await copyFile(parts.vmlinuz, join(to, 'vmlinuz'))
-  await writeFile(join(to, 'initrd'), initrd, { mode: 0o644 })
+  await writeFile(join(to, 'initrd'), initrd)
+  // Distributions keep theirs from everybody but root, as the daemon's umask does, and VMMs are not root.
+  for (const name of ['vmlinuz', 'initrd']) await chmod(join(to, name), 0o644)
   await writeFile(join(to, 'kernel.json'), `${JSON.stringify(record, null, 2)}\n`, { mode: 0o644 })
   return record
 }

@@ -1,9 +1,9 @@
 import { Problem } from '../../base/index.ts'
-import { lockFile } from '../../host/index.ts'
+import { killProcess, lockFile } from '../../host/index.ts'
 import type { Machine, MachineRecord } from '../driver.ts'
 import { isAlive } from './await-death.ts'
 import { guestWatch } from './guest-watch.ts'
-import { qemuMachine, removeSockets } from './qemu-machine.ts'
+import { qemuMachine, removeTraces } from './qemu-machine.ts'
 import { connectWhenUp } from './start-qemu.ts'
 
 /**
@@ -14,7 +14,7 @@ import { connectWhenUp } from './start-qemu.ts'
  */
 export async function adoptQemu(record: MachineRecord, lockPath: string): Promise<Machine | undefined> {
   if (await isDead(lockPath)) {
-    await removeSockets(record)
+    await removeTraces(record)
     return undefined
   }
   if (!isAlive(record)) {
@@ -23,6 +23,8 @@ export async function adoptQemu(record: MachineRecord, lockPath: string): Promis
       data: { lockPath, pid: record.pid },
     })
   }
+  // Whoever had it before may have been killed while it was to be still.
+  killProcess({ pid: record.pid, startTime: record.pidStartTime }, 'SIGCONT')
   const guest = guestWatch()
   const giveUp = new AbortController()
   // There is nobody to connect to once it is dead.
@@ -32,7 +34,7 @@ export async function adoptQemu(record: MachineRecord, lockPath: string): Promis
     return qemuMachine({ record, lockPath, qmp, guest })
   } catch (error) {
     if (!(await isDead(lockPath))) throw error
-    await removeSockets(record)
+    await removeTraces(record)
     return undefined
   } finally {
     clearInterval(watching)

@@ -4,6 +4,7 @@ import type { Driver } from '../driver.ts'
 import { adoptQemu } from './adopt-qemu.ts'
 import { hostArchitecture } from './host-architecture.ts'
 import { startQemu } from './start-qemu.ts'
+import { identifyState } from './state/identify-state.ts'
 import { tscArguments } from './tsc-arguments.ts'
 
 /** Before 7.2 a microvm has no panic device, and `max` no AVX under emulation. */
@@ -16,6 +17,7 @@ export function createQemuDriver(): Driver {
   return {
     name: 'qemu',
     probe: async () => ({ version: await version() }),
+    identify: async (spec) => identifyState(spec, await version()),
     start: async (spec, onSpawned) => {
       const emulatedPc = spec.acceleration === 'tcg' && process.arch === 'x64'
       return await startQemu({

@@ -1,4 +1,5 @@
 import type { QmpEvent } from '../../wires/index.ts'
+import { MigrationWatch } from './state/migration-watch.ts'
 
 /** What QEMU has told of its guest. */
 export interface GuestWatch {
@@ -6,6 +7,7 @@ export interface GuestWatch {
   readonly shutdownReason: string | undefined
   /** Settles when the guest has closed the agent's port. It is opened once in a boot, by the agent. */
   readonly agentGone: Promise<void>
+  readonly migration: MigrationWatch
   onEvent(event: QmpEvent): void
 }
 
@@ -15,6 +17,7 @@ export const agentPortId = 'agent-port'
 export function guestWatch(): GuestWatch {
   let shutdownReason: string | undefined
   let agentHasGone = () => {}
+  const migration = new MigrationWatch()
   const agentGone = new Promise<void>((resolve) => {
     agentHasGone = resolve
   })
@@ -23,7 +26,10 @@ export function guestWatch(): GuestWatch {
       return shutdownReason
     },
     agentGone,
-    onEvent: ({ name, data }) => {
+    migration,
+    onEvent: (event) => {
+      const { name, data } = event
+      migration.onEvent(event)
       if (name === 'GUEST_PANICKED') shutdownReason ??= 'guest-panic'
       if (name === 'SHUTDOWN') shutdownReason ??= typeof data.reason === 'string' ? data.reason : 'unknown'
       if (name === 'VSERPORT_CHANGE' && data.id === agentPortId && data.open === false) agentHasGone()

@@ -3,6 +3,7 @@ import type { MachineSpec } from '../driver.ts'
 import { parseForwards } from './forwards.ts'
 import { hostArchitecture } from './host-architecture.ts'
 import { qemuArguments } from './qemu-arguments.ts'
+import { identifyState } from './state/identify-state.ts'
 import { tscInCpuinfo, tscInKernelLog } from './tsc-arguments.ts'
 
 const spec: MachineSpec = {
@@ -27,7 +28,8 @@ const spec: MachineSpec = {
 const given = {
   spec,
   architecture: hostArchitecture('x64'),
-  sockets: { qmp: '/r/q', agent: '/r/a' },
+  sockets: { qmp: 7, agent: 8 },
+  fdSets: [4, 5],
   clockArguments: ['tsc_early_khz=2000000'],
 }
 
@@ -44,6 +46,7 @@ describe('the command line', () => {
       'virtio-blk-device,drive=disk-upper,serial=upper,werror=report,rerror=report',
       'virtio-blk-device,drive=disk-lower,serial=lower,werror=report,rerror=report',
     ])
+    expect(all('-add-fd')).toEqual(['fd=4,set=4', 'fd=5,set=5'])
     expect(all('-chardev')[1]).toBe('file,id=console,path=/d/con,,sole,append=on')
     expect(all('-name')).toEqual(['guest=a,,b'])
     expect(all('-m')).toEqual(['size=524288k'])
@@ -55,6 +58,47 @@ describe('the command line', () => {
         'cowshed.net=user',
       ]),
     )
+  })
+
+  test('has its drives behind one throttle when something is limited', () => {
+    const args = qemuArguments({
+      ...given,
+      spec: { ...spec, io: { readBytesPerSecond: 5e6, operationsPerSecond: 200 } },
+    })
+    const all = (option: string) => args.filter((_, index) => args[index - 1] === option)
+    expect(JSON.parse(all('-object')[0] ?? '')).toEqual({
+      'qom-type': 'throttle-group',
+      id: 'io',
+      limits: { 'bps-read': 5e6, 'iops-total': 200 },
+    })
+    expect(all('-blockdev').map((json) => JSON.parse(json) as object)).toMatchObject([
+      { 'node-name': 'disk-upper', driver: 'throttle', 'throttle-group': 'io', 'read-only': false, discard: 'unmap' },
+      {
+        'node-name': 'disk-lower',
+        driver: 'throttle',
+        'throttle-group': 'io',
+        'read-only': true,
+        file: { driver: 'raw' },
+      },
+    ])
+  })
+
+  test('has its RAM in a file, and waits to be told what to go on from', () => {
+    const memory = { path: '/m,em', mapping: 'private' } as const
+    const belongsTo = identifyState(spec, '7.2')
+    const args = qemuArguments({ ...given, spec: { ...spec, memory, restore: { state: '/s', belongsTo } } })
+    expect(args[args.indexOf('-machine') + 1]).toMatch(/,memory-backend=ram$/)
+    expect(JSON.parse(args[args.indexOf('-object') + 1] ?? '')).toEqual({
+      'qom-type': 'memory-backend-file',
+      id: 'ram',
+      size: 512 * 2 ** 20,
+      'mem-path': '/m,em',
+      share: false,
+    })
+    expect(args.join(' ')).toContain('-S -incoming defer')
+    expect(qemuArguments(given).join(' ')).not.toMatch(/memory-backend|incoming/)
+    // Nothing that only this host knows.
+    expect(JSON.stringify(belongsTo)).not.toMatch(/\/d\/|\/k\/|lock/)
   })
 
   test('without a network has no network device', () => {

@@ -1,20 +1,27 @@
 import { Problem } from '../../base/index.ts'
-import type { DriveSpec, MachineSpec } from '../driver.ts'
+import type { DriveSpec, IoLimits, MachineMemory, MachineSpec } from '../driver.ts'
 import { agentPortId } from './guest-watch.ts'
 import type { HostArchitecture } from './host-architecture.ts'
+import { ramBytes } from './ram-bytes.ts'
 
+/** Descriptors that QEMU has. */
 export interface QemuSockets {
-  readonly qmp: string
-  readonly agent: string
+  readonly qmp: number
+  readonly agent: number
 }
 
 export interface QemuArguments {
   readonly spec: MachineSpec
   readonly architecture: HostArchitecture
   readonly sockets: QemuSockets
+  /** Descriptors that QEMU has, for its /dev/fdset. */
+  readonly fdSets: readonly number[]
   /** For a guest under software emulation on x86: tscArguments. */
   readonly clockArguments: readonly string[]
 }
+
+/** A saved state names the RAM that belongs to it. */
+const ramId = 'ram'
 
 /** The monitor's name of the network, for forwards. */
 export const netdevId = 'net0'
@@ -32,19 +39,29 @@ export function qemuArguments(given: QemuArguments): string[] {
     ...['-nodefaults', '-no-user-config', '-display', 'none', '-no-reboot'],
     // QEMU needs none of this: whoever breaks out of the guest finds no way to start programs or to gain rights.
     ...['-sandbox', 'on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny'],
-    ...['-machine', architecture.machine],
+    ...given.fdSets.flatMap((fd) => ['-add-fd', `fd=${fd},set=${fd}`]),
+    ...['-machine', `${architecture.machine}${spec.memory === undefined ? '' : `,memory-backend=${ramId}`}`],
     ...acceleration(spec.acceleration),
-    ...['-smp', `${spec.cpus}`, '-m', `size=${Math.floor(spec.memoryBytes / 1024)}k`],
+    ...['-smp', `${spec.cpus}`, '-m', `size=${ramBytes(spec) / 1024}k`],
+    ...(spec.memory === undefined ? [] : memoryFile(spec.memory, ramBytes(spec))),
+    // The capabilities of a migration have to be set first, so where it comes from is told on the monitor.
+    ...(spec.restore === undefined ? [] : ['-S', '-incoming', 'defer']),
     ...['-kernel', spec.kernel.vmlinuz, '-initrd', spec.kernel.initrd, '-append', kernelCommandLine(given)],
-    ...spec.drives.flatMap(drive),
+    ...(spec.io === undefined ? [] : throttleGroup(spec.io)),
+    ...spec.drives.flatMap((each) => drive(each, spec.io !== undefined)),
     ...['-object', 'rng-builtin,id=rng0', '-device', 'virtio-rng-device,rng=rng0'],
     ...agentPort(given.sockets.agent),
     ...network(spec.network),
     ...architecture.devices.flatMap((device) => ['-device', device]),
     // append=on is O_APPEND: the log can be truncated in place while QEMU writes to it.
     ...['-chardev', `file,id=console,path=${quote(spec.consolePath)},append=on`, '-serial', 'chardev:console'],
-    ...['-qmp', `unix:${quote(given.sockets.qmp)},server=on,wait=off`],
+    ...['-chardev', `socket,id=qmp,fd=${given.sockets.qmp},server=on,wait=off`, '-mon', 'chardev=qmp,mode=control'],
   ]
+}
+
+function memoryFile({ path, mapping }: MachineMemory, size: number): string[] {
+  const backend = { 'qom-type': 'memory-backend-file', id: ramId, size, 'mem-path': path, share: mapping === 'shared' }
+  return ['-object', JSON.stringify(backend)]
 }
 
 function acceleration(kind: MachineSpec['acceleration']): string[] {
@@ -75,24 +92,38 @@ function kernelCommandLine({ spec, architecture, clockArguments }: QemuArguments
   return words.join(' ')
 }
 
-/** QEMU locks the images itself, so that no two machines ever write one upper. A write that the host refuses is an error to the guest: it never stops. */
-function drive({ id, path, readOnly }: DriveSpec): string[] {
-  const discard = readOnly ? 'ignore' : 'unmap'
-  const node = {
-    driver: 'raw',
-    'node-name': `disk-${id}`,
-    'read-only': readOnly,
-    discard,
-    file: { driver: 'file', filename: path, locking: 'on', discard },
+/** The drives of a machine wait for each other: the limits are those of all together. */
+const throttleId = 'io'
+
+/** @see QEMU, docs/throttle.txt: an idle tenth of a second is the most that can be made up for */
+function throttleGroup({ readBytesPerSecond, writeBytesPerSecond, operationsPerSecond }: IoLimits): string[] {
+  const limits = {
+    'bps-read': readBytesPerSecond,
+    'bps-write': writeBytesPerSecond,
+    'iops-total': operationsPerSecond,
   }
-  const device = `virtio-blk-device,drive=disk-${id},serial=${id},werror=report,rerror=report`
-  return ['-blockdev', JSON.stringify(node), '-device', device]
+  return ['-object', JSON.stringify({ 'qom-type': 'throttle-group', id: throttleId, limits })]
+}
+
+/** QEMU locks the images itself, so that no two machines ever write one upper. A write that the host refuses is an error to the guest: it never stops. */
+function drive({ id, path, readOnly }: DriveSpec, isThrottled: boolean): string[] {
+  const discard = readOnly ? 'ignore' : 'unmap'
+  const common = { 'read-only': readOnly, discard }
+  const raw = { driver: 'raw', ...common, file: { driver: 'file', filename: path, locking: 'on', discard } }
+  const node = isThrottled ? { driver: 'throttle', 'throttle-group': throttleId, ...common, file: raw } : raw
+  const device = `virtio-blk-device,drive=${driveNode(id)},serial=${id},werror=report,rerror=report`
+  return ['-blockdev', JSON.stringify({ 'node-name': driveNode(id), ...node }), '-device', device]
+}
+
+/** What the monitor calls a drive. */
+export function driveNode(id: string): string {
+  return `disk-${id}`
 }
 
 /** Port 0 is kept for a console by the virtio specification, so the agent's is 1, and two are enough. */
-function agentPort(socket: string): string[] {
+function agentPort(socket: number): string[] {
   return [
-    ...['-chardev', `socket,id=agent,path=${quote(socket)},server=on,wait=off`],
+    ...['-chardev', `socket,id=agent,fd=${socket},server=on,wait=off`],
     ...['-device', 'virtio-serial-device,max_ports=2'],
     ...['-device', `virtserialport,id=${agentPortId},chardev=agent,nr=1,name=cowshed.agent`],
   ]

@@ -1,14 +1,19 @@
 import { rm } from 'node:fs/promises'
-import { setTimeout as sleep } from 'node:timers/promises'
-import { killProcess } from '../../host/index.ts'
-import type { QmpConnection } from '../../wires/index.ts'
+import { killProcess, whileStopped } from '../../host/index.ts'
+import { asObject, type QmpConnection } from '../../wires/index.ts'
 import type { Machine, MachineExit, MachineRecord } from '../driver.ts'
 import { fileTail } from '../file-tail.ts'
 import { awaitDeath } from './await-death.ts'
 import { classifyExit } from './classify-exit.ts'
+import { removeVmCgroup } from './confine/vm-cgroup.ts'
 import { Forwards } from './forwards.ts'
 import type { GuestWatch } from './guest-watch.ts'
 import { logTail } from './log-tail.ts'
+import { driveNode } from './qemu-arguments.ts'
+import { handOver } from './state/hand-over.ts'
+import { saveState } from './state/save-state.ts'
+import { stateDirectory } from './state/state-directory.ts'
+import { within } from './within.ts'
 
 export interface QemuMachine {
   readonly record: MachineRecord
@@ -33,6 +38,7 @@ export function qemuMachine(parts: QemuMachine): Machine {
   const { record, lockPath, qmp } = parts
   const released = new AbortController()
   const forwards = new Forwards(qmp)
+  const process = { pid: record.pid, startTime: record.pidStartTime }
   let killedByUs = false
   const exited = exit(parts, { signal: released.signal, killedByUs: () => killedByUs })
   return {
@@ -41,9 +47,15 @@ export function qemuMachine(parts: QemuMachine): Machine {
     agentGone: parts.guest.agentGone,
     pause: async () => void (await qmp.execute('stop')),
     resume: async () => void (await qmp.execute('cont')),
+    isPaused: async () => asObject(await qmp.execute('query-status')).running !== true,
+    saveState: async (path) => await saveState(parts, path),
+    handOver: async (socketPath) => await handOver(parts, socketPath),
+    whileStill: (work) => whileStopped(process, work),
+    growDrive: async (id, bytes) =>
+      void (await qmp.execute('block_resize', { 'node-name': driveNode(id), size: bytes })),
     kill: async () => {
       killedByUs = true
-      killProcess({ pid: record.pid, startTime: record.pidStartTime }, 'SIGKILL')
+      killProcess(process, 'SIGKILL')
       await (released.signal.aborted ? awaitDeath({ record, lockPath }) : exited)
     },
     addForward: (forward) => forwards.add(forward),
@@ -74,7 +86,7 @@ async function exit(parts: QemuMachine, watching: Watching): Promise<MachineExit
   const process = await within(ended, 1000)
   await within(qmp.closed, 1000)
   qmp.close()
-  await removeSockets(record)
+  await removeTraces(record)
   return classifyExit({
     killedByUs: watching.killedByUs(),
     shutdownReason: guest.shutdownReason,
@@ -84,20 +96,14 @@ async function exit(parts: QemuMachine, watching: Watching): Promise<MachineExit
   })
 }
 
-/** QEMU removes its sockets only when it ends in order. */
-export async function removeSockets(record: Pick<MachineRecord, 'agentSocket' | 'controlSocket'>): Promise<void> {
-  await Promise.all([record.agentSocket, record.controlSocket].map((path) => rm(path, { force: true })))
+/** What a machine that is dead leaves on the host. */
+export async function removeTraces(record: MachineRecord): Promise<void> {
+  await Promise.all([removeSockets(record), removeVmCgroup(record)])
 }
 
-/** The timer keeps this process alive: a child that nobody waits for does not. */
-async function within<T>(promise: Promise<T> | undefined, milliseconds: number): Promise<T | undefined> {
-  const giveUp = new AbortController()
-  const late = sleep(milliseconds, undefined, { signal: giveUp.signal }).catch(() => undefined)
-  try {
-    return await Promise.race([promise, late])
-  } finally {
-    giveUp.abort()
-  }
+export async function removeSockets(record: Pick<MachineRecord, 'agentSocket' | 'controlSocket'>): Promise<void> {
+  const paths = [record.agentSocket, record.controlSocket, stateDirectory(record)]
+  await Promise.all(paths.map((path) => rm(path, { recursive: true, force: true })))
 }
 
 function consoleTail({ consolePath, consoleFrom }: MachineLogs): Promise<string> {

@@ -1,5 +1,5 @@
 import { constants } from 'node:fs'
-import { access, open, stat } from 'node:fs/promises'
+import { access, chmod, open, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { errnoCode, isProblem, maxSocketPath, Problem } from '../../base/index.ts'
@@ -7,11 +7,21 @@ import { type DetachedProcess, killProcess, lockFile, spawnDetached } from '../.
 import { connectQmp, type QmpConnection } from '../../wires/index.ts'
 import type { Machine, MachineRecord, MachineSpec } from '../driver.ts'
 import { awaitDeath } from './await-death.ts'
+import { confinedCommand } from './confine/confined-command.ts'
+import { lendFiles, type SocketPaths } from './confine/lend-files.ts'
+import { makeVmCgroup } from './confine/vm-cgroup.ts'
+import { vmUser } from './confine/vm-user.ts'
 import { type GuestWatch, guestWatch } from './guest-watch.ts'
 import { hostArchitecture } from './host-architecture.ts'
 import { logTail } from './log-tail.ts'
-import { type QemuSockets, qemuArguments } from './qemu-arguments.ts'
-import { type MachineLogs, qemuMachine, removeSockets } from './qemu-machine.ts'
+import { qemuArguments } from './qemu-arguments.ts'
+import { type MachineLogs, qemuMachine, removeSockets, removeTraces } from './qemu-machine.ts'
+import { checkRestore } from './state/check-restore.ts'
+import { identifyState } from './state/identify-state.ts'
+import { prepareMemory } from './state/prepare-memory.ts'
+import { restoreState } from './state/restore-state.ts'
+import { makeStateDirectory } from './state/state-directory.ts'
+import { within } from './within.ts'
 
 export interface StartQemu {
   readonly spec: MachineSpec
@@ -23,6 +33,9 @@ export interface StartQemu {
 /** How long QEMU may take from its start to an answer of its monitor, in milliseconds. It takes some tens when the host is quiet. */
 const monitorMs = 15_000
 
+/** How long it may take to learn that QEMU has ended once its monitor is gone, in milliseconds. */
+const endedMs = 1000
+
 /**
  * Starts QEMU with the lock of the machine in its hands, and waits until its monitor answers.
  *
@@ -32,36 +45,51 @@ export async function startQemu(start: StartQemu): Promise<Machine> {
   const { spec, onSpawned } = start
   const sockets = await checkedSockets(spec)
   await checkFiles(spec)
+  await checkRestore(spec, start.driverVersion)
+  await prepareMemory(spec)
   const logs = await prepareLogs(spec)
   const child = await spawnLocked(start, sockets)
   const record = recordOf(start, sockets, child)
   try {
     await onSpawned(record)
     const guest = guestWatch()
-    const qmp = await monitorOf(record, { child, logs, guest })
+    const qmp = await whileAlive({ child, logs }, async (signal) => {
+      const monitor = await connectWhenUp(record.controlSocket, { guest, signal })
+      if (spec.restore !== undefined) await restoreState({ qmp: monitor, guest, record }, spec.restore)
+      return monitor
+    })
     return qemuMachine({ record, lockPath: spec.lockPath, qmp, guest, ended: child.exited, logs })
   } catch (error) {
     killProcess(child, 'SIGKILL')
     await awaitDeath({ record, lockPath: spec.lockPath })
-    await removeSockets(record)
+    await removeTraces(record)
     throw error
   }
 }
 
-/** QEMU inherits the lock's descriptor and keeps it, as a process keeps any it does not know; ours is closed. */
-async function spawnLocked(start: StartQemu, sockets: QemuSockets): Promise<DetachedProcess> {
+/**
+ * QEMU inherits all that it uses: the lock's descriptor, which it keeps as a process keeps any it does not know, its files and its sockets. Ours
+ * are closed.
+ */
+async function spawnLocked(start: StartQemu, sockets: SocketPaths): Promise<Spawned> {
   const { spec, clockArguments } = start
   const architecture = hostArchitecture()
-  const args = qemuArguments({ spec, architecture, sockets, clockArguments })
   using lock = await lockFile(spec.lockPath, { mode: 'exclusive' })
   if (lock === undefined) {
     throw new Problem('MACHINE_FAILED', `a VM of ${spec.name} runs already: ${spec.lockPath} is held`)
   }
   await removeSockets({ agentSocket: sockets.agent, controlSocket: sockets.qmp })
-  return await spawnDetached({ command: architecture.qemu, args, logPath: spec.logPath, inherit: [lock.fd] })
+  const stateDirectory = spec.memory === undefined ? undefined : await makeStateDirectory(sockets.qmp)
+  using files = lendFiles(spec, { lock: lock.fd, sockets, stateDirectory })
+  const { acceleration, logPath } = spec
+  const args = qemuArguments({ ...files, architecture, clockArguments })
+  const cgroup = await makeVmCgroup(spec)
+  const confined = confinedCommand({ command: architecture.qemu, args, acceleration, cgroup })
+  const child = await spawnDetached({ ...confined, logPath, inherit: files.inherit })
+  return { ...child, explain: files.explain, stateDirectory: files.stateDirectory }
 }
 
-function recordOf(start: StartQemu, sockets: QemuSockets, child: DetachedProcess): MachineRecord {
+function recordOf(start: StartQemu, sockets: SocketPaths, child: Spawned): MachineRecord {
   const { spec, driverVersion } = start
   return {
     driver: 'qemu',
@@ -73,26 +101,40 @@ function recordOf(start: StartQemu, sockets: QemuSockets, child: DetachedProcess
     agentKey: spec.agentKey,
     acceleration: spec.acceleration,
     driverVersion,
+    ...(spec.memory === undefined ? {} : savable(start, child)),
   }
 }
 
-interface Starting {
-  readonly child: DetachedProcess
-  readonly logs: MachineLogs
-  readonly guest: GuestWatch
+function savable({ spec, driverVersion }: StartQemu, { stateDirectory }: Spawned): Partial<MachineRecord> {
+  return { memory: spec.memory, identity: identifyState(spec, driverVersion), stateDirectory }
 }
 
-async function monitorOf(record: MachineRecord, { child, logs, guest }: Starting): Promise<QmpConnection> {
+interface Spawned extends DetachedProcess {
+  explain(text: string): string
+  readonly stateDirectory: number | undefined
+}
+
+interface Starting {
+  readonly child: Spawned
+  readonly logs: MachineLogs
+}
+
+/** Talks to a QEMU that may end before it has begun; what it printed then is what is wrong. */
+async function whileAlive<T>({ child, logs }: Starting, talk: (signal: AbortSignal) => Promise<T>): Promise<T> {
   const giveUp = new AbortController()
   void child.exited.then(() => giveUp.abort())
   try {
-    return await connectWhenUp(record.controlSocket, { guest, signal: giveUp.signal })
+    return await talk(giveUp.signal)
   } catch (error) {
-    if (!giveUp.signal.aborted) throw error
-    const { code, signal } = await child.exited
+    // Whoever talks to it notices before we are told that it has ended.
+    const ended = await within(child.exited, endedMs)
+    if (ended === undefined) throw error
+    const { code, signal } = ended
     const said = await logTail(logs.logPath, logs.logFrom)
     const how = signal === undefined ? `it ended with exit code ${code}` : `it was killed by ${signal}`
-    throw new Problem('MACHINE_FAILED', `QEMU did not start: ${said === '' ? how : said}`, { cause: error })
+    throw new Problem('MACHINE_FAILED', `QEMU did not start: ${said === '' ? how : child.explain(said)}`, {
+      cause: error,
+    })
   }
 }
 
@@ -115,7 +157,7 @@ export async function connectWhenUp(
   }
 }
 
-async function checkedSockets({ runDirectory, id }: MachineSpec): Promise<QemuSockets> {
+async function checkedSockets({ runDirectory, id }: MachineSpec): Promise<SocketPaths> {
   const sockets = { qmp: join(runDirectory, `${id}.qmp`), agent: join(runDirectory, `${id}.agent`) }
   for (const path of Object.values(sockets)) {
     if (Buffer.byteLength(path) > maxSocketPath) {
@@ -137,12 +179,24 @@ async function checkFiles({ kernel, drives, acceleration }: MachineSpec): Promis
         cause,
       })
     })
+    await letVmmsRead(path)
   }
   for (const { id, path, readOnly } of drives) {
     await access(path, readOnly ? constants.R_OK : constants.R_OK | constants.W_OK).catch((cause: unknown) => {
       throw new Problem('MACHINE_FAILED', `cannot open the ${id} drive: ${path}`, { cause })
     })
   }
+}
+
+/** QEMU opens it anew, as its own user; one that was set up before there was such a user is root's alone. */
+async function letVmmsRead(path: string): Promise<void> {
+  if (vmUser() === undefined || ((await stat(path)).mode & 0o004) !== 0) return
+  await chmod(path, 0o644).catch((cause: unknown) => {
+    throw new Problem('KERNEL_INVALID', `the user that VMs run as cannot read the guest's kernel: ${path}`, {
+      hint: `let it: chmod 644 ${path}`,
+      cause,
+    })
+  })
 }
 
 async function checkKvm(): Promise<void> {

@@ -1,4 +1,5 @@
 import { type Extents, mark } from '../../host/index.ts'
+import { type CountReferences, divideExtents } from './divide-extents.ts'
 import { exactly, type Space, spaceTable } from './space.ts'
 import { type Intervals, type Segment, sweepIntervals } from './sweep-intervals.ts'
 import { encodedBytes, unseenRoom } from './unseen-room.ts'
@@ -20,8 +21,8 @@ export type FreeingUnit = 'extent' | 'block' | 'unseen'
 export interface DivideSpace {
   readonly files: readonly FileExtents[]
   readonly unit: FreeingUnit
-  /** For `extent`: how often anything refers to what begins at these addresses, ascending. */
-  readonly references?: ((addresses: Float64Array) => Float64Array) | undefined
+  /** For `extent`. */
+  readonly references?: CountReferences | undefined
 }
 
 export interface DividedSpace {
@@ -30,51 +31,45 @@ export interface DividedSpace {
   readonly doubtful: ReadonlySet<number>
 }
 
-/**
- * Divides the disk among files: one sweep over the starts and ends of all their extents, in the order of their addresses. Between two of those
- * the same files refer to every byte.
- */
+/** Divides the disk among files. */
 export function divideSpace({ files, unit, references }: DivideSpace): DividedSpace {
+  const { spaces, doubtful } =
+    unit === 'extent' ? divideExtents(files, references ?? uncounted) : divideBlocks(files, unit)
+  return { spaces: keepNamedElsewhere(spaces, files), doubtful }
+}
+
+const uncounted: CountReferences = (addresses) => new Float64Array(addresses.length)
+
+type FreedInParts = Exclude<FreeingUnit, 'extent'>
+
+/** One sweep over the starts and ends of all their extents, in the order of their addresses. Between two of those the same files refer to every byte. */
+function divideBlocks(files: readonly FileExtents[], unit: FreedInParts): DividedSpace {
   const intervals = intervalsOf(files, unit)
-  const count = counter(intervals, unit === 'extent' ? references : undefined)
   const room = unit === 'unseen' ? unseenRoom(intervals) : undefined
   const table = spaceTable()
   const doubtful = new Set<number>()
   sweepIntervals(intervals, files.length, (segment) => {
-    const judged = judge(unit, segment, count(segment.start))
-    if (judged.doubtful) for (const file of segment.files()) doubtful.add(file)
-    table.add(segment.key, judged.others, room?.(segment) ?? exactly(segment.end - segment.start), segment.files)
+    const others = othersOf(unit, segment)
+    if (others === 'some') for (const file of segment.files()) doubtful.add(file)
+    table.add(segment.key, others, room?.(segment) ?? exactly(segment.end - segment.start), segment.files)
   })
-  return { spaces: keepNamedElsewhere(table.done(), files), doubtful }
+  return { spaces: table.done(), doubtful }
 }
 
-interface Judgement {
-  readonly others: Space['others']
-  readonly doubtful: boolean
-}
-
-/** @param counted how often anything refers to it, if that can be asked */
-function judge(unit: FreeingUnit, { references, shared }: Segment, counted: number | undefined): Judgement {
-  if (unit === 'unseen') return { others: shared ? 'unknown' : 'none', doubtful: false }
-  if (unit === 'block') {
-    // If several of ours share it, whether anybody else does cannot be seen; one alone does not share it with itself.
-    const others = shared && references === 1 ? 'some' : 'none'
-    return { others, doubtful: others === 'some' }
-  }
-  if (counted === undefined || counted < references) return { others: 'unknown', doubtful: true }
-  if (counted > references) return { others: 'some', doubtful: false }
-  // Shared all the same: through a snapshot of the subvolume, which no count shows; or among ours, which the mark shows as well.
-  if (shared) return { others: references === 1 ? 'some' : 'unknown', doubtful: false }
-  return { others: 'none', doubtful: false }
+/** If several of ours share a block, whether anybody else does cannot be seen; one alone does not share it with itself. */
+function othersOf(unit: FreedInParts, { references, shared }: Segment): Space['others'] {
+  if (unit === 'unseen') return shared ? 'unknown' : 'none'
+  return shared && references === 1 ? 'some' : 'none'
 }
 
 function keepNamedElsewhere(spaces: readonly Space[], files: readonly FileExtents[]): Space[] {
+  if (!files.some(({ namedElsewhere }) => namedElsewhere)) return [...spaces]
   return spaces.map((space) =>
     space.owners.some((owner) => files[owner]?.namedElsewhere === true) ? { ...space, others: 'some' } : space,
   )
 }
 
-function intervalsOf(files: readonly FileExtents[], unit: FreeingUnit): Intervals {
+function intervalsOf(files: readonly FileExtents[], unit: FreedInParts): Intervals {
   const count = files.reduce((sum, { extents }) => sum + extents.starts.length, 0)
   const all = {
     starts: new Float64Array(count),
@@ -84,28 +79,15 @@ function intervalsOf(files: readonly FileExtents[], unit: FreeingUnit): Interval
   }
   let at = 0
   for (const [file, { extents }] of files.entries()) {
-    for (const [index, start] of extents.starts.entries()) {
-      const marks = extents.marks[index] ?? 0
+    const { starts, lengths, marks } = extents
+    all.starts.set(starts, at)
+    all.marks.set(marks, at)
+    all.files.fill(file, at, at + starts.length)
+    for (let index = 0; index < starts.length; index++, at++) {
       // Where it begins is all that is known of an encoded extent; its neighbour may begin before its content's length is over.
-      const isPoint = unit === 'unseen' && (marks & mark.encoded) !== 0
-      all.starts[at] = start
-      all.ends[at] = start + (isPoint ? encodedBytes.atLeast : (extents.lengths[index] ?? 0))
-      all.files[at] = file
-      all.marks[at] = marks
-      at++
+      const isPoint = unit === 'unseen' && ((marks[index] ?? 0) & mark.encoded) !== 0
+      all.ends[at] = (starts[index] ?? 0) + (isPoint ? encodedBytes.atLeast : (lengths[index] ?? 0))
     }
   }
   return all
-}
-
-/** @returns what is counted at an address, asked in ascending order */
-function counter({ starts }: Intervals, references: DivideSpace['references']): (start: number) => number | undefined {
-  if (references === undefined) return () => undefined
-  const addresses = Float64Array.from(new Set(starts)).sort()
-  const counted = references(addresses)
-  let at = 0
-  return (start) => {
-    while ((addresses[at] ?? Number.POSITIVE_INFINITY) < start) at++
-    return addresses[at] === start ? counted[at] : undefined
-  }
 }

@@ -1,18 +1,23 @@
 import { problemFromSystem } from '../../base/index.ts'
-import { type Accuracy, measureSpace } from '../../host/index.ts'
+import type { Accuracy } from '../../host/index.ts'
 import type { ExtentCache } from './extent-cache.ts'
-import { measurePlace, openPlaces } from './measure-place.ts'
+import { isStillSo, measurePlace, openPlaces, type PlaceEvidence } from './measure-place.ts'
 import type { Measurement, MeasureRequest, OwnersSpace } from './measured-file.ts'
 import { closest, exclusive, held, marginal, sharedWith, union } from './questions.ts'
 import { regroup } from './regroup.ts'
 import type { Space } from './space.ts'
+
+export interface Measured {
+  readonly measurement: Measurement
+  readonly evidence: readonly (PlaceEvidence | undefined)[]
+}
 
 /**
  * Measures files, and answers for their owners. Reads what is not in the cache; blocks its thread while it does.
  *
  * @throws Problem PERMISSION_DENIED, IO_FAILED
  */
-export function measure({ root, files, fresh, ownerships, explain }: MeasureRequest, cache: ExtentCache): Measurement {
+export function measure({ files, fresh, ownerships, explain }: MeasureRequest, cache: ExtentCache): Measured {
   const lost = cache.retain(fresh ? [] : files)
   try {
     using opened = openPlaces(files)
@@ -20,15 +25,26 @@ export function measure({ root, files, fresh, ownerships, explain }: MeasureRequ
     const spaces = found.flatMap((place) => place.spaces)
     const seen = ownerships.map((ownership) => regroup(spaces, (file) => ownership.ofFile[file] ?? []))
     const [first] = seen
-    return {
+    const measurement = {
       accuracy: leastOf(found.map(({ accuracy }) => accuracy)),
       union: union(spaces),
       files: exclusive(spaces, files.length),
       ownerships: seen.map((own, at) => ownersSpace(own, ownerships[at]?.owners ?? 0)),
       reservedBytes: found.reduce((sum, place) => sum + place.reservedBytes, 0),
-      space: measureSpace(root),
+      overlooks: found.some((place) => place.overlooks),
       ...(explain === undefined || first === undefined ? {} : { explained: sharedWith(first, explain) }),
     }
+    return { measurement, evidence: found.map((place) => place.evidence) }
+  } catch (error) {
+    throw problemFromSystem(error, 'find out where on the disk files are')
+  }
+}
+
+/** Whether the same files have what they had, and others what they had of it: then a measurement is true still. @throws Problem PERMISSION_DENIED, IO_FAILED */
+export function holds({ files }: MeasureRequest, { evidence }: Measured, cache: ExtentCache): boolean {
+  try {
+    using opened = openPlaces(files)
+    return opened.places.every((place, at) => isStillSo(place, evidence[at], cache))
   } catch (error) {
     throw problemFromSystem(error, 'find out where on the disk files are')
   }

@@ -1,4 +1,4 @@
-import type { Accuracy, FilesystemSpace } from '../../host/index.ts'
+import type { Accuracy } from '../../host/index.ts'
 import type { Bytes } from './space.ts'
 
 /** A file as lstat(2) showed it: each once, whatever number of names it has. */
@@ -25,8 +25,6 @@ export interface Ownership {
 }
 
 export interface MeasureRequest {
-  /** A directory of the filesystem that is asked for its own figures. */
-  readonly root: string
   readonly files: readonly MeasuredFile[]
   /** Nothing that was read before is believed: for what is to be acted on. */
   readonly fresh: boolean
@@ -58,5 +56,6 @@ export interface Measurement {
   readonly explained?: ReadonlyMap<number, Bytes>
   /** What xfs holds ready for writes to shared blocks of these files, as near as can be known. */
   readonly reservedBytes: number
-  readonly space: FilesystemSpace
+  /** Whether a file that is not among these is overlooked where two of them share with it. */
+  readonly overlooks: boolean
 }

@@ -25,7 +25,7 @@ export function measureEviction({ inventory, layout, accounting, entries }: Meas
   const owners = usageOwners(inventory, layout)
   const cache = inTurns([entries], owners)
   const measured = async (ownerships: readonly Ownership[]) =>
-    (await accounting.measure({ root: layout.root, files: owners.files, fresh: false, ownerships })).ownerships
+    (await accounting.measure({ files: owners.files, fresh: false, ownerships })).ownerships
 
   return async (going: readonly CachedEntry[]): Promise<EvictionFigures> => {
     const one = going.map((entry) => [entry])

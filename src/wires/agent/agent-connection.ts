@@ -84,11 +84,24 @@ export interface AgentConnection {
   symlink(target: GuestPath, path: GuestPath, options?: CallOptions): Promise<void>
   readlink(path: GuestPath, options?: CallOptions): Promise<Buffer>
   sync(options?: CallOptions): Promise<void>
-  /** Freezes the upper's filesystem; the guest thaws it by itself when this connection goes. */
-  freeze(options?: CallOptions): Promise<void>
+  /**
+   * Freezes every filesystem that the shed writes to, volumes included. The guest thaws them by itself when this connection goes, and after `longestMs`
+   * (default 60 s).
+   */
+  freeze(options?: CallOptions & { readonly longestMs?: number }): Promise<void>
+  /** @throws Problem GUEST_FAILED when it has thawed by itself */
   thaw(options?: CallOptions): Promise<void>
-  /** Gives the upper's free blocks back to the drive. */
-  trim(options?: CallOptions): Promise<{ readonly trimmedBytes: number }>
+  /** Gives the upper's free blocks back to the drive, or those of the volume on the drive with this serial. */
+  trim(options?: CallOptions & { readonly serial?: string }): Promise<{ readonly trimmedBytes: number }>
+  /** Mounts the ext4 on the drive with this serial; to be written to, it is made as large as its drive. A directory that is not there is made. */
+  mount(
+    volume: { readonly serial: string; readonly path: GuestPath; readonly readOnly: boolean },
+    options?: CallOptions,
+  ): Promise<void>
+  /** Waits until the drive of a volume that is mounted has so many bytes, and makes its filesystem as large. */
+  grow(drive: { readonly serial: string; readonly bytes: number }, options?: CallOptions): Promise<void>
+  /** A guest that was booted with cowshed.wait=1 goes on to its init, and is then ready. */
+  begin(options?: CallOptions): Promise<void>
   setClock(unixNanoseconds: bigint, options?: CallOptions): Promise<void>
   /** An empty name is left as it is. At most 512 bytes of entropy. */
   setIdentity(

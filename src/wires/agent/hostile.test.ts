@@ -62,7 +62,7 @@ describe.runIf(needs({ root: true, tools: ['make', 'musl-gcc', 'gcc'] }))('an ag
     { kind: 'remove', channel: 9, path, recursive: true },
     { kind: 'symlink', channel: 10, path, target: path },
     { kind: 'readlink', channel: 11, path },
-    { kind: 'freeze', channel: 12 },
+    { kind: 'freeze', channel: 12, longestMs: 1 },
     { kind: 'identity', channel: 13, hostname: 'x', machineId: 'y', entropy: Buffer.alloc(9) },
     { kind: 'poweroff', channel: 14, graceMs: 1 },
   ]

@@ -1,5 +1,6 @@
 import { Problem } from '../../base/index.ts'
-import { type AttemptOptions, retrying, unlessCancelled } from './attempts.ts'
+import { type AttemptOptions, retrying, unlessCancelled } from '../patience/attempts.ts'
+import type { Patience } from '../patience/patience.ts'
 import { type Access, Authorizer } from './auth/authorizer.ts'
 import { findCredentials } from './auth/find-credentials.ts'
 import { parseChallenges } from './headers/parse-challenges.ts'
@@ -7,7 +8,6 @@ import { follow } from './http/follow.ts'
 import type { Resolve } from './http/guard.ts'
 import { type Body, discard, type HttpRequest, type HttpResponse, headerOf, type Method } from './http/http-message.ts'
 import { Transport } from './http/transport.ts'
-import type { Patience } from './patience.ts'
 import { statusProblem } from './status-problem.ts'
 
 export interface OpenEndpoint {

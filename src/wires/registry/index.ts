@@ -6,9 +6,9 @@
  * Never: stores anything; trusts a digest, a length or an address that a registry names; puts a token into a message.
  */
 
+export type { Patience } from '../patience/patience.ts'
 export { formatRepository, type ImageLocation, locateImage } from './locate-image.ts'
 export { type OpenRegistries, openRegistries } from './open-registries.ts'
-export type { Patience } from './patience.ts'
 export type {
   ReadBlob,
   Registries,

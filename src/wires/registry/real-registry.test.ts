@@ -6,6 +6,7 @@ import { needs } from '../../../test/support/needs.ts'
 import { registryTools, registryUser, type StartRegistry, startRegistry } from '../../../test/support/registry.ts'
 import { temporaryDirectory } from '../../../test/support/temporary-directory.ts'
 import { digestOf, parseDigest } from '../../base/index.ts'
+import { parseIndex } from '../../formats/index.ts'
 import { openRegistries } from './index.ts'
 import { chunksOf, collect, keystream, openRegistryClient, pushImage, uploadBytes } from './registry.testkit.ts'
 
@@ -219,5 +220,39 @@ describe.runIf(needs({ tools: registryTools }))('a conversation that cannot be',
     await expect(repository.mountBlob(digestOf('x'), '../x&y')).rejects.toMatchObject(refused)
     const bytes = Buffer.from('{}')
     await expect(repository.writeManifest({ reference: 'a/b', mediaType: 'x/y', bytes })).rejects.toMatchObject(refused)
+  })
+
+  test('lists what has a subject with that, under a tag unless the registry does it itself', async () => {
+    await using client = await openRegistryClient()
+    const repository = client.repository('team/app')
+    const image = buildImage()
+    await pushImage(repository, image, 'v1')
+    const { mediaType, digest, size } = image.root
+    const about = async (note: string) => {
+      const document = { ...JSON.parse((await repository.readManifest('v1')).bytes.toString()), annotations: { note } }
+      const bytes = Buffer.from(JSON.stringify({ ...document, subject: { mediaType, digest, size } }))
+      return await repository.writeManifest({ reference: digestOf(bytes), mediaType, bytes })
+    }
+    const tag = digest.replace(':', '-')
+    const listed = async () => parseIndex((await repository.readManifest(tag)).bytes).manifests
+    const [first, second] = [await about('first'), await about('second')]
+    await about('first')
+    expect(await listed()).toMatchObject([
+      {
+        digest: first,
+        artifactType: image.root.mediaType.replace('manifest', 'config'),
+        annotations: { note: 'first' },
+      },
+      { digest: second, annotations: { note: 'second' } },
+    ])
+    client.proxy.fault({ method: 'PUT' }, { kind: 'headers', headers: { 'oci-subject': digest } })
+    await about('third')
+    expect(await listed()).toHaveLength(2)
+    const bytes = image.blobs.get(digest) ?? Buffer.alloc(0)
+    await repository.writeManifest({ reference: tag, mediaType, bytes })
+    await expect(about('fourth')).rejects.toMatchObject({
+      code: 'IMAGE_INVALID',
+      message: expect.stringContaining(tag),
+    })
   })
 })

@@ -80,7 +80,10 @@ export interface Repository {
   mountBlob(digest: Digest, from: string, options?: RequestOptions): Promise<boolean>
   /** @throws Problem DIGEST_MISMATCH when the registry says so; whatever `open` throws */
   uploadBlob(request: UploadBlob): Promise<void>
-  /** Puts a document under a tag, or under its digest when that is the reference. What it refers to must be there. */
+  /**
+   * Puts a document under a tag, or under its digest when that is the reference. What it refers to must be there. One with a `subject` is listed with that: by
+   * the registry, or under a tag when it is of before OCI 1.1.
+   */
   writeManifest(request: WriteManifest): Promise<Digest>
   /** Every tag, in the registry's order. */
   listTags(options?: RequestOptions): AsyncIterable<string>

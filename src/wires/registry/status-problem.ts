@@ -1,5 +1,5 @@
 import { Problem, type ProblemCode, printable } from '../../base/index.ts'
-import { type PassingDetails, PassingProblem } from './attempts.ts'
+import { type PassingDetails, PassingProblem } from '../patience/attempts.ts'
 import { parseRetryAfter } from './headers/parse-retry-after.ts'
 import { type HttpResponse, headerOf } from './http/http-message.ts'
 import { readErrors } from './http/registry-errors.ts'

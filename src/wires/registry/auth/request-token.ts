@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { Problem, printable } from '../../../base/index.ts'
-import { PassingProblem } from '../attempts.ts'
+import { PassingProblem } from '../../patience/attempts.ts'
 import type { Challenge } from '../headers/parse-challenges.ts'
 import { follow, resolveTarget } from '../http/follow.ts'
 import type { HttpRequest, HttpResponse } from '../http/http-message.ts'

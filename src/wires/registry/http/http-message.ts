@@ -38,7 +38,7 @@ export function contentLength(response: Pick<HttpResponse, 'headers'>): number |
   return text !== undefined && /^\d{1,15}$/.test(text) ? Number(text) : undefined
 }
 
-/** Reads a body that nobody needs, so that its connection can be used again; a long one is cut off with it. */
+/** Reads a body that nobody needs, so that its connection can be used again; a long one, and one that breaks off, is cut off with it. */
 export async function discard({ body }: HttpResponse): Promise<void> {
   await body.dump({ limit: 64 * 1024, signal: AbortSignal.timeout(2000) }).catch(() => {})
 }

@@ -1,5 +1,5 @@
 import { errnoCode, isProblem, Problem, printable } from '../../../base/index.ts'
-import { cancelled, PassingProblem } from '../attempts.ts'
+import { cancelled, PassingProblem } from '../../patience/attempts.ts'
 
 interface Circumstances {
   /** The registry. */

@@ -2,7 +2,7 @@ import type { LookupFunction } from 'node:net'
 import type { SecureContext } from 'node:tls'
 import type { Dispatcher } from 'undici'
 import { Problem } from '../../../base/index.ts'
-import type { Patience } from '../patience.ts'
+import type { Patience } from '../../patience/patience.ts'
 
 export interface OpenAgent {
   readonly patience: Patience

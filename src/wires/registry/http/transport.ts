@@ -3,8 +3,8 @@ import type { LookupFunction } from 'node:net'
 import type { SecureContext } from 'node:tls'
 import type { Dispatcher } from 'undici'
 import type { Problem } from '../../../base/index.ts'
-import { throwIfCancelled } from '../attempts.ts'
-import type { Patience } from '../patience.ts'
+import { throwIfCancelled } from '../../patience/attempts.ts'
+import type { Patience } from '../../patience/patience.ts'
 import { answerLookup, Guard, type Resolve } from './guard.ts'
 import type { HttpRequest, HttpResponse } from './http-message.ts'
 import { networkProblem } from './network-problem.ts'
@@ -90,6 +90,7 @@ export class Transport {
   async close(): Promise<void> {
     const agents = [...this.#agents.values()]
     this.#agents.clear()
+    // Of one that could not be opened, whoever wanted it was told.
     await Promise.all(agents.map(async (agent) => await (await agent.catch(() => undefined))?.destroy()))
   }
 

@@ -29,6 +29,7 @@ export async function trustedContext(ca: string | undefined): Promise<SecureCont
 
 async function systemCertificates(): Promise<string | undefined> {
   for (const path of systemBundles) {
+    // One that is not there, or not ours to read, vouches for nobody; the next one may.
     const text = await readFile(path, 'utf8').catch(() => '')
     if (text.includes('BEGIN CERTIFICATE')) return text
   }

@@ -1,5 +1,5 @@
 import { Problem, type ProblemCode } from '../../../base/index.ts'
-import { Attempts, PassingProblem } from '../attempts.ts'
+import { Attempts, PassingProblem } from '../../patience/attempts.ts'
 import { parseContentRange } from '../headers/parse-content-range.ts'
 import { contentLength, discard, type HttpResponse, headerOf } from '../http/http-message.ts'
 import type { ReadBlob } from '../registry.ts'

@@ -1,5 +1,5 @@
 import { isProblem, Problem } from '../../../base/index.ts'
-import { Attempts, PassingProblem } from '../attempts.ts'
+import { Attempts, PassingProblem } from '../../patience/attempts.ts'
 import { discard, type HttpResponse } from '../http/http-message.ts'
 import type { UploadBlob } from '../registry.ts'
 import { hasBlob } from './blobs.ts'

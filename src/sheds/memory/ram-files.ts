@@ -1,0 +1,112 @@
+import { lstat, mkdir, open, readdir, rm, rmdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { type DataLayout, errnoCode, problemFromSystem } from '../../base/index.ts'
+import { filesystemOf } from '../../host/index.ts'
+import type { ShedRecord } from '../records/shed-record.ts'
+
+/** What a tmpfs is to have left beside all RAM that is on it: others use it too, and one that is full kills whoever writes to it. */
+const reserveBytes = 64 * 2 ** 20
+
+export interface RamFilesOptions {
+  readonly layout: DataLayout
+  /** A directory of this data directory alone, to be made when it is needed, on a tmpfs if there is one. */
+  readonly ramDirectory: string
+}
+
+/**
+ * Where the RAM of running VMs is. On a tmpfs as long as all of it fits there, however much of it guests will touch: on a disk the kernel would write the RAM
+ * of idle guests for nothing (docs/decisions/0081-where-ram-lives-while-hot.md). Else beside the shed's disk.
+ */
+export class RamFiles {
+  readonly #layout: DataLayout
+  readonly #directory: string
+  #turn: Promise<unknown> = Promise.resolve()
+
+  constructor({ layout, ramDirectory }: RamFilesOptions) {
+    this.#layout = layout
+    this.#directory = ramDirectory
+  }
+
+  /**
+   * Makes the file for the RAM of a VM that is to be started, all of it a hole, mode 0600. It takes its place at once: of two for which there is room for one,
+   * one goes to the disk.
+   *
+   * @returns its path
+   * @throws Problem NO_SPACE, IO_FAILED
+   */
+  async place({ name, memory_bytes: bytes }: Pick<ShedRecord, 'name' | 'memory_bytes'>): Promise<string> {
+    return await this.#alone(async () => {
+      await this.#removeFiles(name)
+      const path = (await this.#hasRoom(bytes)) ? this.#onTmpfs(name) : this.#layout.shed(name).ram
+      try {
+        await using file = await open(path, 'wx', 0o600)
+        await file.truncate(bytes)
+        return path
+      } catch (error) {
+        throw problemFromSystem(error, `make the RAM of ${name}: ${path}`)
+      }
+    })
+  }
+
+  /** Of a VM that is dead. */
+  async remove(name: string): Promise<void> {
+    await this.#alone(async () => {
+      await this.#removeFiles(name)
+      // Gone with the last.
+      await rmdir(this.#directory).catch(() => undefined)
+    })
+  }
+
+  /** Removes RAM on the tmpfs that belongs to none of these. */
+  async sweep(kept: ReadonlySet<string>): Promise<void> {
+    for (const name of await this.#names()) if (!kept.has(name)) await this.remove(name)
+  }
+
+  async #alone<T>(work: () => Promise<T>): Promise<T> {
+    const mine = this.#turn.then(work)
+    this.#turn = mine.catch(() => undefined)
+    return await mine
+  }
+
+  /** What those that are there may still grow to counts as taken. A directory that cannot be had is no tmpfs. */
+  async #hasRoom(bytes: number): Promise<boolean> {
+    try {
+      await mkdir(this.#directory, { recursive: true, mode: 0o700 })
+      const { uid, mode } = await lstat(this.#directory)
+      // Whoever made it before us could look into it.
+      if (uid !== process.geteuid?.() || (mode & 0o077) !== 0) return false
+      const { type, freeBytes } = await filesystemOf(this.#directory)
+      if (type !== 'tmpfs') return false
+      let growth = 0
+      for (const name of await this.#names()) growth += await mayGrowBy(this.#onTmpfs(name))
+      return freeBytes - growth - reserveBytes >= bytes
+    } catch {
+      return false
+    }
+  }
+
+  async #removeFiles(name: string): Promise<void> {
+    await rm(this.#onTmpfs(name), { force: true })
+    await rm(this.#layout.shed(name).ram, { force: true })
+  }
+
+  #onTmpfs(name: string): string {
+    return join(this.#directory, `${name}${suffix}`)
+  }
+
+  async #names(): Promise<string[]> {
+    try {
+      return (await readdir(this.#directory)).filter((file) => file.endsWith(suffix)).map((file) => file.slice(0, -4))
+    } catch (error) {
+      if (errnoCode(error) === 'ENOENT') return []
+      throw problemFromSystem(error, `look at ${this.#directory}`)
+    }
+  }
+}
+
+const suffix = '.ram'
+
+async function mayGrowBy(path: string): Promise<number> {
+  const found = await lstat(path).catch(() => undefined)
+  return found === undefined ? 0 : Math.max(0, found.size - found.blocks * 512)
+}

@@ -1,0 +1,92 @@
+import { isDeepStrictEqual } from 'node:util'
+import { isProblem, Problem } from '../../base/index.ts'
+import { copyWithoutZeros } from '../../host/index.ts'
+import { kernelOf, type Machine, type MachineMemory } from '../../machines/index.ts'
+import { recordMachine, type ShedsContext } from '../context.ts'
+import type { ShedRecord } from '../records/shed-record.ts'
+import { attachedDrives } from '../shed-disk.ts'
+import type { LongWork } from '../sheds.ts'
+import { forgetVm } from '../vm/end-vm.ts'
+import { applyForwards } from '../vm/forwards.ts'
+import { LiveShed } from '../vm/live-shed.ts'
+import { machineSpec } from '../vm/machine-spec.ts'
+import { watchMachine } from '../vm/watch-machine.ts'
+import { diskMarks } from './disk-marks.ts'
+import { lowerMarks } from './lower-marks.ts'
+import type { MemoryRecord } from './memory-record.ts'
+import { memoryDamaged, type StoredMemory } from './stored-memory.ts'
+
+export interface RestoreShed {
+  /** `shared`: it gets a copy of the RAM, and can be kept again. `private`: its RAM begins with the file itself, which must stay as it is while it runs. */
+  readonly mapping: MachineMemory['mapping']
+  readonly work: LongWork
+}
+
+/**
+ * Starts the VM of a shed so that it goes on from a memory, inside its transition: it is paused there, and whoever resumes it has recorded before that
+ * it runs. What the memory does not belong to is refused before anything runs. The memory stays as it is.
+ *
+ * @throws Problem MEMORY_DAMAGED, STATE_MISMATCH, MACHINE_FAILED, NO_SPACE; no VM is left then, and none has run
+ */
+export async function restoreShed(
+  context: ShedsContext,
+  record: ShedRecord,
+  memory: StoredMemory,
+  { mapping, work }: RestoreShed,
+): Promise<LiveShed> {
+  const { identity, agent_key: agentKey, lowers } = memory.record
+  await checkDisks(context, record, memory.record)
+  const spec = await machineSpec(context, record, {
+    work,
+    agentKey,
+    kernel: await kernelOf(context.layout, identity.kernel),
+  })
+  if (!isDeepStrictEqual(await lowerMarks(spec.drives), lowers)) throw otherLower(record)
+  let machine: Machine | undefined
+  try {
+    const path = mapping === 'private' ? memory.ram : await copyBack(context, record, memory)
+    machine = await context.driver.start(
+      { ...spec, memory: { path, mapping }, restore: { state: memory.state, belongsTo: identity } },
+      (found) => recordMachine(context, record.name, found),
+    )
+    await applyForwards(context, record, machine)
+  } catch (error) {
+    await machine?.kill()
+    await forgetVm(context, record.name)
+    throw error
+  }
+  const live = LiveShed.paused(record.name, machine)
+  watchMachine(context, live)
+  return live
+}
+
+/** Its checksum is that of what was read, so a VM that goes on from the copy has what was written once. */
+async function copyBack(context: ShedsContext, record: ShedRecord, memory: StoredMemory): Promise<string> {
+  const to = await context.ram.place(record)
+  const { sha256 } = await copyWithoutZeros({ from: memory.ram, to })
+  if (sha256 !== memory.record.ram.sha256) throw memoryDamaged(`${memory.ram} is not what was written there`)
+  return to
+}
+
+/** @throws Problem MEMORY_DAMAGED for one whose disks have been written to since, or are others */
+async function checkDisks(context: ShedsContext, record: ShedRecord, { disks }: MemoryRecord): Promise<void> {
+  if (disks.length === 0) return
+  const now = await diskMarks(await attachedDrives(context, record))
+  if (now.length !== disks.length) throw memoryDamaged('the shed has other disks now')
+  const other = disks.find((disk, at) => !isDeepStrictEqual(disk, now[at]))
+  if (other !== undefined) throw memoryDamaged(`the disk ${other.id} has been written to since, or is another one`)
+}
+
+function otherLower({ name, image }: ShedRecord): Problem {
+  return new Problem('STATE_MISMATCH', `the lower of ${image.ref} is in another form now than when ${name} fell asleep`)
+}
+
+/** The way out of a memory that nothing can go on from. */
+export function withWayOut(error: unknown, name: string): unknown {
+  if (!isProblem(error, 'MEMORY_DAMAGED') && !isProblem(error, 'STATE_MISMATCH')) return error
+  return new Problem(error.code, `the shed ${name} cannot be woken: ${error.message}`, {
+    hint: `boot it from its disk, which loses what was in its memory: cowshed start --cold-boot ${name}`,
+    cause: error,
+    ...(error.data === undefined ? {} : { data: error.data }),
+  })
+}

@@ -1,0 +1,97 @@
+import { type DataLayout, isName, isProblem, Problem } from '../../base/index.ts'
+import { fileStatus, namesBelow } from '../../host/index.ts'
+import { readRecord } from '../../state/index.ts'
+import { SnapshotRecord, snapshotNotFound } from './snapshot-record.ts'
+
+/** A snapshot whose record and disk are there. */
+export interface LoadedSnapshot {
+  readonly record: SnapshotRecord
+  /** Its disk. */
+  readonly path: string
+  /** What that and the volumes have on the filesystem: st_blocks × 512. */
+  readonly physicalBytes: number
+}
+
+/** One directory below snapshots/: what it is, or why it cannot be used. */
+export type SnapshotEntry =
+  | { readonly name: string; readonly snapshot: LoadedSnapshot; readonly problem?: undefined }
+  | { readonly name: string; readonly snapshot?: undefined; readonly problem: Problem }
+
+interface WithLayout {
+  readonly layout: DataLayout
+}
+
+/** @throws Problem SNAPSHOT_NOT_FOUND; RECORD_INVALID for a directory whose record or disk is missing, damaged, or another snapshot's */
+export async function loadSnapshot({ layout }: WithLayout, name: string): Promise<LoadedSnapshot> {
+  // A name that no snapshot can have never becomes a path.
+  if (!isName(name)) throw snapshotNotFound(name)
+  const paths = layout.snapshot(name)
+  // Without its directory it is gone, or was removed between two looks.
+  const missing = async (path: string) =>
+    (await fileStatus(paths.dir)) === undefined ? snapshotNotFound(name) : unusable(name, `there is no ${path}`)
+  const record = await readRecord(paths.record, SnapshotRecord)
+  if (record === undefined) throw await missing(paths.record)
+  if (record.name !== name) throw unusable(name, `${paths.record} is the record of ${record.name}`)
+  let physicalBytes = 0
+  for (const { path, bytes } of snapshotDisks(layout, record)) {
+    const disk = await fileStatus(path)
+    if (disk === undefined) throw await missing(path)
+    if (disk.size !== bytes) throw unusable(name, `${path} has ${disk.size} bytes, and had ${bytes}`)
+    physicalBytes += disk.blocks * 512
+  }
+  return { record, path: snapshotDisk(layout, record), physicalBytes }
+}
+
+/** A snapshot that is there, whatever can be read of it. @throws Problem SNAPSHOT_NOT_FOUND */
+export async function loadOrBroken(where: WithLayout, name: string): Promise<SnapshotEntry> {
+  try {
+    return { name, snapshot: await loadSnapshot(where, name) }
+  } catch (error) {
+    if (isProblem(error, 'RECORD_INVALID')) return { name, problem: error }
+    throw error
+  }
+}
+
+/** Every snapshot, by name, broken ones with their problem. What has a name that no snapshot can have is none. */
+export async function loadAllSnapshots(where: WithLayout): Promise<SnapshotEntry[]> {
+  const names = (await namesBelow(where.layout.snapshots)).filter(isName).sort()
+  const loaded = await Promise.all(names.map((name) => loadOrBroken(where, name).catch(unlessGone)))
+  return loaded.flatMap((snapshot) => snapshot ?? [])
+}
+
+/** Where a snapshot has its disk. */
+export function snapshotDisk(layout: DataLayout, { name, rootfs }: Pick<SnapshotRecord, 'name' | 'rootfs'>): string {
+  const paths = layout.snapshot(name)
+  return rootfs === 'ext4' ? paths.rootfs : paths.upper
+}
+
+/** Every disk that is in a snapshot, the shed's own first. */
+export function snapshotDisks(
+  layout: DataLayout,
+  record: Pick<SnapshotRecord, 'name' | 'rootfs' | 'upper_bytes' | 'volumes'>,
+): { readonly path: string; readonly bytes: number }[] {
+  const volumes = record.volumes.flatMap(({ volume, bytes }) =>
+    bytes === undefined ? [] : [{ path: layout.snapshotVolume(record.name, volume), bytes }],
+  )
+  return [{ path: snapshotDisk(layout, record), bytes: record.upper_bytes }, ...volumes]
+}
+
+/** The same by their paths in the directory of the snapshot: what they are called wherever it goes. */
+export function snapshotParts(
+  layout: DataLayout,
+  record: Parameters<typeof snapshotDisks>[1],
+): { readonly name: string; readonly path: string; readonly bytes: number }[] {
+  const { dir } = layout.snapshot(record.name)
+  return snapshotDisks(layout, record).map((disk) => ({ ...disk, name: disk.path.slice(dir.length + 1) }))
+}
+
+function unlessGone(error: unknown): undefined {
+  if (!isProblem(error, 'SNAPSHOT_NOT_FOUND')) throw error
+}
+
+function unusable(name: string, why: string): Problem {
+  return new Problem('RECORD_INVALID', `the snapshot ${name} is broken: ${why}`, {
+    hint: `put back what is missing, or remove what is left of it: cowshed snapshot rm --force ${name}`,
+    data: { name },
+  })
+}

@@ -1,0 +1,163 @@
+import { randomBytes } from 'node:crypto'
+import { copyFile, mkdir, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { isProblem, newId, Problem, parseDigest } from '../../base/index.ts'
+import type { CreateShedRequest } from '../../contract/index.ts'
+import { installDirectory, openStaging } from '../../host/index.ts'
+import { currentKernel } from '../../machines/index.ts'
+import { encodeRecord } from '../../state/index.ts'
+import { checkFits } from '../admission/host-limits.ts'
+import type { ShedsContext } from '../context.ts'
+import type { ShedRecord } from '../records/shed-record.ts'
+import { checkSecrets } from '../secrets/secret-values.ts'
+import { createDisk, diskPath, ensureSource, tellClone } from '../shed-disk.ts'
+import type { LongWork } from '../sheds.ts'
+import type { LoadedSnapshot } from '../snapshots/load-snapshot.ts'
+import { endVm } from '../vm/end-vm.ts'
+import { runShed } from '../vm/run-shed.ts'
+import { checkMounts } from '../volumes/check-mounts.ts'
+import { holdVolumes } from '../volumes/hold-volumes.ts'
+import { dropNewVolumes, keepNewVolumes, makeVolumes, refuseExistingVolumes } from '../volumes/new-volumes.ts'
+import { type VolumesOfNew, volumesFromSnapshot } from '../volumes/volumes-from-snapshot.ts'
+import { findImage, findSnapshot } from './find-source.ts'
+import { matchShed } from './match-shed.ts'
+import { dropCreated } from './remove-shed.ts'
+import { type ShedSettings, shedSettings } from './shed-settings.ts'
+
+export interface CreateShed {
+  readonly request: CreateShedRequest
+  readonly existing: ShedRecord | undefined
+  readonly work: LongWork
+}
+
+/**
+ * Makes a shed, inside its transition. @see Sheds.create
+ *
+ * @param existing the settled shed of that name, if there is one
+ */
+export async function createShed(
+  context: ShedsContext,
+  { request, existing, work }: CreateShed,
+): Promise<{ record: ShedRecord; outcome: 'created' | 'unchanged' }> {
+  if (existing !== undefined) return { record: matchShed(existing, request), outcome: 'unchanged' }
+  using snapshot = await findSnapshot(context, request)
+  const settings = shedSettings(request, snapshot?.record)
+  checkFits(context.limits, { ...settings, name: request.name })
+  using _place = request.start ? await context.admission.admit({ ...settings, name: request.name }) : undefined
+  // Without a kernel it could not boot, after minutes of building its lower.
+  if (request.start) await currentKernel(context.layout)
+  const volumes = volumesFromSnapshot(context, request, snapshot)
+  await checkMounts(context, { shed: request.name, mounts: volumes.found })
+  await refuseExistingVolumes(context, volumes.made)
+  await checkSecrets(context, request.secrets)
+  const { image, defaults } = snapshot?.record ?? (await findImage(context, request, work))
+  // From here to the record that pins it, nothing may take the image away. Of a snapshot's, if there is one here, that is seen to already.
+  using _hold = snapshot === undefined ? context.images.hold(parseDigest(image.manifest_digest)) : undefined
+  const record = newRecord(request, { image, defaults, settings, snapshot, volumes })
+  // A root filesystem of its own that was cut needs nothing of its image any more.
+  if (snapshot === undefined || record.rootfs === 'erofs') await ensureSource(context, record, work)
+  await installWithVolumes(context, { record, snapshot, volumes, work })
+  context.events.append({ type: 'shed.created', subject: record.name, message: `shed ${record.name} is created` })
+  const made = request.start ? await firstBoot(context, record, work) : record
+  await keepNewVolumes(context, made)
+  return { record: made, outcome: 'created' }
+}
+
+interface NewRecord extends Pick<ShedRecord, 'image' | 'defaults'> {
+  readonly settings: ShedSettings
+  readonly snapshot: LoadedSnapshot | undefined
+  readonly volumes: VolumesOfNew
+}
+
+function newRecord(
+  request: CreateShedRequest,
+  { image, defaults, settings, snapshot, volumes }: NewRecord,
+): ShedRecord {
+  const now = new Date().toISOString()
+  return {
+    version: 1,
+    name: request.name,
+    id: newId(),
+    machine_id: randomBytes(16).toString('hex'),
+    status: request.start ? 'creating' : 'stopped',
+    image,
+    ...(snapshot === undefined ? {} : { snapshot: { name: snapshot.record.name, id: snapshot.record.id } }),
+    ...settings,
+    volumes: volumes.mounts,
+    secrets: request.secrets,
+    ...(request.thermal === undefined ? {} : { thermal: request.thermal }),
+    defaults,
+    forwards: [],
+    disk_generation: 0,
+    created_at: now,
+    changed_at: now,
+  }
+}
+
+interface InstallShed {
+  readonly record: ShedRecord
+  readonly snapshot: LoadedSnapshot | undefined
+  readonly volumes: VolumesOfNew
+  readonly work: LongWork
+}
+
+/** Its new volumes come first: whoever finds the shed finds them. */
+async function installWithVolumes(context: ShedsContext, install: InstallShed): Promise<void> {
+  const { record, volumes } = install
+  try {
+    await makeVolumes(context, record, volumes.made)
+    await installShed(context, install)
+  } catch (error) {
+    await dropNewVolumes(context, record)
+    throw error
+  }
+}
+
+/** Everything is made in staging; one rename makes the shed. */
+async function installShed(context: ShedsContext, { record, snapshot, work }: InstallShed): Promise<void> {
+  const { layout } = context
+  await using staging = await openStaging(layout, `create-${record.name}`)
+  const made = layout.shed(record.name)
+  const inStaging = (path: string) => join(staging.path, path.slice(made.dir.length + 1))
+  const disk = diskPath(layout, record)
+  const clone = await createDisk(context, { record, snapshot, to: inStaging(disk), work })
+  await writeFile(inStaging(made.record), encodeRecord(record), { mode: 0o600 })
+  const { name: shed, volumes: mounts } = record
+  const volumes = mounts.map(({ volume }) => volume)
+  await holdVolumes(context, volumes, async () => {
+    // Somebody else may have been given one of them meanwhile.
+    await checkMounts(context, { shed, mounts })
+    await installDirectory({ from: staging.path, to: made.dir })
+  })
+  tellClone(context, record, clone)
+}
+
+async function firstBoot(context: ShedsContext, record: ShedRecord, work: LongWork): Promise<ShedRecord> {
+  try {
+    return await runShed(context, record, { work })
+  } catch (error) {
+    // Of a create that was cancelled, or had no space, nobody asks what its guest said.
+    const kept = isProblem(error, 'BOOT_FAILED') ? await keepConsole(context, record) : undefined
+    await endVm(context, record.name)
+    await dropCreated(context, record)
+    throw isProblem(error) && kept !== undefined ? withConsole(error, kept) : error
+  }
+}
+
+/** The console of a create that failed outlives the shed: without it nobody could tell why. @returns its path, if there was one */
+async function keepConsole({ layout }: ShedsContext, record: ShedRecord): Promise<string | undefined> {
+  const kept = layout.failureConsole(record.name, record.id)
+  try {
+    await mkdir(layout.failures, { recursive: true, mode: 0o700 })
+    await copyFile(layout.shed(record.name).console, kept)
+    return kept
+  } catch {
+    // No console, or no space for it: the problem at hand is the one to tell.
+    return undefined
+  }
+}
+
+function withConsole(problem: Problem, path: string): Problem {
+  const hint = `${problem.hint ?? ''}\nthe whole console is kept: ${path}`.trimStart()
+  return new Problem(problem.code, problem.message, { hint, cause: problem, data: { ...problem.data, console: path } })
+}

@@ -1,0 +1,16 @@
+import { changeStatus, type ShedsContext } from '../context.ts'
+import { type ShedRecord, shedNotRunning } from '../records/shed-record.ts'
+
+/** Has a settled shed stand still, inside its transition. @see Sheds.pause */
+export async function pauseShed(context: ShedsContext, record: ShedRecord): Promise<ShedRecord> {
+  const live = context.live.get(record.name)
+  if (record.status === 'paused') return record
+  if (live === undefined) throw shedNotRunning(record.name)
+  await live.pause()
+  try {
+    return await changeStatus(context, record, { status: 'paused' })
+  } catch (error) {
+    await live.resume()
+    throw error
+  }
+}

@@ -1,0 +1,73 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { installDirectory, openStaging } from '../../host/index.ts'
+import { changeStatus, noteStatus, type ShedsContext } from '../context.ts'
+import { cutMemory } from '../memory/cut-memory.ts'
+import { dropMemory } from '../memory/stored-memory.ts'
+import { type ShedRecord, shedNotRunning } from '../records/shed-record.ts'
+import { endVm } from '../vm/end-vm.ts'
+import type { LiveShed } from '../vm/live-shed.ts'
+
+/** How long a guest may take to write back what it has, in milliseconds: it is in its memory in any case. */
+const syncMs = 5000
+
+/**
+ * Keeps all that is in the memory of a settled shed on the disk, and ends its VM, inside its transition. Until all of it is there, and durable, the VM
+ * lives: whatever fails, and wherever this is cut off, the shed runs on or sleeps. @see Sheds.stop
+ *
+ * @throws Problem SHED_NOT_RUNNING, MACHINE_FAILED, NO_SPACE; the shed is then as it was
+ */
+export async function sleepShed(context: ShedsContext, record: ShedRecord): Promise<ShedRecord> {
+  if (record.status === 'cold') return record
+  const live = context.live.get(record.name)
+  if (live === undefined) throw shedNotRunning(record.name)
+  await writeBack(live)
+  const wasPaused = live.isPaused === true
+  const sleeping = await changeStatus(context, record, { status: 'sleeping' })
+  try {
+    await keepMemory(context, sleeping, live)
+    await endVm(context, record.name)
+  } catch (error) {
+    await goOn(context, { record: sleeping, live, wasPaused })
+    throw error
+  }
+  return (await noteStatus(context, sleeping, { status: 'cold' })).record
+}
+
+/** So that less is lost when nobody can go on from the memory, some day. */
+async function writeBack(live: LiveShed): Promise<void> {
+  if (live.isPaused === true) return
+  const done = new AbortController()
+  const synced = live.agent().then((agent) => agent.sync())
+  const late = sleep(syncMs, undefined, { signal: done.signal })
+  await Promise.race([synced, late]).catch(() => undefined)
+  done.abort()
+  await late.catch(() => undefined)
+  synced.catch(() => undefined)
+}
+
+async function keepMemory(context: ShedsContext, record: ShedRecord, live: LiveShed): Promise<void> {
+  const { layout } = context
+  await dropMemory(context, record.name)
+  await using staging = await openStaging(layout, `sleep-${record.name}`)
+  await cutMemory(context, record, { live, to: staging.path, for: 'sleep' })
+  await installDirectory({ from: staging.path, to: layout.shed(record.name).memory })
+}
+
+interface GoOn {
+  readonly record: ShedRecord
+  readonly live: LiveShed
+  readonly wasPaused: boolean
+}
+
+/** What cannot be undone now is by whoever settles the shed next: its record says `sleeping` then. */
+async function goOn(context: ShedsContext, { record, live, wasPaused }: GoOn): Promise<void> {
+  try {
+    if (live.exit !== undefined) return
+    // Before it writes anything.
+    await dropMemory(context, record.name)
+    if (!wasPaused) await live.resume()
+    await noteStatus(context, record, { status: wasPaused ? 'paused' : 'running' })
+  } catch (error) {
+    context.events.append({ type: 'shed.unsettled', subject: record.name, message: String(error) })
+  }
+}

@@ -1,0 +1,63 @@
+import { rm } from 'node:fs/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { Problem } from '../../base/index.ts'
+import { isLocked, killProcess, lockHolders, processStartTime } from '../../host/index.ts'
+import type { ShedsContext } from '../context.ts'
+import type { LiveShed } from './live-shed.ts'
+
+/** How long a process that was killed may take to go, in milliseconds. */
+const deathMs = 10_000
+
+/**
+ * Ends whatever VM a shed has, at once, and forgets it: one that is held, and one that nobody holds and that only its lock tells of.
+ *
+ * @throws Problem MACHINE_FAILED when it does not die: its disk is then still in use
+ */
+export async function endVm(context: ShedsContext, name: string): Promise<void> {
+  const live = context.live.get(name)
+  if (live !== undefined) await killLive(live)
+  await endLeftover(context, name)
+  await forgetVm(context, name)
+}
+
+async function killLive(live: LiveShed): Promise<void> {
+  live.ending = true
+  try {
+    await live.machine.kill()
+  } catch (error) {
+    live.ending = false
+    throw error
+  }
+}
+
+/** Ends a VMM that nobody holds: whoever holds the shed's lock. The lock, not a pid in a file, says who that is. */
+export async function endLeftover({ layout }: ShedsContext, name: string): Promise<void> {
+  const { vmmLock } = layout.shed(name)
+  const deadline = Date.now() + deathMs
+  while (await isLocked(vmmLock)) {
+    const holders = await lockHolders(vmmLock)
+    for (const pid of holders) {
+      const startTime = processStartTime(pid)
+      if (startTime !== undefined) killProcess({ pid, startTime }, 'SIGKILL')
+    }
+    if (Date.now() > deadline) throw stillHeld(name, vmmLock, holders)
+    await sleep(20)
+  }
+}
+
+/** What is known of a VM goes when it is known to be dead. */
+export async function forgetVm({ live, layout, ram, uses }: ShedsContext, name: string): Promise<void> {
+  live.get(name)?.closeAgent()
+  live.delete(name)
+  uses.forget(name)
+  await ram.remove(name)
+  await rm(layout.shed(name).machine, { force: true })
+}
+
+function stillHeld(name: string, lock: string, holders: readonly number[]): Problem {
+  const who = holders.length === 0 ? 'a process that cannot be seen' : `process ${holders.join(', ')}`
+  return new Problem('MACHINE_FAILED', `the VM of ${name} does not end: ${who} holds ${lock}`, {
+    hint: 'end that process, then try again',
+    data: { pids: [...holders] },
+  })
+}

@@ -1,0 +1,118 @@
+import { Problem } from '../../base/index.ts'
+import type { Machine, MachineExit } from '../../machines/index.ts'
+import { type AgentConnection, connectAgent } from '../../wires/index.ts'
+import { shedIsPaused, shedNotRunning } from '../records/shed-record.ts'
+
+/** How long a running guest may take to answer a new connection, in milliseconds. One that is hung must not hang its callers. */
+const connectMs = 10_000
+
+/** A VM that this daemon holds on to, and the connection to its agent, which is made again when it was lost. */
+export class LiveShed {
+  readonly name: string
+  readonly machine: Machine
+  /** Somebody is ending it on purpose: its exit is not news. */
+  ending = false
+  #isPaused: boolean | undefined
+  #exit: MachineExit | undefined
+  #agentIsGone = false
+  #agent: AgentConnection | undefined
+  #connecting: Promise<AgentConnection> | undefined
+  /** Aborted when nobody may talk to the agent any more. */
+  readonly #closed = new AbortController()
+
+  constructor(name: string, machine: Machine, agent?: AgentConnection) {
+    this.name = name
+    this.machine = machine
+    if (agent !== undefined) this.#keep(agent)
+    void machine.exited.then((exit) => {
+      this.#exit = exit
+      this.closeAgent()
+    })
+    void machine.agentGone.then(() => {
+      this.#agentIsGone = true
+      this.#agent?.close(this.#agentGone())
+    })
+  }
+
+  /** One that was started to go on from a memory. */
+  static paused(name: string, machine: Machine): LiveShed {
+    const live = new LiveShed(name, machine)
+    live.#isPaused = true
+    return live
+  }
+
+  /** How its VM ended; undefined while it runs. */
+  get exit(): MachineExit | undefined {
+    return this.#exit
+  }
+
+  /** Whether its vCPUs stand still; undefined for one that was adopted, until somebody looked. */
+  get isPaused(): boolean | undefined {
+    return this.#isPaused
+  }
+
+  /** The same, found out for one that was adopted. */
+  async looksPaused(): Promise<boolean> {
+    this.#isPaused ??= await this.machine.isPaused()
+    return this.#isPaused
+  }
+
+  /** Has its vCPUs stand still: its guest answers nobody any more, and nobody is to wait for it. */
+  async pause(): Promise<void> {
+    await this.machine.pause()
+    this.#isPaused = true
+  }
+
+  async resume(): Promise<void> {
+    await this.machine.resume()
+    this.#isPaused = false
+  }
+
+  /** @throws Problem SHED_NOT_RUNNING, AGENT_UNREACHABLE, AGENT_PROTOCOL */
+  async agent(): Promise<AgentConnection> {
+    if (this.#closed.signal.aborted) throw shedNotRunning(this.name)
+    if (this.#isPaused === true) throw shedIsPaused(this.name)
+    if (this.#agentIsGone) throw this.#agentGone()
+    if (this.#agent !== undefined) return this.#agent
+    this.#connecting ??= this.#connect().finally(() => {
+      this.#connecting = undefined
+    })
+    return await this.#connecting
+  }
+
+  /** Lets go of the VM without stopping it. */
+  release(): void {
+    this.closeAgent()
+    this.machine.release()
+  }
+
+  /** For good: a connection that is being made is given up. */
+  closeAgent(): void {
+    this.#closed.abort()
+    this.#agent?.close()
+    this.#agent = undefined
+  }
+
+  async #connect(): Promise<AgentConnection> {
+    const { agentSocket, agentKey } = this.machine.record
+    const { signal } = this.#closed
+    const agent = await connectAgent({ socketPath: agentSocket, key: agentKey, timeoutMs: connectMs, signal })
+    if (!signal.aborted) return this.#keep(agent)
+    agent.close()
+    throw shedNotRunning(this.name)
+  }
+
+  #keep(agent: AgentConnection): AgentConnection {
+    this.#agent = agent
+    void agent.closed.then(() => {
+      if (this.#agent === agent) this.#agent = undefined
+    })
+    return agent
+  }
+
+  #agentGone(): Problem {
+    return new Problem('AGENT_UNREACHABLE', `the agent in the guest of ${this.name} has died`, {
+      hint: `the guest itself may still run; stop it, which kills its VM then, and start it again: cowshed stop ${this.name}`,
+    })
+  }
+}

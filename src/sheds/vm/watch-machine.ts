@@ -1,0 +1,10 @@
+import type { ShedsContext } from '../context.ts'
+import type { LiveShed } from './live-shed.ts'
+
+/** Takes a VM into care: it is live from now on, and when it ends without having been told to, its shed says so. */
+export function watchMachine(context: ShedsContext, live: LiveShed): void {
+  context.live.set(live.name, live)
+  void live.machine.exited.then(() => {
+    if (!live.ending) context.noteExit(live.name)
+  })
+}
