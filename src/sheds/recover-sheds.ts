@@ -43,7 +43,7 @@ async function sweepSockets({ layout, runDirectory }: ShedsContext, all: readonl
   }
   for (const file of await readdir(runDirectory).catch(absentIsEmpty)) {
     const [, id] = /^([0-9a-f]{12})\./.exec(file) ?? []
-    if (id !== undefined && !used.has(id)) await rm(join(runDirectory, file), { force: true })
+    if (id !== undefined && !used.has(id)) await rm(join(runDirectory, file), { recursive: true, force: true })
   }
 }
 

@@ -23,7 +23,11 @@ export class LiveShed {
   constructor(name: string, machine: Machine, agent?: AgentConnection) {
     this.name = name
     this.machine = machine
-    if (agent !== undefined) this.#keep(agent)
+    if (agent !== undefined) {
+      this.#keep(agent)
+      // It answers, so it runs. Its VMM is not asked: one that hangs would keep whoever is to end it waiting.
+      this.#isPaused = false
+    }
     void machine.exited.then((exit) => {
       this.#exit = exit
       this.closeAgent()
