@@ -24,6 +24,7 @@ export interface RunOptions {
   readonly env?: Record<string, string>
   readonly cwd?: string
   readonly home?: string
+  readonly uid?: number
 }
 
 export interface RunResult {
@@ -76,7 +77,7 @@ export async function runCommand(
     launcher: '/nonexistent/cowshed',
     serve: async () => {},
     setUpBtrfs: options.setUpBtrfs ?? (() => Promise.reject(new Error('not here'))),
-    uid: 0,
+    uid: options.uid ?? 0,
     home: options.home ?? '/nonexistent',
     cwd: options.cwd ?? directory,
     signal: options.signal ?? new AbortController().signal,

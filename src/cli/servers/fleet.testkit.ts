@@ -40,6 +40,8 @@ export async function openFleet(): Promise<Fleet> {
   const run: Fleet['run'] = (words, { env, ...options } = {}) =>
     runCommand(join(directory.path, 'local'), words, {
       home,
+      // Of root the data directory would be the one of this host, where a daemon may run.
+      uid: 1000,
       cwd: directory.path,
       env: { COWSHED_DATA: '', XDG_DATA_HOME: directory.path, ...env },
       ...options,
