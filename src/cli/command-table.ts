@@ -17,7 +17,7 @@ export const commandTable: readonly CommandEntry[] = [
   { name: 'stop', summary: 'shut sheds down', load: async () => (await import('./commands/stop.ts')).stop },
   {
     name: 'pause',
-    summary: 'have sheds stand still, with all that is in their memory',
+    summary: 'have sheds stand still, with all that is in their memory, until they are used',
     load: async () => (await import('./commands/pause.ts')).pause,
   },
   {

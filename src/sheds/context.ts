@@ -39,6 +39,8 @@ export interface ShedsContext extends ShedsOptions {
   /** One change at a time of a volume, and of who has it. Whoever holds a shed as well has taken that first. */
   readonly volumeTurns: Transitions
   readonly uses: Uses
+  /** Sheds that are being woken because somebody wants to use them, by name. */
+  readonly wakes: Map<string, Promise<void>>
   /** Whoever starts a VM takes a place here before anything else is changed. */
   readonly admission: Admission
   readonly ram: RamFiles

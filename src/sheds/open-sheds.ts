@@ -16,6 +16,7 @@ import { openShedSecrets } from './secrets/open-shed-secrets.ts'
 import { settleShed } from './settle-shed.ts'
 import type { LongWork, Sheds } from './sheds.ts'
 import { openSnapshots } from './snapshots/open-snapshots.ts'
+import { Cooler } from './thermal/cooler.ts'
 import { useShed } from './thermal/use-shed.ts'
 import { Uses } from './thermal/uses.ts'
 import { Transitions } from './transitions.ts'
@@ -58,6 +59,7 @@ export async function openSheds(options: ShedsOptions): Promise<Sheds> {
     volumeTurns: new Transitions(transitionWaitMs, volumeIsBusy),
     known: new Map(),
     uses: new Uses(),
+    wakes: new Map(),
     ram: new RamFiles(options),
     get admission() {
       return admission
@@ -67,6 +69,7 @@ export async function openSheds(options: ShedsOptions): Promise<Sheds> {
   const admission = new Admission(context)
   await mkdir(options.layout.sheds, { recursive: true, mode: 0o700 })
   await recoverSheds(context)
+  const cooler = new Cooler(context)
 
   const show = shedViews(context.idle)
   const view = async (record: ShedRecord, known?: PinSet): Promise<Shed> => {
@@ -121,10 +124,15 @@ export async function openSheds(options: ShedsOptions): Promise<Sheds> {
     },
     async stop(name, { timeout_ms, keep_memory: isToSleep }) {
       const verb = (record: ShedRecord) =>
-        isToSleep === true ? sleepShed(context, record) : stopShed(context, record, timeout_ms)
+        isToSleep === true
+          ? context.uses.whileCooling(name, () => sleepShed(context, record))
+          : stopShed(context, record, timeout_ms)
       return await view(await alone(name, verb))
     },
-    pause: async (name) => view(await alone(name, (record) => pauseShed(context, record))),
+    async pause(name) {
+      const verb = (record: ShedRecord) => context.uses.whileCooling(name, () => pauseShed(context, record))
+      return await view(await alone(name, verb))
+    },
     wake: async (name, given = {}) =>
       await cancellable(given, async (work) => view(await alone(name, (record) => wakeShed(context, record, work)))),
     async remove(name, { force }, condition) {
@@ -192,6 +200,7 @@ export async function openSheds(options: ShedsOptions): Promise<Sheds> {
     secrets: openShedSecrets(context),
     imageUsers: async () => await listImageUsers(context),
     async release() {
+      cooler[Symbol.dispose]()
       await context.transitions.close(closePatienceMs)
       await context.volumeTurns.close(closePatienceMs)
       for (const live of context.live.values()) live.release()

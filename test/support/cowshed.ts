@@ -107,12 +107,26 @@ export class Cowshed implements AsyncDisposable {
 
   /** Asks the daemon, which must be running. @returns the status; fails when the daemon goes away first */
   async request(method: string, path: string, body?: object): Promise<number> {
+    return (await this.#ask(method, path, body)).status
+  }
+
+  /** What the daemon, which must be running, says of a path: sooner than a command does. */
+  async get<T>(path: string): Promise<T> {
+    const { status, text } = await this.#ask('GET', path)
+    expect(status, `GET ${path}\n${text}`).toBe(200)
+    return JSON.parse(text) as T
+  }
+
+  async #ask(method: string, path: string, body?: object): Promise<{ readonly status: number; readonly text: string }> {
     const text = body === undefined ? '' : JSON.stringify(body)
     const headers = body === undefined ? {} : { 'content-type': 'application/json', 'content-length': text.length }
     return await new Promise((resolve, reject) => {
       const call = request({ socketPath: this.layout.socket, method, path, headers }, (reply) => {
-        reply.resume()
-        reply.once('end', () => resolve(reply.statusCode ?? 0)).once('error', reject)
+        let answer = ''
+        reply.setEncoding('utf8').on('data', (chunk: string) => {
+          answer += chunk
+        })
+        reply.once('end', () => resolve({ status: reply.statusCode ?? 0, text: answer })).once('error', reject)
       })
       call.once('error', reject)
       call.end(text)

@@ -15,6 +15,7 @@ const longest = [
   'src/images/crashes.test.ts',
   'src/images/lowers/debian-lower.test.ts',
   'test/system/misbehaving-guest.test.ts',
+  'test/system/thermal.test.ts',
   'test/system/reclaim-running.test.ts',
   'test/system/guest-agent.test.ts',
   'test/system/ext4-sheds.test.ts',

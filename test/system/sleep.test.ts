@@ -29,14 +29,12 @@ describe.runIf(able)('a shed that stands still or sleeps', () => {
   const sh = async (script: string) => await cowshed.ok('exec', 'web', '--', 'sh', '-c', script)
   const shed = async () => await cowshed.json<Shed>('inspect', 'web')
 
-  test('paused it answers nobody and says so; woken it goes on with the time of now', async () => {
+  test('paused it stands still; woken it goes on with the time of now', async () => {
     await sh('mkdir -p /dev/shm; echo in RAM > /dev/shm/mark')
     const { pid } = await shed()
     expect(await cowshed.ok('pause', 'web')).toBe('web paused\n')
     expect(await cowshed.ok('pause', 'web')).toBe('web paused\n')
     expect(await cowshed.ok('ls')).toMatch(/^web +paused /m)
-    const refused = await cowshed.run('exec', 'web', '--', 'true')
-    expect(refused.stderr).toContain('cowshed wake web')
     expect((await cowshed.run('delete', 'web')).code).toBe(2)
     expect((await cowshed.run('snapshot', 'create', 'web', 'still')).stderr).toContain('cowshed wake web')
     expect(await cowshed.ok('wake', 'web')).toBe('web running\n')
@@ -50,7 +48,6 @@ describe.runIf(able)('a shed that stands still or sleeps', () => {
     await cowshed.ok('pause', 'web')
     await cowshed.killDaemon()
     expect((await shed()).status).toBe('paused')
-    expect((await cowshed.run('exec', 'web', '--', 'true')).code).toBe(125)
     expect(await cowshed.ok('start', 'web')).toBe('web running\n')
     expect(await sh('cat /dev/shm/mark; echo on disk > /root/mark')).toBe('in RAM\n')
     await cowshed.ok('pause', 'web')
@@ -92,7 +89,6 @@ describe.runIf(able)('a shed that stands still or sleeps', () => {
       const refused = await cowshed.run(...command)
       expect(refused.code, command.join(' ')).not.toBe(0)
     }
-    expect((await cowshed.run('exec', 'web', '--', 'true')).stderr).toContain('cowshed start web')
   })
 
   test('twenty that wake it at once get one VM, which goes on with its RAM, its disk and its volume as they were', async () => {

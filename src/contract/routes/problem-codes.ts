@@ -10,7 +10,17 @@ export const startCodes = [
 ] as const
 /** Of one that sleeps. */
 export const wakeCodes = ['MEMORY_DAMAGED', 'STATE_MISMATCH'] as const
-export const guestCodes = ['SHED_NOT_FOUND', 'SHED_NOT_RUNNING', 'AGENT_UNREACHABLE', 'AGENT_PROTOCOL'] as const
+/** Of what needs the guest: one that stands still or sleeps is woken for it. */
+export const guestCodes = [
+  ...shedCodes,
+  'SHED_NOT_RUNNING',
+  'AGENT_UNREACHABLE',
+  'AGENT_PROTOCOL',
+  'HOST_FULL',
+  'MACHINE_FAILED',
+  'NO_SPACE',
+  ...wakeCodes,
+] as const
 export const archiveCodes = [
   'IMAGE_INVALID',
   'IMAGE_UNSUPPORTED',

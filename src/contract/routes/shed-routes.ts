@@ -52,7 +52,7 @@ export const shedRoutes = {
   },
   pauseShed: {
     kind: 'json',
-    summary: 'Have a running shed stand still: its VM stays, and takes no processor',
+    summary: 'Have a running shed stand still: its VM stays, and takes no processor; use of it has it go on',
     reply: Shed,
     codes: [...shedCodes, 'SHED_NOT_RUNNING'],
   },

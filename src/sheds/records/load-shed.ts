@@ -41,6 +41,14 @@ export async function loadAllSheds({ layout, known = new Map(), seen }: LoadAll)
   return loaded.flatMap((shed) => shed ?? [])
 }
 
+/** One of them, as loadAllSheds would have it. @returns undefined when it is not there */
+export async function recallShed(
+  { layout, known }: WithLayout & { readonly known: KnownRecords },
+  name: string,
+): Promise<LoadedShed | undefined> {
+  return recallRecord(name, known, undefined) ?? (await loadOne(layout, name, known))
+}
+
 function recallRecord(name: string, known: KnownRecords, look: SeenFiles = () => undefined): LoadedShed | undefined {
   const recalled = known.get(name)
   if (recalled === undefined) return undefined

@@ -11,20 +11,28 @@ interface Sample {
   readonly pid: number
   readonly cpuMs: number
   readonly at: number
+  readonly isAtWork: boolean
 }
 
 /** Whether guests are at work without anybody who is attached, a job that somebody left running for one: by the CPU time that their VMMs take. */
 export class GuestActivity {
   readonly #last = new Map<string, Sample>()
 
-  /** Since the last look at this machine. The first one cannot tell, and says no. */
-  isAtWork({ id, pid, pidStartTime: startTime }: MachineRecord): boolean {
-    const cpuMs = processCpuMs({ pid, startTime })
+  /**
+   * In the last window that is over. The first look at a machine cannot tell, and says no.
+   *
+   * @param windowMs what counts is the average over at least so long: what a guest does every now and then is no work
+   */
+  isAtWork({ id, pid, pidStartTime: startTime }: MachineRecord, windowMs: number): boolean {
     const last = this.#last.get(id)
-    if (cpuMs === undefined) return false
     const at = performance.now()
-    this.#last.set(id, { pid, cpuMs, at })
-    return last?.pid === pid && cpuMs - last.cpuMs > (at - last.at) * idleShare
+    const isSame = last?.pid === pid
+    if (isSame && at - last.at < windowMs) return last.isAtWork
+    const cpuMs = processCpuMs({ pid, startTime })
+    if (cpuMs === undefined) return false
+    const isAtWork = isSame && cpuMs - last.cpuMs > (at - last.at) * idleShare
+    this.#last.set(id, { pid, cpuMs, at, isAtWork })
+    return isAtWork
   }
 
   /** Nothing is kept of machines that are not among these. */

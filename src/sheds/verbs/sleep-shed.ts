@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import { installDirectory, openStaging } from '../../host/index.ts'
 import { changeStatus, noteStatus, type ShedsContext } from '../context.ts'
 import { cutMemory } from '../memory/cut-memory.ts'
@@ -6,17 +5,16 @@ import { dropMemory } from '../memory/stored-memory.ts'
 import { type ShedRecord, shedNotRunning } from '../records/shed-record.ts'
 import { endVm } from '../vm/end-vm.ts'
 import type { LiveShed } from '../vm/live-shed.ts'
-
-/** How long a guest may take to write back what it has, in milliseconds: it is in its memory in any case. */
-const syncMs = 5000
+import { writeBack } from '../vm/write-back.ts'
 
 /**
  * Keeps all that is in the memory of a settled shed on the disk, and ends its VM, inside its transition. Until all of it is there, and durable, the VM
  * lives: whatever fails, and wherever this is cut off, the shed runs on or sleeps. @see Sheds.stop
  *
+ * @param reason why, when nobody asked for it
  * @throws Problem SHED_NOT_RUNNING, MACHINE_FAILED, NO_SPACE; the shed is then as it was
  */
-export async function sleepShed(context: ShedsContext, record: ShedRecord): Promise<ShedRecord> {
+export async function sleepShed(context: ShedsContext, record: ShedRecord, reason?: string): Promise<ShedRecord> {
   if (record.status === 'cold') return record
   const live = context.live.get(record.name)
   if (live === undefined) throw shedNotRunning(record.name)
@@ -30,19 +28,7 @@ export async function sleepShed(context: ShedsContext, record: ShedRecord): Prom
     await goOn(context, { record: sleeping, live, wasPaused })
     throw error
   }
-  return (await noteStatus(context, sleeping, { status: 'cold' })).record
-}
-
-/** So that less is lost when nobody can go on from the memory, some day. */
-async function writeBack(live: LiveShed): Promise<void> {
-  if (live.isPaused === true) return
-  const done = new AbortController()
-  const synced = live.agent().then((agent) => agent.sync())
-  const late = sleep(syncMs, undefined, { signal: done.signal })
-  await Promise.race([synced, late]).catch(() => undefined)
-  done.abort()
-  await late.catch(() => undefined)
-  synced.catch(() => undefined)
+  return (await noteStatus(context, sleeping, { status: 'cold', reason })).record
 }
 
 async function keepMemory(context: ShedsContext, record: ShedRecord, live: LiveShed): Promise<void> {

@@ -80,6 +80,8 @@ function foreign({ record }: StoredMemory): Problem {
 }
 
 async function goOn(context: ShedsContext, live: LiveShed): Promise<void> {
+  // Who has woken it may not use it at once.
+  context.uses.touch(live.name)
   await live.resume()
   await setGuestClock(context, live)
 }
