@@ -1,3 +1,5 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdir, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
@@ -24,6 +26,20 @@ test('one exclusive holder, or many that share', async () => {
     expect(await isLocked(path)).toBe(true)
   }
   expect((await stat(path)).size).toBe(0)
+})
+
+test('a child that was started meanwhile and has the file keeps nobody waiting, unless the lock is left to it', async () => {
+  await using dir = await temporaryDirectory()
+  const path = join(dir.path, 'lock')
+  for (const leftToChildren of [false, true]) {
+    const held = await lockFile(path, { mode: 'exclusive', wait: true, leftToChildren })
+    const child = spawn('sleep', ['100'], { stdio: ['ignore', 'ignore', 'ignore', held.fd] })
+    held.release()
+    expect(await isLocked(path)).toBe(leftToChildren)
+    child.kill('SIGKILL')
+    await once(child, 'exit')
+    expect(await isLocked(path)).toBe(false)
+  }
 })
 
 test('a waiter gets the lock when it is released, in its turn', async () => {

@@ -4,12 +4,9 @@ import { errnoCode, Problem, problemFromSystem } from '../base/index.ts'
 import { lastError, libc } from './libc.ts'
 
 export interface FileLock {
-  /**
-   * The open file description that holds the lock. A child that inherits it holds the lock too, and keeps it for as long as it lives,
-   * whatever becomes of this process.
-   */
+  /** The open file description that holds the lock. A child that inherits it holds the lock too, whatever becomes of this process. */
   readonly fd: number
-  /** Closes `fd`: the lock is free once every child that inherited it has ended. Calling it again does nothing. */
+  /** Frees the lock, or leaves it to the children that have it. Calling it again does nothing. */
   release(): void
   [Symbol.dispose](): void
 }
@@ -18,6 +15,8 @@ export interface LockOptions {
   readonly mode: 'exclusive' | 'shared'
   /** Wait until it is free; else give up at once. */
   readonly wait?: boolean
+  /** When it is released, it is free only once every child that inherited it has ended. */
+  readonly leftToChildren?: boolean
   /** Ends the wait with CANCELLED. */
   readonly signal?: AbortSignal
 }
@@ -36,7 +35,7 @@ export async function lockFile(path: string, options: LockOptions): Promise<File
   let pause = 2
   for (let attempt = 1; ; attempt++) {
     const fd = tryLock(path, options.mode)
-    if (fd !== undefined) return fileLock(fd)
+    if (fd !== undefined) return fileLock(fd, options)
     // Someone who only looks (isLocked) holds it for a moment: one more try tells that from a real holder.
     if (options.wait !== true && attempt === 2) return undefined
     await sleepOrCancel(path, pause, options.signal)
@@ -55,7 +54,7 @@ export async function isLocked(path: string): Promise<boolean> {
     try {
       return !flock(fd, 'exclusive')
     } finally {
-      closeSync(fd)
+      unlock(fd)
     }
   } catch (error) {
     if (errnoCode(error) === 'ENOENT') return false
@@ -70,7 +69,7 @@ function tryLock(path: string, mode: LockOptions['mode']): number | undefined {
     try {
       locked = flock(fd, mode) && isStillAt(path, fd)
     } finally {
-      if (!locked) closeSync(fd)
+      if (!locked) unlock(fd)
     }
     return locked ? fd : undefined
   } catch (error) {
@@ -85,16 +84,22 @@ function flock(fd: number, mode: LockOptions['mode']): boolean {
   throw error
 }
 
+/** A process that any thread of ours is about to start has this file open, too, until it executes its program: to close it is not enough. */
+function unlock(fd: number): void {
+  libc().flock(fd, LOCK_UN)
+  closeSync(fd)
+}
+
 /** The directory may have been removed and made again between open and flock; the lock is then on a file that nobody else will open. */
 function isStillAt(path: string, fd: number): boolean {
   const [mine, named] = [fstatSync(fd), statSync(path, { throwIfNoEntry: false })]
   return named !== undefined && named.ino === mine.ino && named.dev === mine.dev
 }
 
-function fileLock(fd: number): FileLock {
+function fileLock(fd: number, { leftToChildren }: LockOptions): FileLock {
   let held = true
   const release = () => {
-    if (held) closeSync(fd)
+    if (held) leftToChildren === true ? closeSync(fd) : unlock(fd)
     held = false
   }
   return { fd, release, [Symbol.dispose]: release }
@@ -112,3 +117,4 @@ async function sleepOrCancel(path: string, milliseconds: number, signal: AbortSi
 const LOCK_SH = 1
 const LOCK_EX = 2
 const LOCK_NB = 4
+const LOCK_UN = 8

@@ -5,7 +5,7 @@
 import { lockFile, spawnDetached } from './index.ts'
 
 const [lockPath = '', logPath = ''] = process.argv.slice(2)
-const lock = await lockFile(lockPath, { mode: 'exclusive' })
+const lock = await lockFile(lockPath, { mode: 'exclusive', leftToChildren: true })
 if (lock === undefined) throw new Error('it is taken')
 const child = await spawnDetached({
   command: 'sh',

@@ -72,7 +72,7 @@ export async function workbench(material: Material): Promise<Workbench> {
     }
   }
   const connect = async ({ agentSocket, agentKey }: MachineRecord) => {
-    const signal = AbortSignal.timeout(60_000)
+    const signal = AbortSignal.timeout(150_000)
     const agent = await connectAgent({ socketPath: agentSocket, key: agentKey, signal })
     agents.push(agent)
     return agent

@@ -196,7 +196,7 @@ export class Cowshed implements AsyncDisposable {
 }
 
 /** Waits for something to become true. Long, because guests run under emulation on busy machines. */
-export async function until(holds: () => Promise<boolean>, what: string, timeoutMs = 60_000): Promise<void> {
+export async function until(holds: () => Promise<boolean>, what: string, timeoutMs = 150_000): Promise<void> {
   const deadline = Date.now() + timeoutMs
   while (!(await holds())) {
     if (Date.now() > deadline) throw new Error(`waited in vain for: ${what}`)

@@ -74,7 +74,7 @@ export async function startQemu(start: StartQemu): Promise<Machine> {
 async function spawnLocked(start: StartQemu, sockets: SocketPaths): Promise<Spawned> {
   const { spec, clockArguments } = start
   const architecture = hostArchitecture()
-  using lock = await lockFile(spec.lockPath, { mode: 'exclusive' })
+  using lock = await lockFile(spec.lockPath, { mode: 'exclusive', leftToChildren: true })
   if (lock === undefined) {
     throw new Problem('MACHINE_FAILED', `a VM of ${spec.name} runs already: ${spec.lockPath} is held`)
   }
