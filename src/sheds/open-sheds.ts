@@ -4,6 +4,7 @@ import type { Shed } from '../contract/index.ts'
 import { type Pin, type PinSet, refusePinned } from '../state/index.ts'
 import { Admission } from './admission/admission.ts'
 import { knownPins, type ShedsContext, type ShedsOptions } from './context.ts'
+import { loadSettled, loadToStop } from './load-settled.ts'
 import { memoryOnDisk } from './memory/memory-on-disk.ts'
 import { RamFiles } from './memory/ram-files.ts'
 import { listImageUsers } from './records/list-image-users.ts'
@@ -13,7 +14,6 @@ import { brokenShed, type ShedRecord, shedNotFound } from './records/shed-record
 import { shedViews } from './records/shed-views.ts'
 import { recoverSheds } from './recover-sheds.ts'
 import { openShedSecrets } from './secrets/open-shed-secrets.ts'
-import { settleShed } from './settle-shed.ts'
 import type { LongWork, Sheds } from './sheds.ts'
 import { openSnapshots } from './snapshots/open-snapshots.ts'
 import { Cooler } from './thermal/cooler.ts'
@@ -88,9 +88,9 @@ export async function openSheds(options: ShedsOptions): Promise<Sheds> {
   }
   const broken = (name: string, problem: Problem) => brokenShed(name, problem, context.driver.name)
   /** Runs a verb on a shed that exists and is at rest, alone. */
-  const alone = async <T>(name: string, verb: (record: ShedRecord) => Promise<T>): Promise<T> => {
+  const alone = async <T>(name: string, verb: (record: ShedRecord) => Promise<T>, load = loadSettled): Promise<T> => {
     checkName(name)
-    return await context.transitions.run(name, async () => verb(await loadSettled(context, name)))
+    return await context.transitions.run(name, async () => verb(await load(context, name)))
   }
   /** As `alone`, for work that its caller or the end of the daemon can cancel. */
   const cancellable = async <T>(work: LongWork, verb: (work: LongWork) => Promise<T>): Promise<T> => {
@@ -123,11 +123,9 @@ export async function openSheds(options: ShedsOptions): Promise<Sheds> {
       )
     },
     async stop(name, { timeout_ms, keep_memory: isToSleep }) {
-      const verb = (record: ShedRecord) =>
-        isToSleep === true
-          ? context.uses.whileCooling(name, () => sleepShed(context, record))
-          : stopShed(context, record, timeout_ms)
-      return await view(await alone(name, verb))
+      const sleep = (record: ShedRecord) => context.uses.whileCooling(name, () => sleepShed(context, record))
+      if (isToSleep === true) return await view(await alone(name, sleep))
+      return await view(await alone(name, (record) => stopShed(context, record, timeout_ms), loadToStop))
     },
     async pause(name) {
       const verb = (record: ShedRecord) => context.uses.whileCooling(name, () => pauseShed(context, record))
@@ -207,13 +205,6 @@ export async function openSheds(options: ShedsOptions): Promise<Sheds> {
       context.live.clear()
     },
   }
-}
-
-/** @throws Problem SHED_NOT_FOUND, also when what was left of it is removed now; SHED_BROKEN; and whatever keeps it from being settled */
-async function loadSettled(context: ShedsContext, name: string): Promise<ShedRecord> {
-  const record = await settleShed(context, await loadShed(context, name))
-  if (record === undefined) throw shedNotFound(name)
-  return record
 }
 
 function pinOf(name: string): Pin {

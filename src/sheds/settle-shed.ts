@@ -1,6 +1,5 @@
 import { z } from 'zod'
-import { isProblem } from '../base/index.ts'
-import type { Machine } from '../machines/index.ts'
+import { isProblem, Problem } from '../base/index.ts'
 import { readRecord } from '../state/index.ts'
 import { noteStatus, type ShedsContext } from './context.ts'
 import { RecordedIdentity } from './memory/memory-record.ts'
@@ -59,10 +58,8 @@ export async function settleShed(context: ShedsContext, record: ShedRecord): Pro
     case 'running':
     case 'paused':
       return await settleRunning(context, record)
-    case 'stopping': {
-      const settled = await settleRunning(context, record)
-      return settled.status === 'stopping' ? await stopShed(context, settled, stopMs) : settled
-    }
+    case 'stopping':
+      return await settleStopping(context, record)
     case 'sleeping':
       return await settleSleeping(context, record)
     case 'stopped':
@@ -88,8 +85,18 @@ async function settleRunning(context: ShedsContext, record: ShedRecord): Promise
   return settled
 }
 
-/** A VM that is there goes on, and what was kept of it is too old with that; one that is dead was ended when all of it was kept, or has crashed. */
+/** It ends, whether its guest hears of it or not: a VMM that this daemon holds and that answers nobody is killed when the time of its guest is over. */
+async function settleStopping(context: ShedsContext, record: ShedRecord): Promise<ShedRecord> {
+  const settled = await settleRunning(context, record).catch((error: unknown) => {
+    if (!isProblem(error, 'MACHINE_FAILED') || !context.live.has(record.name)) throw error
+    return record
+  })
+  return settled.status === 'stopping' ? await stopShed(context, settled, stopMs) : settled
+}
+
+/** A VM that is there goes on, and what was kept of it is too old with that, unless it was being ended already; one that is dead was ended when all of it was kept, or has crashed. */
 async function settleSleeping(context: ShedsContext, record: ShedRecord): Promise<ShedRecord> {
+  if (context.live.get(record.name)?.isKept === true) await endVm(context, record.name)
   const settled = await settleRunning(context, record)
   if (settled.status !== 'sleeping') return settled
   return (await noteStatus(context, record, { status: 'running', reason: 'it could not fall asleep' })).record
@@ -114,7 +121,7 @@ export async function adoptShed(context: ShedsContext, record: ShedRecord): Prom
     if (isProblem(error, 'RECORD_INVALID')) return undefined
     throw error
   })
-  const machine: Machine | undefined = recorded && (await context.driver.adopt(recorded, paths.vmmLock))
+  const machine = recorded && (await context.driver.adopt(recorded, paths.vmmLock).catch(notAdopted(record.name)))
   if (machine === undefined) return undefined
   // While there is a VM nothing may go on from what was kept of it: whoever woke it was killed before it could see to that.
   await dropMemory(context, record.name)
@@ -122,4 +129,15 @@ export async function adoptShed(context: ShedsContext, record: ShedRecord): Prom
   watchMachine(context, live)
   await reconcileForwards(context, record, machine)
   return live
+}
+
+function notAdopted(name: string): (error: unknown) => never {
+  return (error) => {
+    if (!isProblem(error, 'MACHINE_FAILED')) throw error
+    throw new Problem('MACHINE_FAILED', `the VM of ${name} cannot be reached: ${error.message}`, {
+      hint: `try again, or stop it, which kills it; what is on its disk stays: cowshed stop ${name}`,
+      cause: error,
+      ...(error.data === undefined ? {} : { data: error.data }),
+    })
+  }
 }

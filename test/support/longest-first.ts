@@ -12,6 +12,8 @@ const longest = [
   'test/system/qemu-driver.test.ts',
   'test/system/main-job.test.ts',
   'test/system/recovery.test.ts',
+  'test/system/cut-sleep.test.ts',
+  'test/system/hung-vmms.test.ts',
   'src/images/crashes.test.ts',
   'src/images/lowers/debian-lower.test.ts',
   'test/system/misbehaving-guest.test.ts',

@@ -9,6 +9,8 @@ export type FilesystemType = 'btrfs' | 'xfs' | 'ext4'
 
 export interface Mounted {
   readonly directory: string
+  /** What the filesystem is on, unless it is a tmpfs. */
+  readonly backing: string
   [Symbol.asyncDispose](): Promise<void>
 }
 
@@ -48,7 +50,19 @@ export async function mountFresh(
     await temporary[Symbol.asyncDispose]()
     throw error
   }
-  return { directory, [Symbol.asyncDispose]: () => unmount(directory, temporary) }
+  return { directory, backing, [Symbol.asyncDispose]: () => unmount(directory, temporary) }
+}
+
+/** Mounts the filesystem that is in a file. Needs root. */
+export async function mountFile(backing: string): Promise<Mounted> {
+  const temporary = await temporaryDirectory()
+  try {
+    await runTool('mount', ['-o', 'loop', backing, temporary.path])
+  } catch (error) {
+    await temporary[Symbol.asyncDispose]()
+    throw error
+  }
+  return { directory: temporary.path, backing, [Symbol.asyncDispose]: () => unmount(temporary.path, temporary) }
 }
 
 async function unmount(directory: string, temporary: TemporaryDirectory): Promise<void> {

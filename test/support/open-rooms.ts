@@ -4,10 +4,12 @@ import { type DataLayout, dataLayout } from '../../src/base/index.ts'
 import type { CreateShedRequest } from '../../src/contract/index.ts'
 import { openRooms } from '../../src/daemon/main.ts'
 import type { Rooms } from '../../src/daemon/rooms.ts'
+import { runDirectoryName } from '../../src/daemon/run-directory.ts'
 import { busyboxArchive } from './busybox-image.ts'
 
 export interface OpenedRooms extends Rooms, AsyncDisposable {
   readonly layout: DataLayout
+  readonly runDirectory: string
   /** Makes a shed of the image `mini:1` that is not started. */
   create(name: string, more?: Partial<CreateShedRequest>): Promise<void>
   loadMini(ref?: string): Promise<void>
@@ -16,12 +18,14 @@ export interface OpenedRooms extends Rooms, AsyncDisposable {
 /** All rooms of a daemon, wired up as it does, on a data directory in this process and without its HTTP. */
 export async function openRoomsOn(directory: string): Promise<OpenedRooms> {
   const layout = dataLayout(join(directory, 'data'))
-  const runDirectory = join(directory, 'run')
+  // Cgroups of VMs are named after it, too.
+  const runDirectory = join(directory, runDirectoryName(layout))
   await mkdir(runDirectory, { recursive: true, mode: 0o700 })
   const { rooms, close } = await openRooms({ layout, runDirectory, agentPath: '/nonexistent' })
   return {
     ...rooms,
     layout,
+    runDirectory,
     async create(name, more = {}) {
       await rooms.sheds.create({ ...settings, ...more, name })
     },

@@ -47,11 +47,11 @@ describe.runIf(needs({ tools }))('sheds whose records and VMs do not agree', () 
     const machine = { driver: 'qemu', id, pid: 4194303, pidStartTime: '1', agentKey: '0'.repeat(32) }
     const more = { agentSocket: '/nowhere', controlSocket: '/nowhere', acceleration: 'tcg', driverVersion: '8' }
     await writeFile(before.layout.shed('lost').machine, JSON.stringify({ ...machine, ...more }))
-    await writeFile(join(dir.path, 'run', `${id}.agent`), '')
-    await writeFile(join(dir.path, 'run', '0123456789ab.agent'), '')
+    await writeFile(join(before.runDirectory, `${id}.agent`), '')
+    await writeFile(join(before.runDirectory, '0123456789ab.agent'), '')
 
     await using rooms = await openRoomsOn(dir.path)
-    expect(await readdir(join(dir.path, 'run'))).toEqual([`${id}.agent`])
+    expect(await readdir(rooms.runDirectory)).toEqual([`${id}.agent`])
     expect(rooms.events.read({ limit: 1 })[0]).toMatchObject({ type: 'shed.unsettled', subject: 'lost' })
     expect((await rooms.sheds.get('lost')).status).toBe('running')
     for (const verb of ['start', 'reset'] as const) {
@@ -190,7 +190,7 @@ test.runIf(needs({ root: true, tools: [...tools, ...toolsFor('ext4')] }))(
 /** Starts a process that holds a shed's lock as its VMM does. */
 async function holdLock({ layout }: OpenedRooms, name: string) {
   const { vmmLock, vmmLog } = layout.shed(name)
-  using lock = await lockFile(vmmLock, { mode: 'exclusive' })
+  using lock = await lockFile(vmmLock, { mode: 'exclusive', leftToChildren: true })
   if (lock === undefined) throw new Error('it is held')
   const child = await spawnDetached({ command: 'sleep', args: ['300'], logPath: vmmLog, inherit: [lock.fd] })
   lock.release()

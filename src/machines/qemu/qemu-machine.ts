@@ -1,5 +1,5 @@
 import { rm } from 'node:fs/promises'
-import { killProcess, whileStopped } from '../../host/index.ts'
+import { killProcess, whileStopped, within } from '../../host/index.ts'
 import { asObject, type QmpConnection } from '../../wires/index.ts'
 import type { Machine, MachineExit, MachineRecord } from '../driver.ts'
 import { fileTail } from '../file-tail.ts'
@@ -13,7 +13,6 @@ import { driveNode } from './qemu-arguments.ts'
 import { handOver } from './state/hand-over.ts'
 import { saveState } from './state/save-state.ts'
 import { stateDirectory } from './state/state-directory.ts'
-import { within } from './within.ts'
 
 export interface QemuMachine {
   readonly record: MachineRecord

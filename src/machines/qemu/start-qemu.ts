@@ -3,7 +3,7 @@ import { access, chmod, open, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { errnoCode, isProblem, maxSocketPath, Problem } from '../../base/index.ts'
-import { type DetachedProcess, killProcess, lockFile, spawnDetached } from '../../host/index.ts'
+import { type DetachedProcess, killProcess, lockFile, spawnDetached, within } from '../../host/index.ts'
 import { connectQmp, type QmpConnection } from '../../wires/index.ts'
 import type { Machine, MachineRecord, MachineSpec } from '../driver.ts'
 import { awaitDeath } from './await-death.ts'
@@ -21,7 +21,6 @@ import { identifyState } from './state/identify-state.ts'
 import { prepareMemory } from './state/prepare-memory.ts'
 import { restoreState } from './state/restore-state.ts'
 import { makeStateDirectory } from './state/state-directory.ts'
-import { within } from './within.ts'
 
 export interface StartQemu {
   readonly spec: MachineSpec

@@ -36,7 +36,7 @@ export async function cutMemory(
   // Before it is made to wait.
   const { drives } = await drivesOf(context, record, {})
   const lowers = await lowerMarks(drives)
-  const wasPaused = live.isPaused === true
+  const wasPaused = standsStill(live)
   const begun = performance.now()
   let isDone = false
   try {
@@ -58,9 +58,14 @@ export async function cutMemory(
     )
     isDone = true
   } finally {
-    if (!wasPaused && !(isDone && cut.for === 'sleep') && live.exit === undefined) await live.resume()
+    const isToGoOn = !wasPaused && standsStill(live) && !(isDone && cut.for === 'sleep')
+    if (isToGoOn && live.exit === undefined) await live.resume()
   }
   return { pauseMs: Math.ceil(performance.now() - begun) }
+}
+
+function standsStill({ isPaused }: LiveShed): boolean {
+  return isPaused === true
 }
 
 type Parts = Pick<MemoryRecord, 'ram' | 'state' | 'disks'>
@@ -72,7 +77,7 @@ async function writeParts(
 ): Promise<Parts> {
   const paths = memoryIn(to)
   // First: a machine that is saved a second time runs for a moment.
-  await live.machine.saveState(paths.vmSnap)
+  await live.saveState(paths.vmSnap)
   const disks = purpose === 'sleep' ? await settleDisks(context, record) : []
   if (purpose !== 'sleep') await purpose.copyDisks()
   await writeFile(paths.memSnap, '', { mode: 0o600 })

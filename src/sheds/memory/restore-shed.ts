@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util'
 import { isProblem, Problem } from '../../base/index.ts'
 import { copyWithoutZeros } from '../../host/index.ts'
-import { kernelOf, type Machine, type MachineMemory } from '../../machines/index.ts'
+import { type KernelFiles, kernelOf, type Machine, type MachineMemory } from '../../machines/index.ts'
 import { recordMachine, type ShedsContext } from '../context.ts'
 import type { ShedRecord } from '../records/shed-record.ts'
 import { attachedDrives } from '../shed-disk.ts'
@@ -39,7 +39,7 @@ export async function restoreShed(
   const spec = await machineSpec(context, record, {
     work,
     agentKey,
-    kernel: await kernelOf(context.layout, identity.kernel),
+    kernel: await kernelThen(context, identity.kernel),
   })
   if (!isDeepStrictEqual(await lowerMarks(spec.drives), lowers)) throw otherLower(record)
   let machine: Machine | undefined
@@ -58,6 +58,14 @@ export async function restoreShed(
   const live = LiveShed.paused(record.name, machine)
   watchMachine(context, live)
   return live
+}
+
+/** @throws Problem STATE_MISMATCH when it is gone, or damaged: no other kernel can go on where it was */
+async function kernelThen({ layout }: ShedsContext, id: string): Promise<KernelFiles> {
+  return await kernelOf(layout, id).catch((cause: unknown) => {
+    if (!isProblem(cause)) throw cause
+    throw new Problem('STATE_MISMATCH', `the kernel that it was booted with cannot be had: ${cause.message}`, { cause })
+  })
 }
 
 /** Its checksum is that of what was read, so a VM that goes on from the copy has what was written once. */
@@ -81,11 +89,13 @@ function otherLower({ name, image }: ShedRecord): Problem {
   return new Problem('STATE_MISMATCH', `the lower of ${image.ref} is in another form now than when ${name} fell asleep`)
 }
 
-/** The way out of a memory that nothing can go on from. */
+/** The way out of a memory that nothing can go on from; what the VMM itself says of it may be another matter the next time. */
 export function withWayOut(error: unknown, name: string): unknown {
-  if (!isProblem(error, 'MEMORY_DAMAGED') && !isProblem(error, 'STATE_MISMATCH')) return error
+  const isFinal = isProblem(error, 'MEMORY_DAMAGED') || isProblem(error, 'STATE_MISMATCH')
+  if (!isFinal && !isProblem(error, 'MACHINE_FAILED')) return error
+  const boot = `boot it from its disk, which loses what was in its memory: cowshed start --cold-boot ${name}`
   return new Problem(error.code, `the shed ${name} cannot be woken: ${error.message}`, {
-    hint: `boot it from its disk, which loses what was in its memory: cowshed start --cold-boot ${name}`,
+    hint: isFinal ? boot : `try again; or ${boot}`,
     cause: error,
     ...(error.data === undefined ? {} : { data: error.data }),
   })

@@ -1,7 +1,7 @@
 import type { ShedsContext } from '../context.ts'
+import { loadSettled } from '../load-settled.ts'
 import { loadShed } from '../records/load-shed.ts'
-import { type ShedRecord, shedNotFound, shedNotRunning } from '../records/shed-record.ts'
-import { settleShed } from '../settle-shed.ts'
+import { type ShedRecord, shedNotRunning } from '../records/shed-record.ts'
 import { wakeShed } from '../verbs/wake-shed.ts'
 import type { LiveShed } from '../vm/live-shed.ts'
 
@@ -55,8 +55,7 @@ async function wakeOnce(context: ShedsContext, name: string): Promise<void> {
 }
 
 async function wakeIdle(context: ShedsContext, name: string): Promise<void> {
-  const record = await settleShed(context, await loadShed(context, name))
-  if (record === undefined) throw shedNotFound(name)
+  const record = await loadSettled(context, name)
   if (record.status !== 'paused' && record.status !== 'cold') return
   await wakeShed(context, record, { signal: context.transitions.closing })
 }

@@ -23,11 +23,12 @@ export async function sleepShed(context: ShedsContext, record: ShedRecord, reaso
   const sleeping = await changeStatus(context, record, { status: 'sleeping' })
   try {
     await keepMemory(context, sleeping, live)
-    await endVm(context, record.name)
   } catch (error) {
     await goOn(context, { record: sleeping, live, wasPaused })
     throw error
   }
+  live.isKept = true
+  await endVm(context, record.name)
   return (await noteStatus(context, sleeping, { status: 'cold', reason })).record
 }
 
@@ -51,7 +52,7 @@ async function goOn(context: ShedsContext, { record, live, wasPaused }: GoOn): P
     if (live.exit !== undefined) return
     // Before it writes anything.
     await dropMemory(context, record.name)
-    if (!wasPaused) await live.resume()
+    if (!wasPaused && live.isPaused === true) await live.resume()
     await noteStatus(context, record, { status: wasPaused ? 'paused' : 'running' })
   } catch (error) {
     context.events.append({ type: 'shed.unsettled', subject: record.name, message: String(error) })

@@ -20,8 +20,6 @@ export async function stopShed(context: ShedsContext, record: ShedRecord, timeou
   live.ending = true
   try {
     const { record: stopping } = await noteStatus(context, record, { status: 'stopping' })
-    // Its guest hears nothing while it stands still.
-    if (live.isPaused === true && timeoutMs > 0) await live.resume()
     const end = timeoutMs > 0 ? await askToPowerOff(context, live, timeoutMs) : 'at once'
     await endVm(context, record.name)
     const { record: stopped } = await noteStatus(context, stopping, {
@@ -70,13 +68,18 @@ async function askToPowerOff({ transitions }: ShedsContext, live: LiveShed, time
   const allowedMs = Math.min(timeoutMs, maxTimerMs)
   using patience = patienceOf(allowedMs, transitions.closing)
   const { exited } = live.machine
-  // An agent that cannot be asked is no reason not to stop: the VM is then killed at once.
-  const asked = live
-    .agent()
-    .then((agent) => agent.poweroff({ graceMs: guestGrace(allowedMs) }))
+  const asked = askAgent(live, allowedMs)
     .then(() => exited)
+    // No reason not to stop: the VM is then killed at once.
     .catch(() => 'unasked' as const)
   return await Promise.race([exited, asked, patience.late])
+}
+
+async function askAgent(live: LiveShed, allowedMs: number): Promise<void> {
+  // Its guest hears nothing while it stands still.
+  if (live.isPaused === true) await live.resume()
+  const agent = await live.agent()
+  await agent.poweroff({ graceMs: guestGrace(allowedMs) })
 }
 
 /** Resolves when the time is over; rejects when the daemon is going. */

@@ -1,12 +1,11 @@
 import { rm } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Problem } from '../../base/index.ts'
-import { isLocked, killProcess, lockHolders, processStartTime } from '../../host/index.ts'
+import { isLocked, killProcess, lockHolders, processStartTime, within } from '../../host/index.ts'
 import type { ShedsContext } from '../context.ts'
-import type { LiveShed } from './live-shed.ts'
 
 /** How long a process that was killed may take to go, in milliseconds. */
-const deathMs = 10_000
+const deathMs = 30_000
 
 /**
  * Ends whatever VM a shed has, at once, and forgets it: one that is held, and one that nobody holds and that only its lock tells of.
@@ -15,19 +14,18 @@ const deathMs = 10_000
  */
 export async function endVm(context: ShedsContext, name: string): Promise<void> {
   const live = context.live.get(name)
-  if (live !== undefined) await killLive(live)
-  await endLeftover(context, name)
-  await forgetVm(context, name)
-}
-
-async function killLive(live: LiveShed): Promise<void> {
-  live.ending = true
   try {
-    await live.machine.kill()
+    if (live !== undefined) {
+      live.ending = true
+      // One that does not die, for it waits in the kernel for a disk, is for its lock to tell of.
+      await within(live.machine.kill(), deathMs)
+    }
+    await endLeftover(context, name)
   } catch (error) {
-    live.ending = false
+    if (live !== undefined) live.ending = false
     throw error
   }
+  await forgetVm(context, name)
 }
 
 /** Ends a VMM that nobody holds: whoever holds the shed's lock. The lock, not a pid in a file, says who that is. */

@@ -1,4 +1,4 @@
-import { Problem } from '../../base/index.ts'
+import { isProblem, Problem } from '../../base/index.ts'
 import type { Machine, MachineExit } from '../../machines/index.ts'
 import { type AgentConnection, connectAgent } from '../../wires/index.ts'
 import { shedIsPaused, shedNotRunning } from '../records/shed-record.ts'
@@ -12,6 +12,8 @@ export class LiveShed {
   readonly machine: Machine
   /** Somebody is ending it on purpose: its exit is not news. */
   ending = false
+  /** All of its memory is on the disk, so nothing is left for it but to end: it may not go on any more. */
+  isKept = false
   #isPaused: boolean | undefined
   #exit: MachineExit | undefined
   #agentIsGone = false
@@ -55,21 +57,33 @@ export class LiveShed {
     return this.#isPaused
   }
 
-  /** The same, found out for one that was adopted. */
+  /** The same, found out for one that was adopted. @throws Problem MACHINE_FAILED when its VMM does not answer */
   async looksPaused(): Promise<boolean> {
-    this.#isPaused ??= await this.machine.isPaused()
+    this.#isPaused ??= await this.#ask('say whether it is paused', () => this.machine.isPaused())
     return this.#isPaused
   }
 
-  /** Has its vCPUs stand still: its guest answers nobody any more, and nobody is to wait for it. */
+  /** Has its vCPUs stand still: its guest answers nobody any more, and nobody is to wait for it. @throws Problem MACHINE_FAILED: it is as it was */
   async pause(): Promise<void> {
-    await this.machine.pause()
-    this.#isPaused = true
+    try {
+      await this.#ask('be paused', () => this.machine.pause())
+      this.#isPaused = true
+    } catch (error) {
+      // A VMM that hung may hear of it after all, some day: nobody would know that it stands still.
+      if (this.#isPaused !== true) void this.machine.resume().catch(() => undefined)
+      throw error
+    }
   }
 
+  /** @throws Problem MACHINE_FAILED when its VMM does not answer */
   async resume(): Promise<void> {
-    await this.machine.resume()
+    await this.#ask('go on', () => this.machine.resume())
     this.#isPaused = false
+  }
+
+  /** @see Machine.saveState @throws Problem MACHINE_FAILED, NO_SPACE */
+  async saveState(path: string): Promise<void> {
+    await this.#ask('save its state', () => this.machine.saveState(path))
   }
 
   /** @throws Problem SHED_NOT_RUNNING, AGENT_UNREACHABLE, AGENT_PROTOCOL */
@@ -112,6 +126,19 @@ export class LiveShed {
       if (this.#agent === agent) this.#agent = undefined
     })
     return agent
+  }
+
+  /** A VMM that hangs answers nobody, for as long as it likes: whoever waited for it is told the way out. */
+  async #ask<T>(what: string, question: () => Promise<T>): Promise<T> {
+    try {
+      return await question()
+    } catch (error) {
+      if (!isProblem(error, 'QMP_FAILED')) throw error
+      throw new Problem('MACHINE_FAILED', `the VM of ${this.name} does not ${what}: ${error.message}`, {
+        hint: `if it hangs, stop it, which kills it then; what is on its disk stays: cowshed stop ${this.name}`,
+        cause: error,
+      })
+    }
   }
 
   #agentGone(): Problem {

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { Problem, printable } from '../../../base/index.ts'
 import { asObject, type QmpConnection } from '../../../wires/index.ts'
 import type { GuestWatch } from '../guest-watch.ts'
@@ -20,7 +21,7 @@ export interface Migrate {
 /**
  * One end of a migration: QEMU connects to a unix socket and sends its state, or listens on one and takes it.
  *
- * @throws Problem MACHINE_FAILED with QEMU's reason; whatever `meanwhile` throws
+ * @throws Problem MACHINE_FAILED with QEMU's reason; QMP_FAILED when it hangs; whatever `meanwhile` throws
  */
 export async function migrate({ qmp, guest }: Migrating, given: Migrate): Promise<void> {
   const { command, socketPath, withRam, meanwhile } = given
@@ -34,11 +35,27 @@ export async function migrate({ qmp, guest }: Migrating, given: Migrate): Promis
   await qmp.execute('migrate-set-parameters', { 'max-bandwidth': fast })
   const ended = guest.migration.next()
   await qmp.execute(command, { uri: `unix:${socketPath}` })
-  const end = Promise.race([ended, qmp.closed.then(() => 'gone' as const)])
+  const over = new AbortController()
+  const end = Promise.race([ended, qmp.closed.then(() => 'gone' as const), silence(qmp, over.signal)])
   const failed = end.then(async (how) => {
     if (how !== 'completed') throw notMigrated(command, how === 'gone' ? 'it has ended' : await reason(qmp))
   })
-  await Promise.all([failed, meanwhile?.()])
+  try {
+    await Promise.all([failed, meanwhile?.()])
+  } finally {
+    over.abort()
+  }
+}
+
+/** How often it is looked whether QEMU is there still while it migrates, in milliseconds. */
+const lookMs = 5000
+
+/** However long a migration takes, QEMU answers meanwhile: rejects when it does not, for a QEMU that hangs does not end it either. */
+async function silence(qmp: QmpConnection, over: AbortSignal): Promise<never> {
+  for (;;) {
+    await sleep(lookMs, undefined, { signal: over })
+    await qmp.execute('query-migrate')
+  }
 }
 
 /** Bytes a second: more than any host has. */

@@ -1,0 +1,156 @@
+import { createHash } from 'node:crypto'
+import { copyFile, open, readFile, rename, rm, stat, truncate, writeFile } from 'node:fs/promises'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { createWeb, expectAtRest } from '../support/at-rest.ts'
+import { busyboxImageTools } from '../support/busybox-image.ts'
+import { type FakeQemu, fakeQemu } from '../support/fake-qemu.ts'
+import { needs } from '../support/needs.ts'
+import { type OpenedRooms, openRoomsOn } from '../support/open-rooms.ts'
+import { type TemporaryDirectory, temporaryDirectory } from '../support/temporary-directory.ts'
+
+type Paths = ReturnType<OpenedRooms['layout']['shed']>
+
+interface Damage {
+  readonly what: string
+  readonly code: 'MEMORY_DAMAGED' | 'STATE_MISMATCH'
+  /** Of the message. */
+  readonly says: string
+  readonly to: (paths: Paths) => Promise<void>
+}
+
+/** What can befall the memory of a shed that sleeps, or what that belongs to. */
+const damages: Damage[] = [
+  damage('a mem.snap that is cut short', 'had 67108864', ({ memSnap }) => truncate(memSnap, 1 << 20)),
+  damage('a mem.snap that is longer', 'had 67108864', ({ memSnap }) => truncate(memSnap, 65 << 20)),
+  damage('a mem.snap of zeros', 'not what was written', ({ memSnap }) => zeros(memSnap)),
+  damage('a mem.snap with one bit flipped', 'not what was written', ({ memSnap }) => flip(memSnap)),
+  damage('a mem.snap that is gone', 'there is no', ({ memSnap }) => rm(memSnap)),
+  damage('a vm.snap that is cut short', 'bytes, and had', ({ vmSnap }) => truncate(vmSnap, 3)),
+  damage('a vm.snap of zeros', 'not what was written', ({ vmSnap }) => zeros(vmSnap)),
+  damage('a vm.snap with one bit flipped', 'not what was written', ({ vmSnap }) => flip(vmSnap)),
+  damage('a vm.snap that is gone', 'there is no', ({ vmSnap }) => rm(vmSnap)),
+  damage('a memory.json that is cut short', 'not JSON', ({ memoryRecord }) => truncate(memoryRecord, 40)),
+  damage('a memory.json of zeros', 'not JSON', ({ memoryRecord }) => zeros(memoryRecord)),
+  damage('a memory.json that is empty', 'empty', ({ memoryRecord }) => truncate(memoryRecord, 0)),
+  damage('a memory.json that is gone', 'there is no', ({ memoryRecord }) => rm(memoryRecord)),
+  damage('a memory that is gone', 'there is no', ({ memory }) => rm(memory, { recursive: true })),
+  damage('the memory of another shed', 'another shed, "other"', (paths) =>
+    change(paths.memoryRecord, { shed: { name: '"other"', id: '0123456789ab' } }),
+  ),
+  damage('a disk that was written to since', 'the disk upper has been written to', ({ upper }) => flip(upper)),
+  damage('a disk that is a copy of it', 'the disk upper has been written to', async ({ upper }) => {
+    await copyFile(upper, `${upper}.copy`)
+    await rename(`${upper}.copy`, upper)
+  }),
+  mismatch('another version of QEMU', 'driver_version', (paths) => changeIdentity(paths, { driver_version: '8.0.0' })),
+  mismatch('another accelerator', 'acceleration', (paths) => changeIdentity(paths, { acceleration: 'kvm' })),
+  mismatch('a kernel that is gone', 'the kernel that it was booted with', (paths) =>
+    changeIdentity(paths, { kernel: 'f'.repeat(32) }),
+  ),
+  mismatch('a shed that was given more CPUs', 'cpus', ({ record }) => change(record, { cpus: 2 })),
+  mismatch('a shed that was given other memory', 'memory_bytes', ({ record }) =>
+    change(record, { memory_bytes: 128 * 2 ** 20 }),
+  ),
+  mismatch('a lower that was made again in another form', 'the lower of mini:1', (paths) =>
+    change(paths.memoryRecord, { lowers: [{ id: 'lower', bytes: 4096, head_sha256: '0'.repeat(64) }] }),
+  ),
+]
+
+describe.runIf(needs({ tools: ['mke2fs', ...busyboxImageTools] }))('what a shed is not woken from', () => {
+  let fake: FakeQemu
+  let directory: TemporaryDirectory
+  let rooms: OpenedRooms
+
+  beforeAll(async () => {
+    fake = await fakeQemu()
+    directory = await temporaryDirectory()
+    rooms = await openRoomsOn(directory.path)
+    await createWeb(rooms)
+  })
+  afterAll(async () => {
+    await rooms.sheds.remove('web', { force: true })
+    await rooms[Symbol.asyncDispose]()
+    await directory[Symbol.asyncDispose]()
+    await fake[Symbol.asyncDispose]()
+  })
+
+  const sleep = async () => await rooms.sheds.stop('web', { timeout_ms: 1000, keep_memory: true })
+
+  test.each(damages)('$what: it sleeps as it did, and is booted from its disk', async ({ code, says, to }) => {
+    const paths = rooms.layout.shed('web')
+    await sleep()
+    const before = await readFile(paths.record, 'utf8')
+    await to(paths)
+    const hint = expect.stringContaining('cowshed start --cold-boot web')
+    for (const verb of ['wake', 'start'] as const) {
+      await expect(rooms.sheds[verb]('web')).rejects.toMatchObject({
+        code,
+        hint,
+        message: expect.stringContaining(says),
+      })
+      expect((await rooms.sheds.get('web')).status).toBe('cold')
+    }
+    // Nobody else's record is to be what it was damaged to.
+    if (before !== (await readFile(paths.record, 'utf8')))
+      await change(paths.record, { cpus: 1, memory_bytes: 64 * 2 ** 20 })
+    expect((await rooms.sheds.start('web', { coldBoot: true })).status).toBe('running')
+    await expectAtRest(rooms)
+  })
+
+  test('a state that QEMU does not take: its message, and both ways out', async () => {
+    const { vmSnap, memoryRecord } = rooms.layout.shed('web')
+    await sleep()
+    const bytes = Buffer.from('of something else')
+    await writeFile(vmSnap, bytes)
+    const sha256 = createHash('sha256').update(bytes).digest('hex')
+    await change(memoryRecord, { state: { bytes: bytes.length, sha256 } })
+    await expect(rooms.sheds.wake('web')).rejects.toMatchObject({
+      code: 'MACHINE_FAILED',
+      message: expect.stringContaining('error while loading state'),
+      hint: expect.stringMatching(/try again; or .*--cold-boot web/),
+    })
+    await rooms.sheds.start('web', { coldBoot: true })
+    await expectAtRest(rooms)
+  })
+
+  test('an earlier generation of its disk: it is booted from that at once, and says so', async () => {
+    const { record } = rooms.layout.shed('web')
+    await sleep()
+    const { disk_generation: generation } = JSON.parse(await readFile(record, 'utf8')) as { disk_generation: number }
+    await change(record, { disk_generation: generation + 1 })
+    expect(await rooms.sheds.wake('web')).toMatchObject({
+      status: 'running',
+      status_reason: expect.stringContaining('older than that'),
+    })
+    await expectAtRest(rooms)
+  })
+})
+
+function damage(what: string, says: string, to: Damage['to']): Damage {
+  return { what, says, to, code: 'MEMORY_DAMAGED' }
+}
+
+function mismatch(what: string, says: string, to: Damage['to']): Damage {
+  return { what, says, to, code: 'STATE_MISMATCH' }
+}
+
+async function zeros(path: string): Promise<void> {
+  const { size } = await stat(path)
+  await truncate(path, 0)
+  await truncate(path, size)
+}
+
+async function flip(path: string): Promise<void> {
+  await using file = await open(path, 'r+')
+  const { buffer } = await file.read(Buffer.alloc(1), 0, 1, 0)
+  await file.write(Buffer.from([(buffer[0] ?? 0) ^ 4]), 0, 1, 0)
+}
+
+async function change(path: string, to: object): Promise<void> {
+  await writeFile(path, JSON.stringify({ ...JSON.parse(await readFile(path, 'utf8')), ...to }))
+}
+
+async function changeIdentity({ memoryRecord }: Paths, to: object): Promise<void> {
+  const { identity } = JSON.parse(await readFile(memoryRecord, 'utf8')) as { identity: object }
+  await change(memoryRecord, { identity: { ...identity, ...to } })
+}
