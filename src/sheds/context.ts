@@ -4,6 +4,7 @@ import type { Driver, MachineRecord } from '../machines/index.ts'
 import { type EventLog, type PinSet, type Pins, type Secrets, writeRecord } from '../state/index.ts'
 import type { Admission } from './admission/admission.ts'
 import type { HostLimits } from './admission/host-limits.ts'
+import type { Ports } from './forwards/ports.ts'
 import type { RamFiles } from './memory/ram-files.ts'
 import type { KnownRecords } from './records/load-shed.ts'
 import type { RecordedStatus, ShedRecord } from './records/shed-record.ts'
@@ -44,6 +45,7 @@ export interface ShedsContext extends ShedsOptions {
   /** Whoever starts a VM takes a place here before anything else is changed. */
   readonly admission: Admission
   readonly ram: RamFiles
+  readonly ports: Ports
   /** For lists of all sheds, which are asked for again and again. */
   readonly known: KnownRecords
   /** Told when a VM has ended that nobody told to. */
@@ -63,7 +65,7 @@ export async function changeStatus(
 ): Promise<ShedRecord> {
   const changed = withStatus(record, change)
   await writeRecord(context.layout.shed(record.name).record, changed)
-  tellStatus(context, record.name, change)
+  await statusChanged(context, changed)
   return changed
 }
 
@@ -82,8 +84,9 @@ export async function noteStatus(
     return { record: await changeStatus(context, record, change), written: true }
   } catch (error) {
     if (!isProblem(error, 'NO_SPACE')) throw error
-    tellStatus(context, record.name, change)
-    return { record: withStatus(record, change), written: false }
+    const changed = withStatus(record, change)
+    await statusChanged(context, changed)
+    return { record: changed, written: false }
   }
 }
 
@@ -104,8 +107,10 @@ export function nextGeneration(record: ShedRecord): ShedRecord {
   return { ...record, disk_generation: record.disk_generation + 1 }
 }
 
-function tellStatus({ events }: ShedsContext, name: string, { status, reason }: StatusChange): void {
+async function statusChanged({ events, ports }: ShedsContext, record: ShedRecord): Promise<void> {
+  const { name, status, status_reason: reason } = record
   events.append({ type: `shed.${status}`, subject: name, message: reason ?? `shed ${name} is ${status}` })
+  await ports.follow(record)
 }
 
 /** Listing does not fail for pins that cannot be read; removing does. */

@@ -4,6 +4,9 @@ import type { Shed } from '../contract/index.ts'
 import { type Pin, type PinSet, refusePinned } from '../state/index.ts'
 import { Admission } from './admission/admission.ts'
 import { knownPins, type ShedsContext, type ShedsOptions } from './context.ts'
+import { addForward, removeForward } from './forwards/forwards.ts'
+import { passOn } from './forwards/pass-on.ts'
+import { Ports } from './forwards/ports.ts'
 import { loadSettled, loadToStop } from './load-settled.ts'
 import { memoryOnDisk } from './memory/memory-on-disk.ts'
 import { RamFiles } from './memory/ram-files.ts'
@@ -34,7 +37,6 @@ import { stopShed } from './verbs/stop-shed.ts'
 import { trimShed } from './verbs/trim-shed.ts'
 import { wakeShed } from './verbs/wake-shed.ts'
 import { checkExecRequest, execInShed } from './vm/exec-in-shed.ts'
-import { addForward, removeForward } from './vm/forwards.ts'
 import { noteExit } from './vm/note-exit.ts'
 import { openVolumes } from './volumes/open-volumes.ts'
 
@@ -61,6 +63,7 @@ export async function openSheds(options: ShedsOptions): Promise<Sheds> {
     uses: new Uses(),
     wakes: new Map(),
     ram: new RamFiles(options),
+    ports: new Ports({ events: options.events, passOn: async (...connection) => await passOn(context, ...connection) }),
     get admission() {
       return admission
     },
@@ -199,6 +202,7 @@ export async function openSheds(options: ShedsOptions): Promise<Sheds> {
     imageUsers: async () => await listImageUsers(context),
     async release() {
       cooler[Symbol.dispose]()
+      context.ports.end()
       await context.transitions.close(closePatienceMs)
       await context.volumeTurns.close(closePatienceMs)
       for (const live of context.live.values()) live.release()

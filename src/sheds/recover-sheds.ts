@@ -4,6 +4,7 @@ import { errnoCode } from '../base/index.ts'
 import { isLocked } from '../host/index.ts'
 import type { ShedsContext } from './context.ts'
 import { type LoadedShed, loadAllSheds } from './records/load-shed.ts'
+import type { ShedRecord } from './records/shed-record.ts'
 import { adoptShed, settleShed } from './settle-shed.ts'
 import { noteExit } from './vm/note-exit.ts'
 import { settleNewVolumes } from './volumes/new-volumes.ts'
@@ -27,11 +28,17 @@ async function recoverShed(context: ShedsContext, { name, record, problem }: Loa
     // A stop takes as long as the guest does: others need not wait for that.
     const isStopping = record.status === 'stopping' && (await adoptShed(context, record)) !== undefined
     if (isStopping) void noteExit(context, name)
-    else await context.transitions.run(name, () => settleShed(context, record))
+    else await context.transitions.run(name, async () => await settle(context, record))
   } catch (error) {
     const type = record === undefined ? 'shed.broken' : 'shed.unsettled'
     context.events.append({ type, subject: name, message: String(error) })
   }
+}
+
+/** What was open with the last daemon is open with this one. */
+async function settle(context: ShedsContext, record: ShedRecord): Promise<void> {
+  const settled = await settleShed(context, record)
+  if (settled !== undefined) await context.ports.follow(settled)
 }
 
 /** Sockets are named after the ids of sheds; the run-time directory is this data directory's alone. */

@@ -112,6 +112,7 @@ export interface Sheds {
   useAgent(name: string): Promise<AgentUse>
   /** Runs a program with the image's environment, working directory and user as defaults. */
   exec(name: string, request: ExecRequest): Promise<AgentExec>
+  /** Of a shed that runs or sleeps; who connects uses it. @throws Problem PORT_IN_USE, SHED_NOT_RUNNING, INVALID_REQUEST without a network */
   addForward(name: string, request: AddForwardRequest): Promise<Forward>
   /** @throws Problem FORWARD_NOT_FOUND */
   removeForward(name: string, hostPort: number): Promise<void>

@@ -1,8 +1,9 @@
 import { once } from 'node:events'
 import { readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { connect } from 'node:net'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import type { EventsReply, Shed } from '../../src/contract/index.ts'
+import type { EventsReply, Forward, Shed } from '../../src/contract/index.ts'
 import { busyboxArchive, busyboxImageTools } from '../support/busybox-image.ts'
 import { type Cowshed, openCowshed, until } from '../support/cowshed.ts'
 import { kernelTools } from '../support/kernel.ts'
@@ -66,6 +67,7 @@ describe.runIf(able)('a shed that nobody uses', () => {
 
   test('whoever paused it, use has it go on; a person pauses it sooner than that', async () => {
     await cowshed.ok('set', 'web', '--warm-after', 'never')
+    await sh('true')
     await cowshed.ok('pause', 'web')
     expect(await shed()).not.toHaveProperty('status_reason')
     expect(Math.abs(Number(await sh('date +%s')) - Date.now() / 1000)).toBeLessThan(30)
@@ -90,7 +92,8 @@ describe.runIf(able)('a shed that nobody uses', () => {
     await until(isSeenAtWork, 'it is seen at work')
     await sh('touch /root/enough')
     await becomes('paused')
-    expect(await sh('cat /root/job')).toBe('done\n')
+    await until(async () => (await sh('cat /root/job 2>&1 || true')) === 'done\n', 'it has gone on')
+    await cowshed.ok('set', 'web', '--warm-after', '1s')
   })
 
   test('paused it outlives its daemon, and is woken by use of the next', async () => {
@@ -121,7 +124,35 @@ describe.runIf(able)('a shed that nobody uses', () => {
     expect(await sh(marks)).toBe('in RAM\non disk\n')
   })
 
+  test('who connects to a forwarded port has it go on, from either sleep; it is not idle while anybody is connected', async () => {
+    await sh('mkdir -p /www; echo hello > /www/index.html; httpd -p 8000 -h /www')
+    const { host_port: port } = await cowshed.json<Forward>('forward', 'web', '8000')
+    const get = async () => {
+      const reply = await fetch(`http://127.0.0.1:${port}/index.html`, { headers: { connection: 'close' } })
+      return await reply.text()
+    }
+    for (const sleep of [['pause'], ['stop', '--keep-memory']]) {
+      await cowshed.ok(...sleep, 'web')
+      expect(await Promise.all([get(), get(), get()])).toEqual(['hello\n', 'hello\n', 'hello\n'])
+    }
+    await cowshed.ok('stop', '--keep-memory', 'web')
+    await cowshed.killDaemon()
+    await expect(get()).rejects.toThrow()
+    await cowshed.ok('ls')
+    expect(await get()).toBe('hello\n')
+    const socket = connect(port, '127.0.0.1')
+    await once(socket, 'connect')
+    await until(async () => (await shed()).idle_since === undefined, 'it is in use')
+    socket.destroy()
+    await until(async () => (await shed()).idle_since !== undefined, 'it is idle')
+    await cowshed.ok('stop', '--keep-memory', 'web')
+    await cowshed.ok('forward', 'web', '--rm', String(port))
+    await expect(get()).rejects.toThrow()
+    expect((await shed()).status).toBe('cold')
+  })
+
   test('what cannot fall asleep runs on, which is told once', async () => {
+    await sh('true')
     const { staging } = cowshed.layout
     const told = async () => {
       const { events } = await cowshed.get<EventsReply>('/api/events?limit=10000')

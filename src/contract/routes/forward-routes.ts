@@ -10,7 +10,8 @@ export const forwardRoutes = {
   },
   addForward: {
     kind: 'json',
-    summary: 'Make a port of a running shed reachable on 127.0.0.1; host_port 0 chooses a free one',
+    summary:
+      'Make a port of a shed that runs or sleeps reachable on 127.0.0.1; host_port 0 chooses a free one; who connects wakes it',
     body: AddForwardRequest,
     reply: Forward,
     codes: ['SHED_NOT_FOUND', 'SHED_NOT_RUNNING', 'PORT_IN_USE'],

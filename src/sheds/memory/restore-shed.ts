@@ -7,7 +7,6 @@ import type { ShedRecord } from '../records/shed-record.ts'
 import { attachedDrives } from '../shed-disk.ts'
 import type { LongWork } from '../sheds.ts'
 import { forgetVm } from '../vm/end-vm.ts'
-import { applyForwards } from '../vm/forwards.ts'
 import { LiveShed } from '../vm/live-shed.ts'
 import { machineSpec } from '../vm/machine-spec.ts'
 import { watchMachine } from '../vm/watch-machine.ts'
@@ -49,7 +48,6 @@ export async function restoreShed(
       { ...spec, memory: { path, mapping }, restore: { state: memory.state, belongsTo: identity } },
       (found) => recordMachine(context, record.name, found),
     )
-    await applyForwards(context, record, machine)
   } catch (error) {
     await machine?.kill()
     await forgetVm(context, record.name)

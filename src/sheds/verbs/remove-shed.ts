@@ -43,7 +43,8 @@ export async function dropCreated(context: ShedsContext, record: ShedRecord): Pr
 }
 
 /** Removes the directory of a shed whose VM is dead: one rename makes it vanish, then its bytes are freed. */
-export async function deleteShed({ layout, events }: ShedsContext, name: string): Promise<void> {
+export async function deleteShed({ layout, events, ports }: ShedsContext, name: string): Promise<void> {
+  ports.closeAll(name)
   // Right into staging, not into a directory of its own there: on a full disk one more directory could not be made.
   const leaving = join(layout.staging, `delete-${name}-${newId()}`)
   try {

@@ -9,7 +9,6 @@ import type { LongWork } from '../sheds.ts'
 import { bootFailureSince } from './boot-failure.ts'
 import { configureGuest, isToBeConfigured } from './configure-guest.ts'
 import { forgetVm } from './end-vm.ts'
-import { applyForwards } from './forwards.ts'
 import { LiveShed } from './live-shed.ts'
 import { machineSpec } from './machine-spec.ts'
 import { clockMs } from './set-guest-clock.ts'
@@ -37,7 +36,6 @@ export async function bootShed(context: ShedsContext, record: ShedRecord, work: 
       ...(isToBeConfigured(record) ? { configure } : {}),
     })
     await agent.setClock(BigInt(Date.now()) * 1_000_000n, { timeoutMs: clockMs })
-    await applyForwards(context, record, machine)
   } catch (error) {
     agent?.close()
     await machine?.kill()

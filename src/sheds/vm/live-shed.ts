@@ -19,6 +19,8 @@ export class LiveShed {
   #agentIsGone = false
   #agent: AgentConnection | undefined
   #connecting: Promise<AgentConnection> | undefined
+  /** By port of the guest. */
+  readonly #hostPorts = new Map<number, Promise<number>>()
   /** Aborted when nobody may talk to the agent any more. */
   readonly #closed = new AbortController()
 
@@ -96,6 +98,31 @@ export class LiveShed {
       this.#connecting = undefined
     })
     return await this.#connecting
+  }
+
+  /** The port of this host, on its loopback, that leads to one of the guest: it is made when it is first asked for. @throws Problem QMP_FAILED */
+  async hostPortOf(guestPort: number): Promise<number> {
+    const known = this.#hostPorts.get(guestPort)
+    if (known !== undefined) return await known
+    const found = this.#findHostPort(guestPort)
+    this.#hostPorts.set(guestPort, found)
+    return await found.catch((error: unknown) => {
+      this.#hostPorts.delete(guestPort)
+      throw error
+    })
+  }
+
+  async closeHostPortOf(guestPort: number): Promise<void> {
+    this.#hostPorts.delete(guestPort)
+    for (const open of await this.machine.forwards()) {
+      if (open.guestPort === guestPort) await this.machine.removeForward(open.hostPort)
+    }
+  }
+
+  /** One that was adopted may have it. */
+  async #findHostPort(guestPort: number): Promise<number> {
+    const open = (await this.machine.forwards()).find((forward) => forward.guestPort === guestPort)
+    return (open ?? (await this.machine.addForward({ guestPort, hostPort: 0 }))).hostPort
   }
 
   /** Lets go of the VM without stopping it. */
