@@ -66,7 +66,8 @@ bool identity_add_entropy(const void *bytes, size_t length)
 	int fd = open("/dev/random", O_RDWR | O_CLOEXEC);
 	if (fd < 0)
 		return false;
-	bool added = ioctl(fd, IOCTL_ADD_ENTROPY, &pool) == 0;
+	/* Without the second one the machines that go on from one memory would draw the same numbers until the kernel reseeds by itself, a minute later. */
+	bool added = ioctl(fd, IOCTL_ADD_ENTROPY, &pool) == 0 && (ioctl(fd, IOCTL_RESEED) == 0 || errno == ENODATA);
 	int error = errno;
 	close(fd);
 	errno = error;

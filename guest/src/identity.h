@@ -11,7 +11,7 @@ bool identity_set_hostname(const char *hostname);
 /* Writes /etc/machine-id: 32 hex digits. False with errno. */
 bool identity_set_machine_id(const char *machine_id);
 
-/* Stirs bytes into the kernel's random pool and credits them as entropy. At most 512 bytes. False with errno. */
+/* Stirs bytes into the kernel's random pool, credits them as entropy, and has all that is drawn from now on depend on them. At most 512 bytes. False with errno. */
 bool identity_add_entropy(const void *bytes, size_t length);
 
 /*

@@ -23,6 +23,8 @@ struct trim_range {
 
 /* linux/random.h: struct rand_pool_info is two ints, entropy in bits and size in bytes, before the bytes */
 #define IOCTL_ADD_ENTROPY _IOW('R', 0x03, int[2])
+/* RNDRESEEDCRNG: what is random from now on comes from what is in the pool now */
+#define IOCTL_RESEED _IO('R', 0x07)
 
 /* asm-generic/ioctls.h: opens the other end of a pty without going by its path */
 #define IOCTL_OPEN_PTY_PEER _IO('T', 0x41)

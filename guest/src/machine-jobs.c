@@ -7,6 +7,7 @@
 #include "identity.h"
 #include "kernel.h"
 #include "machine.h"
+#include "renew.h"
 #include "volumes.h"
 
 _Noreturn void machine_sync(struct job *job)
@@ -83,7 +84,13 @@ _Noreturn void machine_set_identity(struct job *job)
 		job_fail(job, errno, "add entropy");
 	if (hostname[0] && !identity_set_hostname(hostname))
 		job_fail(job, errno, "set the host name");
+	/* A machine that goes on from the memory of another has that one's secrets on its disk. As at a boot: before the file that tells it is written. */
+	bool is_copy = machine_id[0] && was_of_another(machine_id);
+	if (is_copy && !renew_secrets())
+		job_fail(job, errno, "make ssh's host keys anew");
 	if (machine_id[0] && !identity_set_machine_id(machine_id))
 		job_fail(job, errno, "write /etc/machine-id");
+	if (is_copy)
+		renew_sshd();
 	job_succeed(job, NULL, 0);
 }

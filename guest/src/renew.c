@@ -3,7 +3,9 @@
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -83,4 +85,17 @@ bool renew_secrets(void)
 	for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
 		ok &= renew_host_key(kinds[i]);
 	return ok;
+}
+
+/* sshd(8): with SIGHUP it begins anew. What else may have its number by now is left alone. */
+void renew_sshd(void)
+{
+	char number[32], path[64], name[32];
+
+	if (read_line_of_file("/run/sshd.pid", number, sizeof number) < 0)
+		return;
+	int pid = atoi(number);
+	snprintf(path, sizeof path, "/proc/%d/comm", pid);
+	if (pid > 1 && read_line_of_file(path, name, sizeof name) >= 0 && strcmp(name, "sshd") == 0)
+		kill(pid, SIGHUP);
 }

@@ -13,4 +13,7 @@ bool was_of_another(const char *machine_id);
  */
 bool renew_secrets(void);
 
+/* Has an sshd that runs with the keys of the other machine read the new ones. Connections that are open stay. */
+void renew_sshd(void);
+
 #endif

@@ -136,6 +136,8 @@ export function dataLayout(root: string) {
         vmmLog: `${dir}/vmm.log`,
         /** flock held by the VMM for as long as it lives: the proof of life. */
         vmmLock: `${dir}/vmm.lock`,
+        /** The same of a second VMM, which takes over all that a VM has in memory so that it can be kept; there while that goes on. */
+        heirLock: `${dir}/heir.lock`,
         /** How to find and adopt the VMM: pid, start time, sockets. Present from before its start until it is known dead. */
         machine: `${dir}/machine.json`,
         /** The RAM of its VM, where no tmpfs has room for it. */
@@ -156,6 +158,8 @@ export function dataLayout(root: string) {
         rootfs: `${dir}/rootfs.ext4`,
         /** The volumes that the shed wrote to, as they were at the same moment. */
         volumes: `${dir}/volumes`,
+        /** Of a shed that ran: what was in its memory at that moment. */
+        ...memoryIn(dir),
       }
     },
     snapshotVolume: (snapshot: string, volume: string) => `${root}/snapshots/${snapshot}/volumes/${volume}.ext4`,

@@ -31,6 +31,7 @@ export {
   shortDigest,
 } from './digest.ts'
 export { formatDuration, parseDuration } from './duration.ts'
+export { inParallel } from './in-parallel.ts'
 export { isName, newId, parseName } from './names.ts'
 export { printable, printableBytes, printableJson } from './printable.ts'
 export { errnoCode, isProblem, Problem, type ProblemDetails, problemFromSystem } from './problem.ts'

@@ -13,6 +13,11 @@ export const commandTable: readonly CommandEntry[] = [
     summary: 'make a shed from an image',
     load: async () => (await import('./commands/create.ts')).create,
   },
+  {
+    name: 'fork',
+    summary: 'make running copies of a shed',
+    load: async () => (await import('./commands/fork.ts')).fork,
+  },
   { name: 'start', summary: 'start sheds', load: async () => (await import('./commands/start.ts')).start },
   { name: 'stop', summary: 'shut sheds down', load: async () => (await import('./commands/stop.ts')).stop },
   {

@@ -14,6 +14,7 @@ export const endpoints = {
   stopShed: { method: 'POST', path: '/api/sheds/:name/stop' },
   pauseShed: { method: 'POST', path: '/api/sheds/:name/pause' },
   wakeShed: { method: 'POST', path: '/api/sheds/:name/wake' },
+  forkShed: { method: 'POST', path: '/api/sheds/:name/fork' },
   resetShed: { method: 'POST', path: '/api/sheds/:name/reset' },
   protectShed: { method: 'POST', path: '/api/sheds/:name/protect' },
   unprotectShed: { method: 'POST', path: '/api/sheds/:name/unprotect' },

@@ -25,3 +25,6 @@ export const environmentName = /^[A-Za-z_][A-Za-z0-9_]*$/
 
 /** What is asked for at once and then again would find a shed that is on its way down. */
 export const shortestIdleMs = 1000
+
+/** How many forks of a shed can be made at once. */
+export const mostForks = 256

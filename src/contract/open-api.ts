@@ -51,6 +51,8 @@ const requests = {
   SaveImageRequest: images.SaveImageRequest,
   SetupRequest: server.SetupRequest,
   SetThermalRequest: thermal.SetThermalRequest,
+  ForkShedReply: sheds.ForkShedReply,
+  ForkShedRequest: sheds.ForkShedRequest,
   StartShedRequest: sheds.StartShedRequest,
   StopShedRequest: sheds.StopShedRequest,
   TagImageRequest: images.TagImageRequest,

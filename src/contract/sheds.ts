@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { fewestOperations, smallestMemoryBytes, smallestRate, smallestUpperBytes } from './limits.ts'
+import { fewestOperations, mostForks, smallestMemoryBytes, smallestRate, smallestUpperBytes } from './limits.ts'
 import { pathParameters } from './path-parameters.ts'
 import { SecretUse, SecretUses } from './secrets.ts'
 import { OwnThermalSettings, ThermalSettings } from './thermal.ts'
@@ -73,6 +73,8 @@ export const CreateShedRequest = z
     ...settings,
     /** Whether it gets the volumes of the snapshot, which it does when nothing is said; one in `volumes` takes the place of the snapshot's at the same path. */
     snapshot_volumes: z.boolean().optional(),
+    /** Made from a snapshot with memory it is booted from the disk all the same. */
+    cold_boot: z.boolean().optional(),
     /** What the new volumes are called that are made of the snapshot's, by the names there; NAME-VOLUME where nothing is said. */
     volume_names: z.record(pathParameters.volume, pathParameters.volume).optional(),
     volumes: VolumeMounts.default([]),
@@ -105,6 +107,8 @@ export const Shed = z.object({
   }),
   /** The snapshot that it was made from. */
   snapshot: z.object({ name: z.string(), id: z.string() }).optional(),
+  /** The shed that it is a fork of; that may be gone, or be another one of the same name: then its id is another. */
+  forked_from: z.object({ name: z.string(), id: z.string() }).optional(),
   cpus: z.int(),
   memory_bytes: z.int(),
   upper_bytes: z.int(),
@@ -151,6 +155,24 @@ export const StartShedRequest = z.strictObject({
   cold_boot: z.boolean().default(false),
 })
 export type StartShedRequest = z.infer<typeof StartShedRequest>
+
+export const ForkShedRequest = z.strictObject({
+  /** What the fork is called, or with `count` what the names of all of them begin with: NAME-1 and so on. */
+  name: pathParameters.name,
+  count: z.int().min(1).max(mostForks).optional(),
+  /** They are booted from copies of the disk, whatever is in the memory. */
+  cold_boot: z.boolean().optional(),
+  /** Also when the shed is given secrets, which are in its memory; the forks are given them, too. */
+  with_secrets: z.boolean().optional(),
+})
+export type ForkShedRequest = z.infer<typeof ForkShedRequest>
+
+export const ForkShedReply = z.object({
+  sheds: z.array(Shed),
+  /** How long the vCPUs of the shed stood still, or its guest could not write, in milliseconds; absent when it did not run. */
+  pause_ms: z.number().optional(),
+})
+export type ForkShedReply = z.infer<typeof ForkShedReply>
 
 export const StopShedRequest = z.strictObject({
   /** How long the guest may take to shut down before its VM is killed. */

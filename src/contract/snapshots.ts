@@ -11,7 +11,7 @@ export const SnapshotVolume = z.object({
 })
 export type SnapshotVolume = z.infer<typeof SnapshotVolume>
 
-/** The disks of a shed as they were at one moment. `broken`: its record or one of its disks cannot be used. */
+/** The disks of a shed as they were at one moment, and perhaps its memory. `broken`: its record or one of its disks cannot be used. */
 export const Snapshot = z.object({
   name: z.string(),
   id: z.string(),
@@ -26,11 +26,13 @@ export const Snapshot = z.object({
   rootfs: RootfsKind,
   /** How large the shed's own disk is. */
   bytes: z.int(),
-  /** What it and the volumes have on the host's disk: st_blocks × 512. What they share counts as well. */
+  /** What all of it has on the host's disk: st_blocks × 512. What it shares counts as well. */
   physical_bytes: z.int(),
   /** In the order in which its guest had their drives. */
   volumes: z.array(SnapshotVolume),
-  /** How long the guest could not write; absent when the shed did not run. */
+  /** What was in its memory is in it as well: how much RAM that is, and what it has on the host's disk. */
+  memory: z.object({ bytes: z.int(), physical_bytes: z.int() }).optional(),
+  /** How long the guest could not write, or with memory stood still; absent when the shed did not run. */
   pause_ms: z.number().optional(),
   /** It is not removed before it is unprotected. */
   protected: z.literal(true).optional(),
@@ -60,6 +62,10 @@ export const CreateSnapshotRequest = z.strictObject({
   comment: z.string().max(1024).optional(),
   /** Whether the volumes of the shed belong to it; they do when nothing is said. */
   volumes: z.boolean().optional(),
+  /** What is in its memory as well: a shed that is made from it goes on from there. */
+  memory: z.boolean().optional(),
+  /** Also when the shed is given secrets, which are in its memory then. */
+  with_secrets: z.boolean().optional(),
 })
 export type CreateSnapshotRequest = z.infer<typeof CreateSnapshotRequest>
 

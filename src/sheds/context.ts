@@ -52,6 +52,9 @@ export interface ShedsContext extends ShedsOptions {
   readonly noteExit: (name: string) => void
 }
 
+/** Runs a verb on a shed that exists and is at rest, alone. */
+export type Alone = <T>(name: string, verb: (record: ShedRecord) => Promise<T>) => Promise<T>
+
 export interface StatusChange {
   readonly status: RecordedStatus
   readonly reason?: string | undefined

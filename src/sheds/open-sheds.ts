@@ -25,6 +25,7 @@ import { Uses } from './thermal/uses.ts'
 import { Transitions } from './transitions.ts'
 import { attachVolume, detachVolume } from './verbs/attach-volume.ts'
 import { createShed } from './verbs/create-shed.ts'
+import { forkShed } from './verbs/fork-shed.ts'
 import { giveSecret, takeSecret } from './verbs/give-secret.ts'
 import { pauseShed } from './verbs/pause-shed.ts'
 import { protectShed } from './verbs/protect-shed.ts'
@@ -155,6 +156,12 @@ export async function openSheds(options: ShedsOptions): Promise<Sheds> {
         return isProblem(found) ? broken(name, found) : await view(found)
       })
     },
+    fork: async (name, request, given = {}) =>
+      await cancellable(given, async (work) => {
+        const { records, pauseMs } = await forkShed(context, request, { source: name, alone, work })
+        const sheds = await Promise.all(records.map((record) => view(record)))
+        return { sheds, ...(pauseMs === undefined ? {} : { pause_ms: pauseMs }) }
+      }),
     reset: async (name, given = {}) =>
       await cancellable(given, async (work) => view(await alone(name, (record) => resetShed(context, record, work)))),
     trim: async (name, options) => await alone(name, (record) => trimShed(context, record, options)),

@@ -9,7 +9,7 @@ import type { ShedRecord } from './records/shed-record.ts'
 import { statusAfter } from './records/status-after.ts'
 import { deleteShed, dropCreated } from './verbs/remove-shed.ts'
 import { stopShed } from './verbs/stop-shed.ts'
-import { endLeftover, endVm, forgetVm } from './vm/end-vm.ts'
+import { endHeir, endLeftover, endVm, forgetVm } from './vm/end-vm.ts'
 import { LiveShed } from './vm/live-shed.ts'
 import { setGuestClock } from './vm/set-guest-clock.ts'
 import { watchMachine } from './vm/watch-machine.ts'
@@ -121,6 +121,7 @@ export async function adoptShed(context: ShedsContext, record: ShedRecord): Prom
     if (isProblem(error, 'RECORD_INVALID')) return undefined
     throw error
   })
+  await endHeir(context, record.name)
   const machine = recorded && (await context.driver.adopt(recorded, paths.vmmLock).catch(notAdopted(record.name)))
   if (machine === undefined) return undefined
   // While there is a VM nothing may go on from what was kept of it: whoever woke it was killed before it could see to that.

@@ -89,6 +89,10 @@ export function volumeDrive(id: string): string {
   return `volume-${id}`
 }
 
+export function isVolumeDrive(drive: string): boolean {
+  return drive.startsWith('volume-')
+}
+
 /** @throws Problem VOLUME_NOT_FOUND, RECORD_INVALID */
 async function volumeDrives({ layout }: Pick<ShedsContext, 'layout'>, { volumes }: ShedRecord): Promise<DriveSpec[]> {
   return await Promise.all(

@@ -5,6 +5,8 @@ import type {
   CreateShedRequest,
   DeleteShedRequest,
   ExecRequest,
+  ForkShedReply,
+  ForkShedRequest,
   Forward,
   SecretUse,
   SetThermalRequest,
@@ -61,6 +63,14 @@ export interface Sheds {
    * @throws Problem SHED_NOT_RUNNING for a stopped one; HOST_FULL, MEMORY_DAMAGED, STATE_MISMATCH, MACHINE_FAILED, NO_SPACE: it sleeps then as it did
    */
   wake(name: string, work?: LongWork): Promise<Shed>
+  /**
+   * Makes sheds that are copies of one: they go on from what is in its memory, if there is anything, with copies of its disks and volumes and as somebody else each. It
+   * stands still for as long as that is cut, and goes on as it was.
+   *
+   * @throws Problem SHED_ALREADY_EXISTS, VOLUME_ALREADY_EXISTS, HOST_FULL, INVALID_REQUEST before it is made to wait; MEMORY_DAMAGED, MACHINE_FAILED, BOOT_FAILED,
+   *   NO_SPACE: none of them is there then
+   */
+  fork(name: string, request: ForkShedRequest, work?: LongWork): Promise<ForkShedReply>
   /**
    * Asks the guest to shut down, and kills the VM when it has not by the deadline; a shed that sleeps is woken for it if there is to be time. Already stopped is a
    * success. With `keep_memory` it falls asleep instead: all that is in its memory is kept on the disk, and its VM ends.

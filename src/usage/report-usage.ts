@@ -136,7 +136,8 @@ function shedRow(holding: ShedHolding, given: ReportUsage): UsageReport['sheds']
 function snapshotRow(holding: SnapshotHolding, given: ReportUsage): UsageReport['snapshots'][number] {
   const { snapshot, files } = holding
   return ownerRow(holding, given, given.figures.ofThing('snapshot', snapshot.name), (row, own) => {
-    const { upper, rootfs, volumes: inVolumes } = given.layout.snapshot(snapshot.name)
+    const { upper, rootfs, volumes: inVolumes, memSnap, vmSnap } = given.layout.snapshot(snapshot.name)
+    const memory: string[] = [memSnap, vmSnap]
     const disk = files.find(({ path }) => path === upper || path === rootfs)
     const volumes = files.filter(({ path }) => path.startsWith(`${inVolumes}/`))
     const others = files.filter((file) => file !== disk && !volumes.includes(file))
@@ -147,7 +148,7 @@ function snapshotRow(holding: SnapshotHolding, given: ReportUsage): UsageReport[
       ...(snapshot.protected === true ? { protected: true as const } : {}),
       ...(disk === undefined ? {} : { disk: row(disk, 'snapshot'), last_used_at: snapshot.created_at }),
       volumes: volumes.map((file) => row(file, 'volume')),
-      other_files: others.map((file) => row(file, 'record')),
+      other_files: others.map((file) => row(file, memory.includes(file.path) ? 'memory' : 'record')),
       total: sumSizes(files),
       ...own,
     }

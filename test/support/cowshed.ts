@@ -7,6 +7,7 @@ import { expect } from 'vitest'
 import { type DataLayout, dataLayout } from '../../src/base/index.ts'
 import type { Shed } from '../../src/contract/index.ts'
 import { ramDirectoryPath, runDirectoryPath } from '../../src/daemon/run-directory.ts'
+import { processStartTime } from '../../src/host/index.ts'
 import { sweepVmCgroups } from '../../src/machines/index.ts'
 import { ensureBuilt } from './build.ts'
 import { testKernel } from './kernel.ts'
@@ -148,7 +149,8 @@ export class Cowshed implements AsyncDisposable {
     const pid = await this.daemonPid()
     if (pid === undefined) return
     process.kill(pid, 'SIGKILL')
-    await until(async () => (await this.daemonPid()) === undefined, 'the daemon is dead')
+    // Whose command line is gone may have its socket still, and answer nobody any more.
+    await until(async () => processStartTime(pid) === undefined, 'the daemon is dead')
   }
 
   /** Sends a signal to the VMM of a shed that runs. @returns its pid: never 0, which would be the test itself */

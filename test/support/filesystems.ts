@@ -96,7 +96,7 @@ function testFilesystem(name: FilesystemType, directory: () => string): TestFile
     allocated: async (file) => (await stat(path(file))).blocks * 512,
     exists: async (file) => (await readdir(directory())).includes(file),
     read: (file, at) => readPage(path(file), parseSize(at)),
-    fill: ({ leave }) => fill(path('filler'), parseSize(leave)),
+    fill: ({ leave }) => fillDisk(path('filler'), parseSize(leave)),
   }
 }
 
@@ -133,7 +133,8 @@ async function readPage(path: string, at: number): Promise<Buffer> {
   return (await file.read(Buffer.alloc(page), 0, page, at)).buffer
 }
 
-async function fill(path: string, leave: number): Promise<void> {
+/** Makes a file that is so large that about `leave` bytes are left on its filesystem. */
+export async function fillDisk(path: string, leave: number): Promise<void> {
   // Most of it at once, without writing it; btrfs says that more is free than one file can have.
   const { bsize, bavail } = await statfs(dirname(path))
   for (let most = bsize * bavail - (16 << 20); most > 0; most -= 32 << 20) {

@@ -1,9 +1,8 @@
-import { isProblem, Problem } from '../../base/index.ts'
+import { inParallel, isProblem, Problem } from '../../base/index.ts'
 import { BackupManifest } from '../format/manifest.ts'
 import { idIn, isBackupId, objectNames } from '../format/object-names.ts'
 import { openObject } from '../format/sealed-object.ts'
 import { listAll } from '../targets/list-all.ts'
-import { inParallel } from './in-parallel.ts'
 import type { Repository } from './open-repository.ts'
 
 export interface Backup {

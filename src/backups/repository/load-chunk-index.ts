@@ -1,3 +1,4 @@
+import { inParallel } from '../../base/index.ts'
 import { idIn, objectNames } from '../format/object-names.ts'
 import { decodePackTable, type PackTable, packBytes, packFooterBytes, packTailBytes } from '../format/pack.ts'
 import { decodePackIndex } from '../format/pack-index.ts'
@@ -5,7 +6,6 @@ import { openObject } from '../format/sealed-object.ts'
 import { listAll } from '../targets/list-all.ts'
 import type { TargetObject } from '../targets/target.ts'
 import { ChunkIndex } from './chunk-index.ts'
-import { inParallel } from './in-parallel.ts'
 import type { Repository } from './open-repository.ts'
 
 export interface LoadedIndex {

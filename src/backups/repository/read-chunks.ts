@@ -1,9 +1,8 @@
-import { isProblem } from '../../base/index.ts'
+import { inParallel, isProblem } from '../../base/index.ts'
 import { decompress } from '../../host/index.ts'
 import { objectNames } from '../format/object-names.ts'
 import { openPackedChunk } from '../format/pack.ts'
 import type { ChunkIndex, ChunkPlace } from './chunk-index.ts'
-import { inParallel } from './in-parallel.ts'
 import type { Repository } from './open-repository.ts'
 
 interface ReadChunks {

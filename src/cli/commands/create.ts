@@ -12,6 +12,7 @@ import {
   smallestUpperBytes,
   type VolumeMount,
 } from '../../contract/index.ts'
+import type { Cli } from '../cli.ts'
 import type { DefineCommand } from '../define-command.ts'
 import { collectPairs } from '../options/collect-pairs.ts'
 import {
@@ -28,10 +29,12 @@ import { sizeAtLeast } from '../options/size-at-least.ts'
 import { snapshotName } from '../options/snapshot-names.ts'
 import { collectVolumes } from '../options/volume-mount.ts'
 import { wholeNumber } from '../options/whole-number.ts'
+import { forkLines } from './fork.ts'
 
 interface Options extends IdleOptions {
   readonly image?: string
   readonly fromSnapshot?: string
+  readonly from?: string
   readonly cpus?: number
   readonly memory?: number
   readonly upperSize?: number
@@ -45,6 +48,8 @@ interface Options extends IdleOptions {
   readonly volume?: VolumeMount[]
   readonly snapshotVolumes: boolean
   readonly volumeName?: Record<string, string>
+  readonly coldBoot?: boolean
+  readonly withSecrets?: boolean
   readonly secret?: SecretUse[]
   readonly start: boolean
   readonly pull?: PullPolicy
@@ -56,15 +61,18 @@ export const create: DefineCommand = (command, run) => {
     .option('--image <ref>', 'the image that it is made from')
     .option(
       '--from-snapshot <snapshot>',
-      'make it from a snapshot instead: its disk, and its settings where nothing is said',
+      'make it from a snapshot instead: its disk, its memory if that is there, and its settings where nothing is said',
       snapshotName,
     )
+    .option('--from <shed>', 'make it a fork of a shed, as `cowshed fork` does', (text) => parseName(text, 'shed name'))
+    .option('--with-secrets', 'with --from: also when that is given secrets, which are in its memory')
     .option('--no-snapshot-volumes', 'without the volumes that are in the snapshot')
     .option(
       '--volume-name <volume=name>',
       'what the new volume is called that is made of one in the snapshot (NAME-VOLUME); may be repeated',
       collectPairs('--volume-name'),
     )
+    .option('--cold-boot', 'boot it from the disk that is in the snapshot, whatever is there of its memory')
     .option('--cpus <n>', 'virtual CPUs (1)', wholeNumber('--cpus', { min: 1, max: 64 }))
     .option('--memory <size>', 'memory (512MiB)', sizeAtLeast('--memory', smallestMemoryBytes))
     .option(
@@ -106,7 +114,9 @@ export const create: DefineCommand = (command, run) => {
     .option('--no-start', 'do not start it')
     .action(
       run(async (cli, name: string, options: Options) => {
-        if ((options.image === undefined) === (options.fromSnapshot === undefined)) throw oneSource
+        const { image, fromSnapshot, from } = options
+        if ([image, fromSnapshot, from].filter((source) => source !== undefined).length !== 1) throw oneSource
+        if (from !== undefined) return await createFork(cli, name, { ...options, from })
         const reply = await cli.withProgress((onProgress) =>
           cli.api.call('createShed', { body: requestOf(name, options), onProgress }),
         )
@@ -116,9 +126,29 @@ export const create: DefineCommand = (command, run) => {
     )
 }
 
-const oneSource = new Problem('INVALID_REQUEST', 'a shed is made from an image or from a snapshot', {
-  hint: 'say which: --image REF or --from-snapshot NAME',
+const oneSource = new Problem('INVALID_REQUEST', 'a shed is made from an image, a snapshot or another shed', {
+  hint: 'say which: --image REF, --from-snapshot NAME or --from SHED',
 })
+
+/** A fork is what the other shed is. */
+async function createFork(cli: Cli, name: string, options: Options & { readonly from: string }): Promise<void> {
+  const { from, coldBoot, withSecrets, start, snapshotVolumes, ...others } = options
+  if (!start || !snapshotVolumes || Object.keys(others).length > 0) {
+    throw new Problem('INVALID_REQUEST', `what is made from the shed ${from} is what that is, and runs`, {
+      hint: `with --from only --cold-boot and --with-secrets can be said; for another one take a snapshot first: cowshed snapshot create ${from} NAME`,
+    })
+  }
+  const body = {
+    name,
+    ...(coldBoot === true ? { cold_boot: true } : {}),
+    ...(withSecrets === true ? { with_secrets: true } : {}),
+  }
+  const made = await cli.withProgress((onProgress) =>
+    cli.api.call('forkShed', { params: { name: from }, body, onProgress }),
+  )
+  if (cli.json) cli.printJson(made)
+  else cli.print(forkLines(from, made))
+}
 
 function requestOf(name: string, options: Options) {
   const { image, fromSnapshot, cpus, memory, upperSize, rootfs, net, env, label, volume, secret, start, pull } = options
@@ -138,6 +168,7 @@ function requestOf(name: string, options: Options) {
     ...(volume === undefined ? {} : { volumes: volume }),
     ...(options.snapshotVolumes ? {} : { snapshot_volumes: false }),
     ...(options.volumeName === undefined ? {} : { volume_names: options.volumeName }),
+    ...(options.coldBoot === true ? { cold_boot: true } : {}),
     ...(secret === undefined ? {} : { secrets: secret }),
     ...(pull === undefined ? {} : { pull }),
     ...thermalOf(options),

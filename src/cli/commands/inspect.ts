@@ -26,6 +26,7 @@ function describe(shed: Shed): string {
     ['protected', shed.protected === true ? `yes (cowshed unprotect ${shed.name})` : undefined],
     ['image', printable(shed.image.ref)],
     ['manifest', shortDigest(shed.image.manifest_digest)],
+    ['fork of', shed.forked_from === undefined ? undefined : printable(shed.forked_from.name)],
     ['snapshot', shed.snapshot === undefined ? undefined : printable(shed.snapshot.name)],
     ['cpus', String(shed.cpus)],
     ['memory', formatSize(shed.memory_bytes)],

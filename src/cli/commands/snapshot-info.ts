@@ -16,7 +16,7 @@ export const snapshotInfo: DefineCommand = (command, run) => {
 }
 
 function describe(snapshot: SnapshotDetail): string {
-  const { shed, image, rootfs, created_at, pause_ms } = snapshot
+  const { shed, image, rootfs, created_at, pause_ms, memory } = snapshot
   return details([
     ['name', printable(snapshot.name)],
     ['id', snapshot.id],
@@ -35,6 +35,10 @@ function describe(snapshot: SnapshotDetail): string {
     [rootfs === 'ext4' ? 'rootfs' : 'upper', formatSize(snapshot.bytes)],
     ['on disk', formatSize(snapshot.physical_bytes)],
     ['volumes', snapshot.volumes.length === 0 ? undefined : snapshot.volumes.map(volumeOf(snapshot)).join('  ')],
+    [
+      'memory',
+      memory === undefined ? undefined : `${formatSize(memory.bytes)} (${formatSize(memory.physical_bytes)} on disk)`,
+    ],
     ['paused', pause_ms === undefined ? undefined : `${pause_ms} ms`],
     ['taken', `${created_at} (${relativeTime(created_at)})`],
     ['imported', snapshot.imported_at && `${snapshot.imported_at} (${relativeTime(snapshot.imported_at)})`],

@@ -25,6 +25,11 @@ const columns: readonly Column<Snapshot>[] = [
   { title: 'SHED', cell: ({ shed }) => printable(shed.name) },
   { title: 'IMAGE', cell: ({ image }) => printable(image.ref) },
   { title: 'ON DISK', align: 'right', cell: ({ physical_bytes }) => formatSize(physical_bytes) },
+  {
+    title: 'MEMORY',
+    align: 'right',
+    cell: ({ memory }) => (memory === undefined ? '' : formatSize(memory.physical_bytes)),
+  },
   { title: 'TAKEN', cell: ({ created_at }) => relativeTime(created_at) },
   { title: 'COMMENT', cell: ({ comment = '' }) => printable(comment) },
 ]

@@ -8,7 +8,7 @@ export const startCodes = [
   'MACHINE_FAILED',
   'NO_SPACE',
 ] as const
-/** Of one that sleeps. */
+/** Of one that goes on from a memory. */
 export const wakeCodes = ['MEMORY_DAMAGED', 'STATE_MISMATCH'] as const
 /** Of what needs the guest: one that stands still or sleeps is woken for it. */
 export const guestCodes = [

@@ -21,7 +21,7 @@ export const snapshotRoutes = {
   createSnapshot: {
     kind: 'work',
     summary:
-      "Keep a shed's disks as they are now, volumes that it writes to included; a running guest cannot write meanwhile",
+      "Keep a shed's disks as they are now, volumes that it writes to included, and its memory if asked for; a running guest cannot write meanwhile",
     body: CreateSnapshotRequest,
     reply: Snapshot,
     codes: [
@@ -31,6 +31,9 @@ export const snapshotRoutes = {
       'VOLUME_IN_USE',
       'AGENT_UNREACHABLE',
       'GUEST_FAILED',
+      'SHED_NOT_RUNNING',
+      'MACHINE_FAILED',
+      'MEMORY_DAMAGED',
       'NO_SPACE',
     ],
   },

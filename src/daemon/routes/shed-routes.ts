@@ -11,6 +11,7 @@ type ShedHandlers = Pick<
   | 'stopShed'
   | 'pauseShed'
   | 'wakeShed'
+  | 'forkShed'
   | 'resetShed'
   | 'protectShed'
   | 'unprotectShed'
@@ -28,6 +29,7 @@ export function shedRoutes({ sheds }: Pick<Rooms, 'sheds'>): ShedHandlers {
     stopShed: ({ params, body }) => sheds.stop(params.name, body),
     pauseShed: ({ params }) => sheds.pause(params.name),
     wakeShed: ({ params, onProgress, signal }) => sheds.wake(params.name, { onProgress, signal }),
+    forkShed: ({ params, body, onProgress, signal }) => sheds.fork(params.name, body, { onProgress, signal }),
     protectShed: ({ params }) => sheds.protect(params.name, true),
     unprotectShed: ({ params }) => sheds.protect(params.name, false),
     setShed: ({ params, body }) => sheds.set(params.name, body),

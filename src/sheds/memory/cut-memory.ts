@@ -1,15 +1,16 @@
-import { stat, writeFile } from 'node:fs/promises'
-import { memoryIn, Problem } from '../../base/index.ts'
+import { rm, stat, writeFile } from 'node:fs/promises'
+import { memoryIn } from '../../base/index.ts'
 import { copyWithoutZeros, syncFile } from '../../host/index.ts'
 import { encodeRecord } from '../../state/index.ts'
 import type { ShedsContext } from '../context.ts'
 import type { ShedRecord } from '../records/shed-record.ts'
 import { attachedDrives, drivesOf } from '../shed-disk.ts'
 import type { LiveShed } from '../vm/live-shed.ts'
-import { diskMarks } from './disk-marks.ts'
+import { diskMarks, sharedDiskMarks } from './disk-marks.ts'
 import { lowerMarks } from './lower-marks.ts'
 import type { MemoryRecord } from './memory-record.ts'
 import { sha256Of } from './stored-memory.ts'
+import { refuseUnsavable, type Savable, withSavable } from './with-savable.ts'
 
 export interface CutMemory {
   readonly live: LiveShed
@@ -24,7 +25,7 @@ export interface CutMemory {
  * in its transition. Nothing is durable yet but, for a sleep, its disks.
  *
  * @returns how long its vCPUs stood still, in milliseconds
- * @throws Problem MACHINE_FAILED, also when its RAM is in no file of its own; NO_SPACE. The shed goes on as it was.
+ * @throws Problem MACHINE_FAILED, also when its RAM is in no file of its own; NO_SPACE. The shed goes on as it was, and there is no `to`.
  */
 export async function cutMemory(
   context: ShedsContext,
@@ -32,7 +33,7 @@ export async function cutMemory(
   cut: CutMemory,
 ): Promise<{ readonly pauseMs: number }> {
   const { live } = cut
-  const kept = keptOf(live)
+  refuseUnsavable(live)
   // Before it is made to wait.
   const { drives } = await drivesOf(context, record, {})
   const lowers = await lowerMarks(drives)
@@ -41,7 +42,9 @@ export async function cutMemory(
   let isDone = false
   try {
     await live.pause()
-    const measured = await writeParts(context, record, { ...cut, ramPath: kept.ramPath })
+    const parts = await withSavable(context, record, live, (savable) =>
+      writeParts(context, record, { ...cut, savable }),
+    )
     await writeFile(
       memoryIn(cut.to).memoryRecord,
       encodeRecord({
@@ -50,14 +53,15 @@ export async function cutMemory(
         created_at: new Date().toISOString(),
         disk_generation: record.disk_generation,
         agent_key: live.machine.record.agentKey,
-        identity: kept.identity,
         lowers,
-        ...measured,
+        ...parts,
       } satisfies MemoryRecord),
       { mode: 0o600 },
     )
     isDone = true
   } finally {
+    // Before it writes again: where no space was left for it, none may be left for the guest.
+    if (!isDone) await rm(cut.to, { recursive: true, force: true })
     const isToGoOn = !wasPaused && standsStill(live) && !(isDone && cut.for === 'sleep')
     if (isToGoOn && live.exit === undefined) await live.resume()
   }
@@ -68,22 +72,23 @@ function standsStill({ isPaused }: LiveShed): boolean {
   return isPaused === true
 }
 
-type Parts = Pick<MemoryRecord, 'ram' | 'state' | 'disks'>
+type Parts = Pick<MemoryRecord, 'identity' | 'ram' | 'state' | 'disks'>
 
 async function writeParts(
   context: ShedsContext,
   record: ShedRecord,
-  { live, to, for: purpose, ramPath }: CutMemory & { readonly ramPath: string },
+  { to, for: purpose, savable }: CutMemory & { readonly savable: Savable },
 ): Promise<Parts> {
   const paths = memoryIn(to)
   // First: a machine that is saved a second time runs for a moment.
-  await live.saveState(paths.vmSnap)
-  const disks = purpose === 'sleep' ? await settleDisks(context, record) : []
+  await savable.saveState(paths.vmSnap)
   if (purpose !== 'sleep') await purpose.copyDisks()
+  const disks = await (purpose === 'sleep' ? settleDisks(context, record) : sharedDiskMarks(context, record))
   await writeFile(paths.memSnap, '', { mode: 0o600 })
-  const { sha256, dataBytes } = await copyWithoutZeros({ from: ramPath, to: paths.memSnap })
+  const { sha256, dataBytes } = await copyWithoutZeros({ from: savable.ramPath, to: paths.memSnap })
   const [ram, state] = await Promise.all([stat(paths.memSnap), stat(paths.vmSnap)])
   return {
+    identity: savable.identity,
     disks,
     ram: { bytes: ram.size, data_bytes: dataBytes, sha256 },
     state: { bytes: state.size, sha256: await sha256Of(paths.vmSnap) },
@@ -95,18 +100,4 @@ async function settleDisks(context: ShedsContext, record: ShedRecord): Promise<P
   const drives = await attachedDrives(context, record)
   for (const { path, readOnly } of drives) if (!readOnly) await syncFile(path)
   return await diskMarks(drives)
-}
-
-interface Kept extends Pick<MemoryRecord, 'identity'> {
-  readonly ramPath: string
-}
-
-function keptOf({ name, machine }: LiveShed): Kept {
-  const { memory, identity } = machine.record
-  if (memory?.mapping === 'shared' && identity !== undefined) {
-    return { ramPath: memory.path, identity: { ...identity, drives: [...identity.drives] } }
-  }
-  throw new Problem('MACHINE_FAILED', `the RAM of ${name} is in no file of its own, so it cannot be kept`, {
-    hint: `it can after its next start: cowshed stop ${name}; cowshed start ${name}`,
-  })
 }

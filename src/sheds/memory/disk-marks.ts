@@ -1,6 +1,9 @@
 import { stat } from 'node:fs/promises'
 import { problemFromSystem } from '../../base/index.ts'
 import type { DriveSpec } from '../../machines/index.ts'
+import type { ShedsContext } from '../context.ts'
+import type { ShedRecord } from '../records/shed-record.ts'
+import { attachedDrives } from '../shed-disk.ts'
 import type { DiskMark } from './memory-record.ts'
 
 /** What disks are at the moment. @throws Problem FILE_NOT_FOUND, IO_FAILED */
@@ -15,4 +18,9 @@ export async function diskMarks(drives: readonly DriveSpec[]): Promise<DiskMark[
       }
     }),
   )
+}
+
+/** What the disks are that a copy of a shed has no copies of: volumes that are only read. */
+export async function sharedDiskMarks(context: Pick<ShedsContext, 'layout'>, record: ShedRecord): Promise<DiskMark[]> {
+  return await diskMarks((await attachedDrives(context, record)).filter(({ readOnly }) => readOnly))
 }

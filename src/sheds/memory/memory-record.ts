@@ -10,7 +10,8 @@ export const RecordedIdentity = z.object({
   memory_bytes: z.int(),
   drives: z.array(z.object({ id: z.string(), read_only: z.boolean() })),
   network: z.enum(['user', 'none']),
-  kernel: z.string(),
+  /** Part of a path, and perhaps from another host. */
+  kernel: z.string().regex(/^[0-9a-f]{32}$/),
 })
 
 /** Whether a disk is what it was: any write to it changes one of these. Decimal digits, where a number would be too large for JSON. */

@@ -1,10 +1,10 @@
 import { isDeepStrictEqual } from 'node:util'
 import { isProblem, Problem } from '../../base/index.ts'
 import { copyWithoutZeros } from '../../host/index.ts'
-import { type KernelFiles, kernelOf, type Machine, type MachineMemory } from '../../machines/index.ts'
+import { type DriveSpec, type KernelFiles, kernelOf, type Machine, type MachineMemory } from '../../machines/index.ts'
 import { recordMachine, type ShedsContext } from '../context.ts'
 import type { ShedRecord } from '../records/shed-record.ts'
-import { attachedDrives } from '../shed-disk.ts'
+import { attachedDrives, isVolumeDrive } from '../shed-disk.ts'
 import type { LongWork } from '../sheds.ts'
 import { forgetVm } from '../vm/end-vm.ts'
 import { LiveShed } from '../vm/live-shed.ts'
@@ -45,7 +45,11 @@ export async function restoreShed(
   try {
     const path = mapping === 'private' ? memory.ram : await copyBack(context, record, memory)
     machine = await context.driver.start(
-      { ...spec, memory: { path, mapping }, restore: { state: memory.state, belongsTo: identity } },
+      {
+        ...spec,
+        memory: { path, mapping },
+        restore: { state: memory.state, belongsTo: overDrives(identity, spec.drives) },
+      },
       (found) => recordMachine(context, record.name, found),
     )
   } catch (error) {
@@ -74,17 +78,34 @@ async function copyBack(context: ShedsContext, record: ShedRecord, memory: Store
   return to
 }
 
-/** @throws Problem MEMORY_DAMAGED for one whose disks have been written to since, or are others */
-async function checkDisks(context: ShedsContext, record: ShedRecord, { disks }: MemoryRecord): Promise<void> {
+/**
+ * Whether the disks are there that a memory goes on with: all of a shed that sleeps, and of a copy those that it has no copies of.
+ *
+ * @throws Problem MEMORY_DAMAGED for one whose disks have been written to since, or are others
+ */
+export async function checkDisks(
+  context: Pick<ShedsContext, 'layout'>,
+  record: ShedRecord,
+  { disks }: MemoryRecord,
+): Promise<void> {
   if (disks.length === 0) return
-  const now = await diskMarks(await attachedDrives(context, record))
-  if (now.length !== disks.length) throw memoryDamaged('the shed has other disks now')
-  const other = disks.find((disk, at) => !isDeepStrictEqual(disk, now[at]))
+  const now = new Map((await diskMarks(await attachedDrives(context, record))).map((mark) => [mark.id, mark]))
+  if (disks.some(({ id }) => !now.has(id))) throw memoryDamaged('the shed has other disks now')
+  const other = disks.find((disk) => !isDeepStrictEqual(disk, now.get(disk.id)))
   if (other !== undefined) throw memoryDamaged(`the disk ${other.id} has been written to since, or is another one`)
 }
 
-function otherLower({ name, image }: ShedRecord): Problem {
-  return new Problem('STATE_MISMATCH', `the lower of ${image.ref} is in another form now than when ${name} fell asleep`)
+/** A copy has volumes of its own in the place of the others: the state knows where they are, and not what they are called. */
+function overDrives(identity: MemoryRecord['identity'], drives: readonly DriveSpec[]): MemoryRecord['identity'] {
+  const named = identity.drives.map((drive, at) => {
+    const id = drives[at]?.id
+    return id !== undefined && isVolumeDrive(drive.id) && isVolumeDrive(id) ? { ...drive, id } : drive
+  })
+  return { ...identity, drives: named }
+}
+
+function otherLower({ image }: ShedRecord): Problem {
+  return new Problem('STATE_MISMATCH', `the lower of ${image.ref} is in another form now than when its memory was kept`)
 }
 
 /** The way out of a memory that nothing can go on from; what the VMM itself says of it may be another matter the next time. */

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 import { pipeline } from 'node:stream/promises'
 import { isProblem, memoryIn, Problem } from '../../base/index.ts'
-import { fileStatus, removeDirectory } from '../../host/index.ts'
+import { copyWithoutZeros, fileStatus, removeDirectory } from '../../host/index.ts'
 import { readRecord } from '../../state/index.ts'
 import type { ShedsContext } from '../context.ts'
 import { MemoryRecord } from './memory-record.ts'
@@ -34,6 +34,12 @@ export async function loadMemory(dir: string): Promise<StoredMemory> {
   if (stateFile?.size !== record.state.bytes) throw memoryDamaged(sizeOf(state, stateFile?.size, record.state.bytes))
   if ((await sha256Of(state)) !== record.state.sha256) throw memoryDamaged(`${state} is not what was written there`)
   return { record, ram, state, physicalBytes: (ramFile.blocks + stateFile.blocks) * 512 }
+}
+
+/** Reads all of its RAM, which nobody else checks who has it mapped as it is. @throws Problem MEMORY_DAMAGED */
+export async function checkRam({ ram, record }: StoredMemory): Promise<void> {
+  const { sha256 } = await copyWithoutZeros({ from: ram })
+  if (sha256 !== record.ram.sha256) throw memoryDamaged(`${ram} is not what was written there`)
 }
 
 /** Removes the memory of a shed, if it has one. Needs no space. @throws Problem IO_FAILED */

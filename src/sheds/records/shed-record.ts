@@ -46,6 +46,8 @@ export const ShedRecord = z.object({
   image: z.object({ ref: z.string(), manifest_digest: z.string() }),
   /** What it was made from, if it was. */
   snapshot: z.object({ name: z.string(), id: z.string() }).optional(),
+  /** The shed that it is a fork of, if it is. */
+  forked_from: z.object({ name: z.string(), id: z.string() }).optional(),
   cpus: z.int(),
   memory_bytes: z.int(),
   upper_bytes: z.int(),

@@ -1,3 +1,4 @@
+import { join } from 'node:path'
 import { type DataLayout, isName, isProblem, Problem } from '../../base/index.ts'
 import { fileStatus, namesBelow } from '../../host/index.ts'
 import { readRecord } from '../../state/index.ts'
@@ -8,8 +9,14 @@ export interface LoadedSnapshot {
   readonly record: SnapshotRecord
   /** Its disk. */
   readonly path: string
-  /** What that and the volumes have on the filesystem: st_blocks × 512. */
+  /** Where one of its volumes is, by the name that it had. */
+  readonly volumePath: (volume: string) => string
+  /** Where what was in its memory is, as `loadMemory` reads it, if it has any. */
+  readonly memory?: string | undefined
+  /** What all of it has on the filesystem: st_blocks × 512. */
   readonly physicalBytes: number
+  /** What of that is its memory. */
+  readonly memoryPhysicalBytes: number
 }
 
 /** One directory below snapshots/: what it is, or why it cannot be used. */
@@ -39,7 +46,33 @@ export async function loadSnapshot({ layout }: WithLayout, name: string): Promis
     if (disk.size !== bytes) throw unusable(name, `${path} has ${disk.size} bytes, and had ${bytes}`)
     physicalBytes += disk.blocks * 512
   }
-  return { record, path: snapshotDisk(layout, record), physicalBytes }
+  // A disk without its memory is still a snapshot: whoever wants to go on from that is told.
+  let memoryPhysicalBytes = 0
+  for (const { path } of snapshotMemory(layout, record)) {
+    memoryPhysicalBytes += ((await fileStatus(path))?.blocks ?? 0) * 512
+  }
+  return {
+    record,
+    path: snapshotDisk(layout, record),
+    volumePath: (volume) => layout.snapshotVolume(name, volume),
+    ...(record.memory === undefined ? {} : { memory: paths.dir }),
+    physicalBytes: physicalBytes + memoryPhysicalBytes,
+    memoryPhysicalBytes,
+  }
+}
+
+/** The same of one whose files are all in a directory of staging. */
+export function stagedSnapshot(layout: DataLayout, record: SnapshotRecord, directory: string): LoadedSnapshot {
+  const { dir } = layout.snapshot(record.name)
+  const inStaging = (path: string) => join(directory, path.slice(dir.length + 1))
+  return {
+    record,
+    path: inStaging(snapshotDisk(layout, record)),
+    volumePath: (volume) => inStaging(layout.snapshotVolume(record.name, volume)),
+    ...(record.memory === undefined ? {} : { memory: directory }),
+    physicalBytes: 0,
+    memoryPhysicalBytes: 0,
+  }
 }
 
 /** A snapshot that is there, whatever can be read of it. @throws Problem SNAPSHOT_NOT_FOUND */
@@ -76,13 +109,28 @@ export function snapshotDisks(
   return [{ path: snapshotDisk(layout, record), bytes: record.upper_bytes }, ...volumes]
 }
 
-/** The same by their paths in the directory of the snapshot: what they are called wherever it goes. */
+/** The files of its memory, if it has any. */
+export function snapshotMemory(
+  layout: DataLayout,
+  { name, memory }: Pick<SnapshotRecord, 'name' | 'memory'>,
+): { readonly path: string; readonly bytes: number }[] {
+  if (memory === undefined) return []
+  const { memoryRecord, memSnap, vmSnap } = layout.snapshot(name)
+  return [
+    { path: memoryRecord, bytes: memory.record_bytes },
+    { path: vmSnap, bytes: memory.state_bytes },
+    { path: memSnap, bytes: memory.ram_bytes },
+  ]
+}
+
+/** All of them by their paths in the directory of the snapshot: what they are called wherever it goes. */
 export function snapshotParts(
   layout: DataLayout,
-  record: Parameters<typeof snapshotDisks>[1],
+  record: Parameters<typeof snapshotDisks>[1] & Pick<SnapshotRecord, 'memory'>,
 ): { readonly name: string; readonly path: string; readonly bytes: number }[] {
   const { dir } = layout.snapshot(record.name)
-  return snapshotDisks(layout, record).map((disk) => ({ ...disk, name: disk.path.slice(dir.length + 1) }))
+  const files = [...snapshotDisks(layout, record), ...snapshotMemory(layout, record)]
+  return files.map((file) => ({ ...file, name: file.path.slice(dir.length + 1) }))
 }
 
 function unlessGone(error: unknown): undefined {

@@ -1,9 +1,8 @@
 import type { Snapshot, SnapshotDetail } from '../../contract/index.ts'
 import { fileStatus, removeDirectory } from '../../host/index.ts'
 import { type Pin, refusePinned } from '../../state/index.ts'
-import { knownPins, type ShedsContext } from '../context.ts'
+import { type Alone, knownPins, type ShedsContext } from '../context.ts'
 import { loadAllSheds } from '../records/load-shed.ts'
-import type { ShedRecord } from '../records/shed-record.ts'
 import { exportSnapshot } from './export-snapshot.ts'
 import { importSnapshot } from './import-snapshot.ts'
 import { loadAllSnapshots, loadOrBroken } from './load-snapshot.ts'
@@ -13,9 +12,6 @@ import { snapshotNotFound } from './snapshot-record.ts'
 import { snapshotView } from './snapshot-view.ts'
 import type { Snapshots } from './snapshots.ts'
 import { takeSnapshot } from './take-snapshot.ts'
-
-/** Runs a verb on a shed that exists and is at rest, alone. */
-type Alone = <T>(name: string, verb: (record: ShedRecord) => Promise<T>) => Promise<T>
 
 /** The snapshots of the data directory whose sheds these are. */
 export function openSnapshots(context: ShedsContext, alone: Alone): Snapshots {

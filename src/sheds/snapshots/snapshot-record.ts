@@ -26,7 +26,9 @@ export const SnapshotRecord = ShedRecord.pick({
   /** The snapshot that the shed had been made from. */
   parent: z.string().optional(),
   volumes: z.array(SnapshotVolume).default([]),
-  /** How long its guest could not write; absent when there was none. */
+  /** What was in its memory is there as well: how large the files of that are. */
+  memory: z.object({ ram_bytes: z.int(), state_bytes: z.int(), record_bytes: z.int() }).optional(),
+  /** How long its guest could not write, or with memory stood still; absent when there was none. */
   pause_ms: z.number().optional(),
   /** When it came to this host; absent where it was taken. */
   imported_at: z.iso.datetime().optional(),

@@ -8,11 +8,14 @@ import { currentKernel } from '../../machines/index.ts'
 import { encodeRecord } from '../../state/index.ts'
 import { checkFits } from '../admission/host-limits.ts'
 import type { ShedsContext } from '../context.ts'
+import { runFromMemory } from '../memory/run-from-memory.ts'
+import type { StoredMemory } from '../memory/stored-memory.ts'
 import type { ShedRecord } from '../records/shed-record.ts'
 import { checkSecrets } from '../secrets/secret-values.ts'
 import { createDisk, diskPath, ensureSource, tellClone } from '../shed-disk.ts'
 import type { LongWork } from '../sheds.ts'
 import type { LoadedSnapshot } from '../snapshots/load-snapshot.ts'
+import { memoryToGoOnFrom } from '../snapshots/memory-of-snapshot.ts'
 import { endVm } from '../vm/end-vm.ts'
 import { runShed } from '../vm/run-shed.ts'
 import { checkMounts } from '../volumes/check-mounts.ts'
@@ -28,6 +31,8 @@ export interface CreateShed {
   readonly request: CreateShedRequest
   readonly existing: ShedRecord | undefined
   readonly work: LongWork
+  /** What it is a fork of, cut already, instead of a snapshot that is named; the caller holds its image, and has checked its RAM. */
+  readonly fork?: LoadedSnapshot | undefined
 }
 
 /**
@@ -37,42 +42,51 @@ export interface CreateShed {
  */
 export async function createShed(
   context: ShedsContext,
-  { request, existing, work }: CreateShed,
+  { request, existing, work, fork }: CreateShed,
 ): Promise<{ record: ShedRecord; outcome: 'created' | 'unchanged' }> {
   if (existing !== undefined) return { record: matchShed(existing, request), outcome: 'unchanged' }
-  using snapshot = await findSnapshot(context, request)
+  using found = fork === undefined ? await findSnapshot(context, request) : undefined
+  const snapshot = fork ?? found
   const settings = shedSettings(request, snapshot?.record)
+  const memory = await memoryToGoOnFrom(snapshot, request, { isChecked: fork !== undefined })
   checkFits(context.limits, { ...settings, name: request.name })
   using _place = request.start ? await context.admission.admit({ ...settings, name: request.name }) : undefined
   // Without a kernel it could not boot, after minutes of building its lower.
   if (request.start) await currentKernel(context.layout)
-  const volumes = volumesFromSnapshot(context, request, snapshot)
+  const volumes = volumesFromSnapshot(request, snapshot)
   await checkMounts(context, { shed: request.name, mounts: volumes.found })
   await refuseExistingVolumes(context, volumes.made)
   await checkSecrets(context, request.secrets)
   const { image, defaults } = snapshot?.record ?? (await findImage(context, request, work))
   // From here to the record that pins it, nothing may take the image away. Of a snapshot's, if there is one here, that is seen to already.
   using _hold = snapshot === undefined ? context.images.hold(parseDigest(image.manifest_digest)) : undefined
-  const record = newRecord(request, { image, defaults, settings, snapshot, volumes })
+  const origin = originOf(snapshot, { isFork: fork !== undefined })
+  const record = newRecord(request, { image, defaults, settings, origin, volumes })
   // A root filesystem of its own that was cut needs nothing of its image any more.
   if (snapshot === undefined || record.rootfs === 'erofs') await ensureSource(context, record, work)
   await installWithVolumes(context, { record, snapshot, volumes, work })
   context.events.append({ type: 'shed.created', subject: record.name, message: `shed ${record.name} is created` })
-  const made = request.start ? await firstBoot(context, record, work) : record
+  const made = request.start ? await firstRun(context, record, { memory, work }) : record
   await keepNewVolumes(context, made)
   return { record: made, outcome: 'created' }
 }
 
 interface NewRecord extends Pick<ShedRecord, 'image' | 'defaults'> {
   readonly settings: ShedSettings
-  readonly snapshot: LoadedSnapshot | undefined
+  readonly origin: Origin
   readonly volumes: VolumesOfNew
 }
 
-function newRecord(
-  request: CreateShedRequest,
-  { image, defaults, settings, snapshot, volumes }: NewRecord,
-): ShedRecord {
+/** What a shed was made from. */
+type Origin = Pick<ShedRecord, 'snapshot' | 'forked_from'>
+
+function originOf(snapshot: LoadedSnapshot | undefined, { isFork }: { readonly isFork: boolean }): Origin {
+  if (snapshot === undefined) return {}
+  const { name, id, shed } = snapshot.record
+  return isFork ? { forked_from: shed } : { snapshot: { name, id } }
+}
+
+function newRecord(request: CreateShedRequest, { image, defaults, settings, origin, volumes }: NewRecord): ShedRecord {
   const now = new Date().toISOString()
   return {
     version: 1,
@@ -81,7 +95,7 @@ function newRecord(
     machine_id: randomBytes(16).toString('hex'),
     status: request.start ? 'creating' : 'stopped',
     image,
-    ...(snapshot === undefined ? {} : { snapshot: { name: snapshot.record.name, id: snapshot.record.id } }),
+    ...origin,
     ...settings,
     volumes: volumes.mounts,
     secrets: request.secrets,
@@ -132,9 +146,16 @@ async function installShed(context: ShedsContext, { record, snapshot, work }: In
   tellClone(context, record, clone)
 }
 
-async function firstBoot(context: ShedsContext, record: ShedRecord, work: LongWork): Promise<ShedRecord> {
+interface FirstRun {
+  readonly memory: StoredMemory | undefined
+  readonly work: LongWork
+}
+
+async function firstRun(context: ShedsContext, record: ShedRecord, { memory, work }: FirstRun): Promise<ShedRecord> {
   try {
-    return await runShed(context, record, { work })
+    return await (memory === undefined
+      ? runShed(context, record, { work })
+      : runFromMemory(context, record, { memory, work }))
   } catch (error) {
     // Of a create that was cancelled, or had no space, nobody asks what its guest said.
     const kept = isProblem(error, 'BOOT_FAILED') ? await keepConsole(context, record) : undefined

@@ -28,7 +28,7 @@ export async function resetShed(context: ShedsContext, record: ShedRecord, work:
   await installFile({ from: fresh, to: diskPath(layout, record), mode: 0o600 })
   tellClone(context, record, clone)
   // Its disk is another one, so it is not what a plan of an hour ago saw, nor what crashed.
-  const { snapshot: _left, ...atImage } = stopped
+  const { snapshot: _left, forked_from: _gone, ...atImage } = stopped
   const clean = await changeStatus(context, atImage, { status: 'stopped' })
   events.append({ type: 'shed.reset', subject: record.name, message: `shed ${record.name} is back at its image` })
   return wasRunning ? await startShed(context, clean, work) : clean

@@ -28,17 +28,26 @@ export async function endVm(context: ShedsContext, name: string): Promise<void> 
   await forgetVm(context, name)
 }
 
-/** Ends a VMM that nobody holds: whoever holds the shed's lock. The lock, not a pid in a file, says who that is. */
-export async function endLeftover({ layout }: ShedsContext, name: string): Promise<void> {
-  const { vmmLock } = layout.shed(name)
+/** Ends the VMMs that nobody holds: whoever holds the shed's locks. The lock, not a pid in a file, says who that is. */
+export async function endLeftover(context: ShedsContext, name: string): Promise<void> {
+  await endHeir(context, name)
+  await endHolders(name, context.layout.shed(name).vmmLock)
+}
+
+/** Ends a VMM that was taking over the memory of a shed's VM when its daemon was killed: until it is dead it has the shed's disks. */
+export async function endHeir({ layout }: ShedsContext, name: string): Promise<void> {
+  await endHolders(name, layout.shed(name).heirLock)
+}
+
+async function endHolders(name: string, lock: string): Promise<void> {
   const deadline = Date.now() + deathMs
-  while (await isLocked(vmmLock)) {
-    const holders = await lockHolders(vmmLock)
+  while (await isLocked(lock)) {
+    const holders = await lockHolders(lock)
     for (const pid of holders) {
       const startTime = processStartTime(pid)
       if (startTime !== undefined) killProcess({ pid, startTime }, 'SIGKILL')
     }
-    if (Date.now() > deadline) throw stillHeld(name, vmmLock, holders)
+    if (Date.now() > deadline) throw stillHeld(name, lock, holders)
     await sleep(20)
   }
 }

@@ -88,13 +88,16 @@ export class LiveShed {
     await this.#ask('save its state', () => this.machine.saveState(path))
   }
 
-  /** @throws Problem SHED_NOT_RUNNING, AGENT_UNREACHABLE, AGENT_PROTOCOL */
-  async agent(): Promise<AgentConnection> {
+  /**
+   * @param timeoutMs how long the guest may take to answer a new connection
+   * @throws Problem SHED_NOT_RUNNING, AGENT_UNREACHABLE, AGENT_PROTOCOL
+   */
+  async agent(timeoutMs = connectMs): Promise<AgentConnection> {
     if (this.#closed.signal.aborted) throw shedNotRunning(this.name)
     if (this.#isPaused === true) throw shedIsPaused(this.name)
     if (this.#agentIsGone) throw this.#agentGone()
     if (this.#agent !== undefined) return this.#agent
-    this.#connecting ??= this.#connect().finally(() => {
+    this.#connecting ??= this.#connect(timeoutMs).finally(() => {
       this.#connecting = undefined
     })
     return await this.#connecting
@@ -138,10 +141,10 @@ export class LiveShed {
     this.#agent = undefined
   }
 
-  async #connect(): Promise<AgentConnection> {
+  async #connect(timeoutMs: number): Promise<AgentConnection> {
     const { agentSocket, agentKey } = this.machine.record
     const { signal } = this.#closed
-    const agent = await connectAgent({ socketPath: agentSocket, key: agentKey, timeoutMs: connectMs, signal })
+    const agent = await connectAgent({ socketPath: agentSocket, key: agentKey, timeoutMs, signal })
     if (!signal.aborted) return this.#keep(agent)
     agent.close()
     throw shedNotRunning(this.name)

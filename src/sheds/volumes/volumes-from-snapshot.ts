@@ -1,6 +1,5 @@
 import { Problem, parseName } from '../../base/index.ts'
 import { type CreateShedRequest, type VolumeMount, VolumeMounts } from '../../contract/index.ts'
-import type { ShedsContext } from '../context.ts'
 import type { LoadedSnapshot } from '../snapshots/load-snapshot.ts'
 import type { NewVolume } from './new-volumes.ts'
 
@@ -13,6 +12,11 @@ export interface VolumesOfNew {
   readonly made: readonly NewVolume[]
 }
 
+/** Of a snapshot, what matters here. */
+interface VolumesThere extends Pick<LoadedSnapshot, 'volumePath'> {
+  readonly record: Pick<LoadedSnapshot['record'], 'volumes' | 'shed'>
+}
+
 type Wish = Pick<CreateShedRequest, 'name' | 'volumes' | 'snapshot_volumes' | 'volume_names'>
 
 /**
@@ -21,17 +25,13 @@ type Wish = Pick<CreateShedRequest, 'name' | 'volumes' | 'snapshot_volumes' | 'v
  *
  * @throws Problem INVALID_REQUEST
  */
-export function volumesFromSnapshot(
-  { layout }: Pick<ShedsContext, 'layout'>,
-  wish: Wish,
-  snapshot: LoadedSnapshot | undefined,
-): VolumesOfNew {
+export function volumesFromSnapshot(wish: Wish, snapshot: VolumesThere | undefined): VolumesOfNew {
   const { name: shed, volumes: asked, volume_names: names = {}, snapshot_volumes: wanted = true } = wish
   const taken = new Set(asked.map(({ path }) => path))
   const theirs = wanted ? (snapshot?.record.volumes ?? []).filter(({ path }) => !taken.has(path)) : []
   const renamed = theirs.map(({ volume, path, read_only }) => ({
     from: volume,
-    mount: { volume: read_only ? volume : newName(shed, volume, names), path, read_only },
+    mount: { volume: read_only ? volume : (names[volume] ?? newName(shed, volume, snapshot)), path, read_only },
   }))
   refuseUnknown(names, new Set(theirs.filter(({ read_only }) => !read_only).map(({ volume }) => volume)))
   const mounts = checked(shed, [...renamed.map(({ mount }) => mount), ...asked])
@@ -42,22 +42,28 @@ export function volumesFromSnapshot(
     found: mounts.filter(({ volume }) => !made.has(volume)),
     made: fresh.map(({ from, mount }) => ({
       name: mount.volume,
-      from: layout.snapshotVolume(snapshot?.record.name ?? '', from),
+      from: snapshot?.volumePath(from) ?? '',
     })),
   }
 }
 
-function newName(shed: string, volume: string, names: Readonly<Record<string, string>>): string {
-  const given = names[volume]
-  if (given !== undefined) return given
+function newName(shed: string, volume: string, snapshot: VolumesThere | undefined): string {
   try {
-    return parseName(`${shed}-${volume}`, 'name for a volume')
+    return parseName(`${shed}-${ownPart(volume, snapshot)}`, 'name for a volume')
   } catch (cause) {
-    throw new Problem('INVALID_REQUEST', `${shed}-${volume} is too long a name for the new volume of ${shed}`, {
-      hint: `say what it is to be called: --volume-name ${volume}=NAME`,
+    throw new Problem('INVALID_REQUEST', `the name of ${shed} is too long for that of its volume ${volume}`, {
+      hint: `choose a shorter one; or say what the volume is to be called: --volume-name ${volume}=NAME`,
       cause,
     })
   }
+}
+
+/** What was made like this itself is called after its own shed already: a copy of a copy would have all of their names in its. */
+function ownPart(volume: string, snapshot: VolumesThere | undefined): string {
+  const prefix = `${snapshot?.record.shed.name}-`
+  const rest = volume.startsWith(prefix) ? volume.slice(prefix.length) : ''
+  const isTaken = snapshot?.record.volumes.some((other) => other.volume === rest) === true
+  return rest === '' || isTaken ? volume : rest
 }
 
 function refuseUnknown(names: Readonly<Record<string, string>>, known: ReadonlySet<string>): void {

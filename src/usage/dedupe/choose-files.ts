@@ -37,9 +37,9 @@ export function chooseFiles(given: ChooseFiles): ChosenFiles {
   }
   // A snapshot's content stays as it is, whatever blocks it has it in.
   for (const { snapshot } of inventory.snapshots) {
-    const { upper, rootfs } = layout.snapshot(snapshot.name)
+    const { upper, rootfs, memSnap } = layout.snapshot(snapshot.name)
     const volumes = snapshot.volumes.map(({ volume }) => layout.snapshotVolume(snapshot.name, volume))
-    for (const path of [upper, rootfs, ...volumes]) roles.set(path, common)
+    for (const path of [upper, rootfs, memSnap, ...volumes]) roles.set(path, common)
   }
   chooseVolumes(given, roles, skipped)
   return { files: inOrder(owners, roles, layout), skipped }

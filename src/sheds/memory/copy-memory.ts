@@ -1,0 +1,40 @@
+import { writeFile } from 'node:fs/promises'
+import { memoryIn } from '../../base/index.ts'
+import { cloneFile } from '../../host/index.ts'
+import { encodeRecord } from '../../state/index.ts'
+import type { ShedsContext } from '../context.ts'
+import type { ShedRecord } from '../records/shed-record.ts'
+import { sharedDiskMarks } from './disk-marks.ts'
+import type { MemoryRecord } from './memory-record.ts'
+import { checkDisks } from './restore-shed.ts'
+import { checkRam, loadMemory, memoryDamaged } from './stored-memory.ts'
+
+export interface CopyMemory {
+  /** An empty directory, in staging. */
+  readonly to: string
+  /** Makes what the copy goes on with. */
+  readonly copyDisks: () => Promise<void>
+}
+
+/**
+ * Copies what is kept of the memory of a shed that sleeps, and has its disks copied, inside its transition. It sleeps on. Nothing is durable yet.
+ *
+ * @throws Problem MEMORY_DAMAGED when it could not be woken either, NO_SPACE
+ */
+export async function copyMemory(
+  context: ShedsContext,
+  record: ShedRecord,
+  { to, copyDisks }: CopyMemory,
+): Promise<void> {
+  const memory = await loadMemory(context.layout.shed(record.name).memory)
+  if (memory.record.shed.id !== record.id) throw memoryDamaged('it is that of another shed')
+  if (memory.record.disk_generation !== record.disk_generation) throw memoryDamaged('it is older than the disk')
+  await checkDisks(context, record, memory.record)
+  await copyDisks()
+  const paths = memoryIn(to)
+  await cloneFile(memory.state, paths.vmSnap)
+  await cloneFile(memory.ram, paths.memSnap)
+  await checkRam({ ...memory, ram: paths.memSnap })
+  const copied: MemoryRecord = { ...memory.record, disks: await sharedDiskMarks(context, record) }
+  await writeFile(paths.memoryRecord, encodeRecord(copied), { mode: 0o600 })
+}

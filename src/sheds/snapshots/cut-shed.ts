@@ -1,0 +1,154 @@
+import { stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import { memoryIn, newId, Problem } from '../../base/index.ts'
+import type { CreateSnapshotRequest, SnapshotVolume } from '../../contract/index.ts'
+import { loadVolume } from '../../disks/index.ts'
+import type { ShedsContext } from '../context.ts'
+import { copyMemory } from '../memory/copy-memory.ts'
+import { cutMemory } from '../memory/cut-memory.ts'
+import { refuseUnsavable } from '../memory/with-savable.ts'
+import { refuseCold, type ShedRecord, shedNotRunning } from '../records/shed-record.ts'
+import { diskPath } from '../shed-disk.ts'
+import { writeBack } from '../vm/write-back.ts'
+import { holdVolumes } from '../volumes/hold-volumes.ts'
+import { cloneDisks, cutDisks, type DiskToCut } from './cut-disks.ts'
+import { snapshotDisk } from './load-snapshot.ts'
+import type { SnapshotRecord } from './snapshot-record.ts'
+
+export interface CutShed {
+  readonly request: Omit<CreateSnapshotRequest, 'shed'>
+  /** In staging, and empty. */
+  readonly directory: string
+}
+
+/**
+ * Makes the files of a snapshot of a settled shed as it is now, inside its transition, as they are named below the directory of that snapshot. It goes on as it was.
+ *
+ * @returns what installSnapshot needs
+ * @throws Problem as takeSnapshot does
+ */
+export async function cutShed(
+  context: ShedsContext,
+  shed: ShedRecord,
+  { request, directory }: CutShed,
+): Promise<SnapshotRecord> {
+  const { name, memory: withMemory = false, volumes: withVolumes = true } = request
+  const { layout } = context
+  if (withMemory) refuseWithoutMemory(context, shed, request)
+  else refuseCold(shed, `take a snapshot of ${shed.name}`)
+  const { dir } = layout.snapshot(name)
+  const inStaging = (path: string) => join(directory, path.slice(dir.length + 1))
+  const own = { from: diskPath(layout, shed), to: inStaging(snapshotDisk(layout, { name, rootfs: shed.rootfs })) }
+  return await whileVolumesRest(context, withVolumes ? shed : { volumes: [] }, async (volumes) => {
+    const written = volumes.filter(({ read_only }) => !read_only).map(({ volume }) => volume)
+    const theirs = written.map((volume) => ({
+      from: layout.volume(volume).data,
+      to: inStaging(layout.snapshotVolume(name, volume)),
+    }))
+    const disks = [own, ...theirs]
+    const pauseMs = withMemory
+      ? await cutWithMemory(context, shed, { disks, directory })
+      : await cutDisks(context, shed.name, disks)
+    return { ...recordOf(shed, { request, volumes, pauseMs }), ...(withMemory ? await memoryOf(directory) : {}) }
+  })
+}
+
+/** What makes no sense is refused before a guest stands still. */
+function refuseWithoutMemory(
+  { live }: ShedsContext,
+  shed: ShedRecord,
+  { volumes, with_secrets: withSecrets }: CutShed['request'],
+): void {
+  const { name } = shed
+  const running = live.get(name)
+  if (shed.status !== 'cold') {
+    if (running === undefined) throw shedNotRunning(name)
+    refuseUnsavable(running)
+  }
+  if (volumes === false && shed.volumes.length > 0) {
+    throw new Problem('INVALID_REQUEST', `what is in the memory of ${name} goes on with its volumes, and not without`, {
+      hint: 'leave --no-volumes out',
+    })
+  }
+  if (shed.secrets.length > 0 && withSecrets !== true) {
+    const given = shed.secrets.map(({ secret }) => secret).join(', ')
+    throw new Problem('INVALID_REQUEST', `${name} is given secrets (${given}), and they are in its memory`, {
+      hint: 'say that they may be in the copy: --with-secrets',
+    })
+  }
+}
+
+interface WithMemory {
+  readonly disks: readonly DiskToCut[]
+  readonly directory: string
+}
+
+/** @returns how long its vCPUs stood still, in milliseconds; undefined of one that sleeps */
+async function cutWithMemory(
+  context: ShedsContext,
+  shed: ShedRecord,
+  { disks, directory: to }: WithMemory,
+): Promise<number | undefined> {
+  const copyDisks = () => cloneDisks(disks)
+  const live = context.live.get(shed.name)
+  if (live === undefined) {
+    await copyMemory(context, shed, { to, copyDisks })
+    return undefined
+  }
+  await writeBack(live)
+  return (await cutMemory(context, shed, { live, to, for: { copyDisks } })).pauseMs
+}
+
+async function memoryOf(directory: string): Promise<Required<Pick<SnapshotRecord, 'memory'>>> {
+  const { memoryRecord, memSnap, vmSnap } = memoryIn(directory)
+  const [record, ram, state] = await Promise.all([memoryRecord, memSnap, vmSnap].map((path) => stat(path)))
+  return {
+    memory: { ram_bytes: ram?.size ?? 0, state_bytes: state?.size ?? 0, record_bytes: record?.size ?? 0 },
+  }
+}
+
+/** Nobody makes them larger or trims them meanwhile. @throws Problem VOLUME_NOT_FOUND, RECORD_INVALID, VOLUME_IN_USE */
+async function whileVolumesRest<T>(
+  context: ShedsContext,
+  { volumes }: Pick<ShedRecord, 'volumes'>,
+  work: (volumes: SnapshotVolume[]) => Promise<T>,
+): Promise<T> {
+  const written = volumes.filter(({ read_only }) => !read_only).map(({ volume }) => volume)
+  return await holdVolumes(context, written, async () => {
+    const sized = volumes.map(async (mount) =>
+      mount.read_only ? mount : { ...mount, bytes: (await loadVolume(context.layout, mount.volume)).bytes },
+    )
+    return await work(await Promise.all(sized))
+  })
+}
+
+interface Cut {
+  readonly request: CutShed['request']
+  readonly volumes: SnapshotVolume[]
+  readonly pauseMs: number | undefined
+}
+
+function recordOf(shed: ShedRecord, { request: { name, comment }, volumes, pauseMs }: Cut): SnapshotRecord {
+  const { image, cpus, memory_bytes, upper_bytes, rootfs, network, io, env, labels, defaults } = shed
+  return {
+    version: 1,
+    name,
+    id: newId(),
+    ...(comment === undefined ? {} : { comment }),
+    shed: { name: shed.name, id: shed.id },
+    ...(shed.snapshot === undefined ? {} : { parent: shed.snapshot.name }),
+    image,
+    cpus,
+    memory_bytes,
+    upper_bytes,
+    rootfs,
+    network,
+    ...(io === undefined ? {} : { io }),
+    env,
+    labels,
+    defaults,
+    volumes,
+    ...(pauseMs === undefined ? {} : { pause_ms: pauseMs }),
+    created_at: new Date().toISOString(),
+  }
+}

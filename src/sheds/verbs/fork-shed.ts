@@ -1,0 +1,150 @@
+import { inParallel, Problem, parseDigest, parseName } from '../../base/index.ts'
+import type { CreateShedRequest, ForkShedRequest } from '../../contract/index.ts'
+import { removeVolume } from '../../disks/index.ts'
+import { fileStatus, openStaging } from '../../host/index.ts'
+import type { Alone, ShedsContext } from '../context.ts'
+import type { ShedRecord } from '../records/shed-record.ts'
+import type { LongWork } from '../sheds.ts'
+import { cutShed } from '../snapshots/cut-shed.ts'
+import { type LoadedSnapshot, stagedSnapshot } from '../snapshots/load-snapshot.ts'
+import { endVm } from '../vm/end-vm.ts'
+import { refuseExistingVolumes } from '../volumes/new-volumes.ts'
+import { volumesFromSnapshot } from '../volumes/volumes-from-snapshot.ts'
+import { createShed } from './create-shed.ts'
+import { deleteShed } from './remove-shed.ts'
+
+export interface ForkShed {
+  readonly source: string
+  readonly alone: Alone
+  readonly work: LongWork
+}
+
+export interface Forked {
+  readonly records: ShedRecord[]
+  readonly pauseMs: number | undefined
+}
+
+/**
+ * Makes running copies of a shed. Its own transition is over when it is cut; each of the forks has one of its own.
+ *
+ * What is cut is a snapshot in staging. All forks have the RAM in it mapped and none of them writes to it, so it is unlinked when they run, and goes with the last
+ * of them, whatever becomes of us: docs/decisions/0123-forks.md. @see Sheds.fork
+ */
+export async function forkShed(
+  context: ShedsContext,
+  request: ForkShedRequest,
+  { source, alone, work }: ForkShed,
+): Promise<Forked> {
+  const names = namesOf(request)
+  await using staging = await openStaging(context.layout, `fork-${source}`)
+  const held: Disposable[] = []
+  try {
+    const { record, template } = await alone(source, async (shed) => {
+      const template = templateOf(shed, request)
+      for (const name of names) await refuseTaken(context, name)
+      for (const name of names) await refuseTakenVolumes(context, { name, shed, template })
+      // Also when the shed itself goes, once it is cut.
+      held.push(context.images.hold(parseDigest(shed.image.manifest_digest)))
+      for (const name of names) held.push(await context.admission.admit({ name, memory_bytes: shed.memory_bytes }))
+      const [name = source] = names
+      const asked = { name, memory: goesOn(shed, request), with_secrets: request.with_secrets }
+      return { record: await cutShed(context, shed, { request: asked, directory: staging.path }), template }
+    })
+    const cut = stagedSnapshot(context.layout, record, staging.path)
+    const records = await forkAll(context, names, { cut, template, work })
+    const message = `${source} is forked: ${names.join(', ')}`
+    context.events.append({ type: 'shed.forked', subject: source, message, data: { forks: names } })
+    return { records, pauseMs: record.pause_ms }
+  } finally {
+    for (const place of held) place[Symbol.dispose]()
+  }
+}
+
+function namesOf({ name, count }: ForkShedRequest): string[] {
+  const all = count === undefined ? [name] : Array.from({ length: count }, (_, at) => `${name}-${at + 1}`)
+  return all.map((each) => parseName(each, 'name for a shed'))
+}
+
+/** Whether anything is in its memory that a fork can go on from. */
+function goesOn({ status }: ShedRecord, { cold_boot: coldBoot }: ForkShedRequest): boolean {
+  return coldBoot !== true && status !== 'stopped' && status !== 'crashed'
+}
+
+type Template = Omit<CreateShedRequest, 'name'>
+
+/** What all of them are made as; the rest is as it was cut. */
+function templateOf({ secrets, thermal }: ShedRecord, request: ForkShedRequest): Template {
+  return {
+    volumes: [],
+    secrets: request.with_secrets === true ? secrets : [],
+    ...(thermal === undefined ? {} : { thermal }),
+    ...(request.cold_boot === undefined ? {} : { cold_boot: request.cold_boot }),
+    start: true,
+    pull: 'never',
+  }
+}
+
+/** @throws Problem SHED_ALREADY_EXISTS */
+async function refuseTaken({ layout }: ShedsContext, name: string): Promise<void> {
+  if ((await fileStatus(layout.shed(name).dir)) === undefined) return
+  throw new Problem('SHED_ALREADY_EXISTS', `there is a shed ${name} already`, {
+    hint: `choose another name, or remove it first: cowshed delete ${name}`,
+  })
+}
+
+interface ToMake {
+  readonly name: string
+  readonly shed: ShedRecord
+  readonly template: Template
+}
+
+/** @throws Problem VOLUME_ALREADY_EXISTS; INVALID_REQUEST for a name that is too long for that of a volume */
+async function refuseTakenVolumes(context: ShedsContext, { name, shed, template }: ToMake): Promise<void> {
+  const { made } = volumesFromSnapshot({ ...template, name }, { record: { ...shed, shed }, volumePath: () => '' })
+  await refuseExistingVolumes(context, made)
+}
+
+interface ForkAll {
+  readonly cut: LoadedSnapshot
+  readonly template: Template
+  readonly work: LongWork
+}
+
+/** As many at a time as the host has processors. When one cannot be, none is. */
+async function forkAll(context: ShedsContext, names: readonly string[], fork: ForkAll): Promise<ShedRecord[]> {
+  const made = new Map<string, ShedRecord>()
+  try {
+    await inParallel(names, context.limits.cpus, async (name) => {
+      made.set(name, await forkOne(context, name, fork))
+      fork.work.onProgress?.({ phase: 'fork', item: name, done: made.size, total: names.length })
+    })
+  } catch (error) {
+    for (const record of made.values()) {
+      await removeFork(context, record).catch((left: unknown) => {
+        // It is a shed like any other; the first failure is the one to tell.
+        context.events.append({ type: 'shed.unsettled', subject: record.name, message: String(left) })
+      })
+    }
+    throw error
+  }
+  return names.flatMap((name) => made.get(name) ?? [])
+}
+
+async function forkOne(context: ShedsContext, name: string, { cut, template, work }: ForkAll): Promise<ShedRecord> {
+  return await context.transitions.run(name, async () => {
+    await refuseTaken(context, name)
+    const { signal } = work
+    if (signal?.aborted) throw new Problem('CANCELLED', 'the fork was stopped on request', { cause: signal.reason })
+    const request = { ...template, name }
+    return (await createShed(context, { request, existing: undefined, work: { signal }, fork: cut })).record
+  })
+}
+
+/** Nobody was told of it. */
+async function removeFork(context: ShedsContext, { name, volumes }: ShedRecord): Promise<void> {
+  await context.transitions.run(name, async () => {
+    await endVm(context, name)
+    await deleteShed(context, name)
+    for (const { volume, read_only } of volumes) if (!read_only) await removeVolume(context.layout, volume)
+  })
+}
