@@ -77,6 +77,9 @@ export const problemCodes = {
   REGISTRY_NOT_FOUND: { status: 404, exit: 3 },
   REGISTRY_THROTTLED: { status: 503, exit: 1 },
 
+  // lazy lowers
+  NBD_PROTOCOL: { status: 400, exit: 1 },
+
   // backups
   BACKUP_NOT_FOUND: { status: 404, exit: 3 },
   BACKUP_DAMAGED: { status: 502, exit: 1 },

@@ -1,0 +1,362 @@
+import { once } from 'node:events'
+import { readFile, writeFile } from 'node:fs/promises'
+import { connect, type Socket } from 'node:net'
+import { join } from 'node:path'
+import fc from 'fast-check'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { heldBytes } from '../../../test/support/garbage.ts'
+import { needs } from '../../../test/support/needs.ts'
+import { temporaryDirectory } from '../../../test/support/temporary-directory.ts'
+import { Problem } from '../../base/index.ts'
+import { runTool } from '../../host/index.ts'
+import { keystream } from '../registry/registry.testkit.ts'
+import type { BlockSource } from './block-source.ts'
+import { formatNbdAddress, type NbdServer, serveNbd } from './index.ts'
+import { parseNbdAddress } from './nbd-address.ts'
+
+/** Bytes, then zeros, then bytes; not a multiple of anything. */
+const content = Buffer.concat([keystream(3 << 20), Buffer.alloc(1 << 20), keystream((1 << 20) + 512, 2)])
+const hole = { from: 3 << 20, to: 4 << 20 }
+const tools = ['nbdinfo', 'nbdcopy', 'qemu-img', 'qemu-io']
+const newstyle = '00000003'
+
+/** Every second read is answered later than those after it. */
+function sourceOf(bytes: Buffer): BlockSource & { readonly hints: number[][] } {
+  let count = 0
+  const hints: number[][] = []
+  return {
+    bytes: bytes.length,
+    hints,
+    read: (offset, length) => {
+      const found = bytes.subarray(offset, offset + length)
+      return count++ % 2 === 0 ? found : new Promise((resolve) => setImmediate(() => resolve(found)))
+    },
+    hint: (...range) => hints.push(range),
+    runAt: (offset, length) => {
+      const isZero = offset >= hole.from && offset < hole.to
+      const end = isZero ? hole.to : offset < hole.from ? hole.from : bytes.length
+      return { isZero, length: Math.min(length, end - offset) }
+    },
+  }
+}
+
+describe.runIf(needs({ tools }))('other programs', () => {
+  let directory: Awaited<ReturnType<typeof temporaryDirectory>>
+  let server: NbdServer
+  let url = ''
+  const source = sourceOf(content)
+  const raw = () => join(directory.path, 'raw')
+
+  beforeAll(async () => {
+    directory = await temporaryDirectory()
+    await writeFile(raw(), content)
+    server = await serveNbd(source, { kind: 'unix', path: join(directory.path, 's') })
+    url = formatNbdAddress(server.address)
+  })
+  afterAll(async () => {
+    await server.close()
+    await directory[Symbol.asyncDispose]()
+  })
+
+  test('see what it is', async () => {
+    const { stdout } = await runTool('nbdinfo', ['--json', url])
+    expect(JSON.parse(stdout.toString())).toMatchObject({
+      protocol: 'newstyle-fixed',
+      structured: true,
+      exports: [
+        {
+          'export-name': '',
+          'export-size': content.length,
+          is_read_only: true,
+          can_multi_conn: true,
+          can_cache: true,
+          can_df: true,
+          contexts: ['base:allocation'],
+          block_size_maximum: 32 << 20,
+        },
+      ],
+    })
+    const { stdout: names } = await runTool('nbdinfo', ['--list', '--json', url])
+    expect(JSON.parse(names.toString()).exports).toHaveLength(1)
+  })
+
+  test('see where the zeros are', async () => {
+    const { stdout } = await runTool('nbdinfo', ['--map', '--json', url])
+    expect(JSON.parse(stdout.toString())).toMatchObject([
+      { offset: 0, length: hole.from, type: 0 },
+      { offset: hole.from, length: hole.to - hole.from, type: 3 },
+      { offset: hole.to, length: content.length - hole.to, type: 0 },
+    ])
+  })
+
+  test('copy it, over several connections', async () => {
+    await runTool('nbdcopy', ['--connections=4', url, join(directory.path, 'copy')])
+    expect((await readFile(join(directory.path, 'copy'))).equals(content)).toBe(true)
+  })
+
+  test('find it equal', async () => {
+    const { stdout } = await runTool('qemu-img', ['compare', '-f', 'raw', '-F', 'raw', url, raw()])
+    expect(stdout.toString()).toContain('Images are identical')
+  })
+
+  test('cannot write to it', async () => {
+    const args = ['-f', 'raw', '-c', 'write 0 4096', url]
+    await expect(runTool('qemu-io', args)).rejects.toThrow(/denied|read-only|not permitted/i)
+    const { stdout } = await runTool('qemu-io', ['-r', '-f', 'raw', '-c', 'read 512 1024', url])
+    expect(stdout.toString()).toContain('read 1024/1024 bytes')
+  })
+
+  test('say what they will read', async () => {
+    await using client = await openClient(server)
+    await client.go()
+    client.request({ command: 5, offset: 4096, length: 8192 })
+    expect((await client.take(16)).readUInt32BE(4)).toBe(0)
+    expect(source.hints).toEqual([[4096, 8192]])
+  })
+})
+
+describe('a client', () => {
+  test('of long ago names an export and gets it', async () => {
+    await using served = await serve(sourceOf(content))
+    await using client = await openClient(served.server)
+    client.send(newstyle, option(1, Buffer.alloc(0)))
+    const answer = await client.take(10)
+    expect(answer.readBigUInt64BE()).toBe(BigInt(content.length))
+    client.request({ command: 0, offset: 10, length: 100 })
+    expect((await client.take(116)).subarray(16)).toEqual(content.subarray(10, 110))
+  })
+
+  test('that asks for what is not there, or may not be, is told so and goes on', async () => {
+    await using served = await serve(sourceOf(content))
+    await using client = await openClient(served.server)
+    await client.go()
+    const end = content.length
+    for (const [request, error] of [
+      [{ command: 0, offset: end - 1, length: 2 }, 22],
+      [{ command: 0, offset: 2 ** 52, length: 2 }, 22],
+      [{ command: 0, offset: 0, length: 0 }, 22],
+      [{ command: 0, offset: 0, length: (32 << 20) + 1 }, 22],
+      [{ command: 1, offset: 0, length: 4, payload: Buffer.from('text') }, 1],
+      [{ command: 4, offset: 0, length: 4 }, 1],
+      [{ command: 6, offset: 0, length: 4 }, 1],
+      [{ command: 5, offset: end, length: 4 }, 22],
+      // Nothing was agreed on.
+      [{ command: 7, offset: 0, length: 4 }, 22],
+      [{ command: 99, offset: 0, length: 4 }, 22],
+    ] as const) {
+      client.request(request)
+      expect((await client.take(16)).readUInt32BE(4)).toBe(error)
+    }
+    client.request({ command: 0, offset: 3, length: 5 })
+    expect((await client.take(21)).subarray(16)).toEqual(content.subarray(3, 8))
+  })
+
+  test('is told what cannot be read, and why', async () => {
+    const failing: BlockSource = {
+      ...sourceOf(content),
+      read: async () => {
+        throw new Problem('REGISTRY_UNREACHABLE', 'nobody answers')
+      },
+    }
+    await using served = await serve(failing)
+    await using client = await openClient(served.server)
+    await client.go({ structured: true })
+    client.request({ command: 0, offset: 0, length: 4096 })
+    const reply = await client.take(20 + 6 + 'nobody answers'.length)
+    expect([reply.readUInt16BE(6), reply.readUInt32BE(20)]).toEqual([0x8001, 5])
+    expect(reply.toString('utf8', 26)).toBe('nobody answers')
+    expect(served.server.counters()).toMatchObject({ errors: 1, reads: 0 })
+  })
+
+  test('that waits for nothing is answered as soon as each read is done', async () => {
+    const waiting: (() => void)[] = []
+    const source = sourceOf(content)
+    const first = content.subarray(0, 512)
+    await using served = await serve({
+      ...source,
+      read: (offset, length) =>
+        offset === 0
+          ? new Promise((resolve) => waiting.push(() => resolve(first)))
+          : content.subarray(offset, offset + length),
+    })
+    await using client = await openClient(served.server)
+    await client.go()
+    client.request({ command: 0, offset: 0, length: 512, cookie: 1n })
+    client.request({ command: 0, offset: 1024, length: 512, cookie: 2n })
+    expect((await client.take(16 + 512)).readBigUInt64BE(8)).toBe(2n)
+    waiting[0]?.()
+    const late = await client.take(16 + 512)
+    expect([late.readBigUInt64BE(8), late.subarray(16).equals(first)]).toEqual([1n, true])
+  })
+
+  test('that does not take its answers holds up nobody, and bounds what is kept for it', async () => {
+    const large: BlockSource = {
+      bytes: 1 << 30,
+      read: (_, length) => Buffer.alloc(length, 7),
+      hint: () => {},
+      runAt: (_, length) => ({ isZero: false, length }),
+    }
+    await using served = await serve(large)
+    await using greedy = await openClient(served.server)
+    await greedy.go()
+    greedy.socket.pause()
+    const before = heldBytes()
+    for (let at = 0; at < 500; at++) greedy.request({ command: 0, offset: at << 20, length: 1 << 20 })
+    await using other = await openClient(served.server)
+    await other.go()
+    for (let at = 0; at < 20; at++) {
+      other.request({ command: 0, offset: at * 4096, length: 4096 })
+      expect((await other.take(16 + 4096)).subarray(16).equals(Buffer.alloc(4096, 7))).toBe(true)
+    }
+    // 64 MiB of answers, and what is on its way in both directions.
+    expect(heldBytes() - before).toBeLessThan(96 << 20)
+    greedy.socket.resume()
+    for (let at = 0; at < 500; at++) await greedy.take(16 + (1 << 20))
+  })
+
+  test('may say anything: it is answered or hung up on, and the server serves others', async () => {
+    await using served = await serve(sourceOf(content))
+    const stretch = fc.oneof(
+      fc.uint8Array({ maxLength: 64 }).map((bytes) => Buffer.from(bytes)),
+      fc
+        .tuple(fc.nat({ max: 12 }), fc.uint8Array({ maxLength: 40 }))
+        .map(([code, data]) => option(code, Buffer.from(data))),
+      fc
+        .record({ command: fc.nat({ max: 9 }), offset: fc.nat(), length: fc.nat({ max: 1 << 20 }) })
+        .map((request) => requestBytes(request)),
+    )
+    await fc.assert(
+      fc.asyncProperty(fc.array(stretch, { maxLength: 20 }), fc.boolean(), async (stretches, agreed) => {
+        const socket = connectTo(served.server)
+        const closed = once(socket, 'close')
+        socket.resume()
+        socket.write(Buffer.from(newstyle, 'hex'))
+        if (agreed) socket.write(goOption)
+        for (const bytes of stretches) socket.write(bytes)
+        socket.end()
+        await closed
+      }),
+      { numRuns: 300 },
+    )
+    await using client = await openClient(served.server)
+    await client.go()
+    client.request({ command: 0, offset: 0, length: 512 })
+    expect((await client.take(528)).subarray(16)).toEqual(content.subarray(0, 512))
+  })
+})
+
+describe('an address', () => {
+  test.each([
+    ['unix:/run/x', { kind: 'unix', path: '/run/x' }],
+    ['tcp:127.0.0.1:0', { kind: 'tcp', host: '127.0.0.1', port: 0 }],
+    ['tcp:[::1]:10809', { kind: 'tcp', host: '::1', port: 10809 }],
+  ])('%s', (text, address) => {
+    expect(parseNbdAddress(text)).toEqual(address)
+  })
+
+  test.each([
+    'unix:x',
+    'tcp:127.0.0.1',
+    'tcp:0.0.0.0:1',
+    'tcp:example.com:1',
+    'tcp:[::]:1',
+    'fuse:/x',
+    'tcp:127.0.0.1:99999',
+  ])('%s is none that it may be', (text) => {
+    expect(() => parseNbdAddress(text)).toThrow(expect.objectContaining({ code: 'INVALID_REQUEST' }))
+  })
+
+  test('where somebody listens is not taken from him; where somebody was killed, it is', async () => {
+    await using directory = await temporaryDirectory()
+    const address = { kind: 'unix', path: join(directory.path, 's') } as const
+    const first = await serveNbd(sourceOf(content), address)
+    await expect(serveNbd(sourceOf(content), address)).rejects.toMatchObject({ code: 'PORT_IN_USE' })
+    await first.close()
+    // What a server that was killed leaves: a name on which nobody answers.
+    const script = `require('net').createServer().listen(${JSON.stringify(address.path)}, () => process.kill(process.pid, 'SIGKILL'))`
+    await runTool(process.execPath, ['-e', script]).catch(() => undefined)
+    const second = await serveNbd(sourceOf(content), address)
+    await second.close()
+    await writeFile(address.path, 'a file')
+    await expect(serveNbd(sourceOf(content), address)).rejects.toMatchObject({ code: 'PORT_IN_USE' })
+    expect(await readFile(address.path, 'utf8')).toBe('a file')
+  })
+})
+
+async function serve(source: BlockSource) {
+  const server = await serveNbd(source, { kind: 'tcp', host: '127.0.0.1', port: 0 })
+  return { server, [Symbol.asyncDispose]: () => server.close() }
+}
+
+function connectTo({ address }: NbdServer): Socket {
+  const socket = connect(address.kind === 'unix' ? { path: address.path } : { host: address.host, port: address.port })
+  socket.on('error', () => {})
+  return socket
+}
+
+interface SentRequest {
+  readonly command: number
+  readonly offset: number
+  readonly length: number
+  readonly cookie?: bigint
+  readonly payload?: Buffer
+}
+
+async function openClient(server: NbdServer) {
+  const socket = connectTo(server)
+  const chunks = socket[Symbol.asyncIterator]() as AsyncIterator<Buffer>
+  let held: Buffer = Buffer.alloc(0)
+  const take = async (length: number): Promise<Buffer> => {
+    const parts = [held]
+    let total = held.length
+    while (total < length) {
+      const { value, done } = await chunks.next()
+      if (done === true) throw new Error('the server hung up')
+      parts.push(value)
+      total += value.length
+    }
+    const all = Buffer.concat(parts)
+    held = all.subarray(length)
+    return all.subarray(0, length)
+  }
+  const send = (...parts: (string | Buffer)[]) => {
+    for (const part of parts) socket.write(typeof part === 'string' ? Buffer.from(part, 'hex') : part)
+  }
+  await take(18)
+  return {
+    socket,
+    send,
+    take,
+    async go({ structured = false } = {}) {
+      send(newstyle)
+      if (structured) {
+        send(option(8, Buffer.alloc(0)))
+        await take(20)
+      }
+      send(goOption)
+      await take(20 + 12 + 20)
+    },
+    request: (request: SentRequest) => send(requestBytes(request)),
+    [Symbol.asyncDispose]: async () => void socket.destroy(),
+  }
+}
+
+function option(code: number, data: Buffer): Buffer {
+  const header = Buffer.from('49484156454f50540000000000000000', 'hex')
+  header.writeUInt32BE(code, 8)
+  header.writeUInt32BE(data.length, 12)
+  return Buffer.concat([header, data])
+}
+
+/** GO for the export without a name, without asking for anything. */
+const goOption = option(7, Buffer.alloc(6))
+
+function requestBytes({ command, offset, length, cookie = 0n, payload = Buffer.alloc(0) }: SentRequest): Buffer {
+  const bytes = Buffer.alloc(28)
+  bytes.writeUInt32BE(0x25609513, 0)
+  bytes.writeUInt16BE(command, 6)
+  bytes.writeBigUInt64BE(cookie, 8)
+  bytes.writeBigUInt64BE(BigInt(offset), 16)
+  bytes.writeUInt32BE(length, 24)
+  return Buffer.concat([bytes, payload])
+}
