@@ -37,6 +37,7 @@ function allPaths(): string[] {
     keptLowerRecord: layout.keptLowerRecord(digest),
     keptLowerDigest: layout.keptLowerDigest(digest),
     keptLowerChunks: layout.keptLowerChunks(digest),
+    lazyLower: layout.lazyLower(digest),
     token: layout.token('<id>'),
     secret: layout.secret('<name>'),
     backupKey: layout.backupKey('<id>'),

@@ -104,6 +104,23 @@ export function dataLayout(root: string) {
     /** Its chunk index: what its bytes must be. */
     keptLowerChunks: (manifest: Digest) => `${root}/lowers/${digestHex(manifest)}.chunks`,
 
+    /** Lowers that are partly here, by the digest of their chunk index. */
+    lazyLowers: `${root}/lazy`,
+    lazyLower: (chunkIndex: Digest) => {
+      const dir = `${root}/lazy/${digestHex(chunkIndex)}`
+      return {
+        dir,
+        /** What is here of it, each byte at its place: sparse. */
+        data: `${dir}/data`,
+        /** The chunk index itself. */
+        chunks: `${dir}/chunks`,
+        /** Which image it is of, and where the rest is. */
+        record: `${dir}/source.json`,
+        /** flock, shared by those who serve it; whoever removes it wants it alone. */
+        lock: `${dir}/lock`,
+      }
+    },
+
     kernels: `${root}/kernels`,
     /** The id of the kernel that sheds boot: the one that was installed last. */
     currentKernel: `${root}/kernels/current`,

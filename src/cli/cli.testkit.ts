@@ -20,6 +20,7 @@ export interface RunOptions {
   readonly isTty?: boolean
   readonly signal?: AbortSignal
   readonly takeSignals?: Surroundings['takeSignals']
+  readonly serveLazy?: Surroundings['serveLazy']
   readonly setUpBtrfs?: Surroundings['setUpBtrfs']
   readonly env?: Record<string, string>
   readonly cwd?: string
@@ -76,6 +77,7 @@ export async function runCommand(
     terminal: { stdin: inputOf(options), stdout, stderr, env: { COWSHED_DATA: directory, ...options.env } },
     launcher: '/nonexistent/cowshed',
     serve: async () => {},
+    serveLazy: options.serveLazy ?? (() => Promise.reject(new Error('not here'))),
     setUpBtrfs: options.setUpBtrfs ?? (() => Promise.reject(new Error('not here'))),
     uid: options.uid ?? 0,
     home: options.home ?? '/nonexistent',

@@ -38,6 +38,8 @@ export interface Surroundings {
   readonly launcher: string
   /** Runs the daemon in this process until it is told to stop. */
   readonly serve: (options: Serve) => Promise<void>
+  /** Serves a published image as a block device in this process, until it is told to stop. */
+  readonly serveLazy: (options: ServeLazy) => Promise<LazyReport>
   /** Puts the data directory onto a filesystem of its own, in this process: a daemon would be in the way. */
   readonly setUpBtrfs: (options: BtrfsOptions) => Promise<BtrfsReply>
   readonly uid: number
@@ -47,6 +49,45 @@ export interface Surroundings {
   readonly signal: AbortSignal
   /** Takes signals for a command that passes them on, in place of aborting. @returns how to give them back */
   readonly takeSignals: (listener: (signal: 'SIGINT' | 'SIGTERM') => void) => () => void
+}
+
+export interface ServeLazy {
+  readonly dataDirectory: string
+  readonly reference: string
+  /** `unix:PATH`, absolute, or `tcp:HOST:PORT`. */
+  readonly nbd: string
+  readonly insecure: boolean
+  /** Undefined: reads wait for as long as it takes. */
+  readonly failAfterMs: number | undefined
+  readonly fill: boolean
+  readonly fillBytesPerSecond?: number | undefined
+  readonly signal: AbortSignal
+  readonly onReady: (served: ServedLazy) => void
+  readonly onNotice: (message: string) => void
+}
+
+export interface ServedLazy {
+  readonly reference: string
+  readonly manifest_digest: string
+  readonly chunk_index_digest: string
+  /** As clients of NBD write it. */
+  readonly url: string
+  readonly bytes: number
+}
+
+/** What it took. */
+export interface LazyReport extends ServedLazy {
+  readonly requests: number
+  readonly requested_bytes: number
+  readonly fetched_bytes: number
+  readonly host_bytes: number
+  readonly read_bytes: number
+  readonly misses: number
+  readonly stall_ms: number
+  readonly retries: number
+  readonly wrong_leaves: number
+  readonly damaged_leaves: number
+  readonly unsaved_leaves: number
 }
 
 export interface BtrfsOptions {

@@ -352,6 +352,11 @@ export const commandTable: readonly CommandEntry[] = [
     summary: 'let disks have only once what is the same in them',
     load: async () => (await import('./commands/system-dedupe.ts')).systemDedupe,
   },
+  {
+    name: 'lazy serve',
+    summary: 'serve a published image as a block device: what is read is fetched, verified and kept',
+    load: async () => (await import('./commands/lazy-serve.ts')).lazyServe,
+  },
   { name: 'serve', summary: 'run the daemon', load: async () => (await import('./commands/serve.ts')).serve },
   {
     name: 'completion',
@@ -374,6 +379,7 @@ export const commandTable: readonly CommandEntry[] = [
 /** What the groups of commands are about. */
 export const groups: Readonly<Record<string, string>> = {
   image: 'images that sheds are made from',
+  lazy: 'images that are read before they are here',
   snapshot: 'disks of sheds as they were',
   volume: 'disks that outlive sheds',
   backup: 'disks kept elsewhere',

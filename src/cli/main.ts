@@ -8,17 +8,19 @@ export interface MainOptions {
   readonly launcher: string
   /** Runs the daemon, which is a program of its own and is loaded only for that. */
   readonly serve: Surroundings['serve']
+  readonly serveLazy: Surroundings['serveLazy']
   readonly setUpBtrfs: Surroundings['setUpBtrfs']
 }
 
 /** The program: runs the command line of this process and ends it with the exit code. */
-export async function main({ launcher, serve, setUpBtrfs }: MainOptions): Promise<void> {
+export async function main({ launcher, serve, serveLazy, setUpBtrfs }: MainOptions): Promise<void> {
   endQuietlyOnBrokenPipe()
   const { signal, takeSignals } = listenForSignals()
   const code = await runCli(process.argv.slice(2), {
     terminal: process,
     launcher,
     serve,
+    serveLazy,
     setUpBtrfs,
     uid: process.geteuid?.() ?? 0,
     home: homedir(),

@@ -173,14 +173,14 @@ export type UsageExplained = z.infer<typeof UsageExplained>
 
 export const ExplainQuery = z.strictObject({ name: z.string().min(1) })
 
-/** `layers`: blobs that only a push or a save needs, because their images boot from lowers that are here. */
-export const PruneScope = z.enum(['images', 'instances', 'layers', 'cache', 'orphans', 'logs'])
+/** `layers`: blobs that only a push or a save needs, because their images boot from lowers that are here. `lazy`: what was fetched of images that are read before they are here. */
+export const PruneScope = z.enum(['images', 'instances', 'layers', 'cache', 'lazy', 'orphans', 'logs'])
 export type PruneScope = z.infer<typeof PruneScope>
 
 export const PruneQuery = z.strictObject({
   scope: z.array(PruneScope).optional(),
   dry_run: z.boolean().default(true),
-  /** Age gate in milliseconds: of sheds by their last change of state, 72 hours unless told; of the cache by its last use, none unless told. */
+  /** Age gate in milliseconds: of sheds by their last change of state, 72 hours unless told; of `cache` and `lazy` by their last use, none unless told. */
   until_ms: z.int().min(0).optional(),
   log_tail_bytes: z
     .int()
@@ -197,7 +197,7 @@ export type PruneQuery = z.infer<typeof PruneQuery>
 
 export const PruneItem = z.object({
   /** `reservation`: what xfs holds ready for writes to shared blocks. It comes first, and nothing is deleted. */
-  kind: z.enum(['reservation', 'instance', 'image', 'layers', 'cache', 'orphan', 'log']),
+  kind: z.enum(['reservation', 'instance', 'image', 'layers', 'cache', 'lazy', 'orphan', 'log']),
   name: z.string().optional(),
   path: z.string().optional(),
   action: z.enum(['release', 'remove', 'truncate']),
@@ -208,7 +208,7 @@ export const PruneItem = z.object({
   marginal_bytes_max: z.int().optional(),
   /** Of what would free nothing if it alone went: with whom it shares most of what it has. */
   shared_with: z.array(UsageOwner).optional(),
-  /** Of the cache. */
+  /** Of `cache` and `lazy`. */
   last_used_at: z.iso.datetime().optional(),
   reason: z.string().optional(),
 })

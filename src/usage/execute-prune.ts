@@ -2,6 +2,7 @@ import { rm } from 'node:fs/promises'
 import { type DataLayout, isProblem, Problem, problemFromSystem } from '../base/index.ts'
 import type { PruneItem, PruneSkip } from '../contract/index.ts'
 import type { EvictEntry, Images } from '../images/index.ts'
+import { removeLazyLower } from '../lazy/index.ts'
 import type { Sheds } from '../sheds/index.ts'
 import type { Accounting } from './accounting/open-accounting.ts'
 import type { Inventory, Orphan } from './inventory.ts'
@@ -65,6 +66,9 @@ async function executeStep(step: Exclude<PruneStep, { kind: 'orphan' | 'cache' }
     case 'layers':
       await hands.images.dropLayers(step.drop)
       return
+    case 'lazy':
+      if (await removeLazyLower(hands.layout, step.chunkIndex)) return
+      throw new Problem('PLAN_CHANGED', 'it is being served')
     case 'log':
       return await truncateLog(step.path, {
         keepBytes: step.keepBytes,

@@ -55,6 +55,8 @@ export interface Holdings {
   readonly derived: readonly CachedFile[]
   readonly kernels: readonly DiskFile[]
   readonly templates: readonly DiskFile[]
+  /** What was fetched of lowers that are read before they are here, and what says of which. */
+  readonly lazy: readonly DiskFile[]
   /** Blobs that are being downloaded at the moment. */
   readonly downloads: readonly DiskFile[]
   /** The daemon's own: index, log, locks, and what it is making at the moment. */
@@ -120,6 +122,7 @@ export function takeStock({ layout, files, images, sheds, snapshots, volumes, in
   })
   const kernels = below(layout.kernels)
   const templates = below(layout.templates)
+  const lazy = below(layout.lazyLowers)
   const downloads = take(inWork.filter((path) => path.startsWith(`${layout.downloads}/`)))
   const remembered = [layout.blockHashes, layout.backupSources]
   const own = take([
@@ -151,6 +154,7 @@ export function takeStock({ layout, files, images, sheds, snapshots, volumes, in
     derived,
     kernels,
     templates,
+    lazy,
     downloads,
     own,
     orphans,

@@ -8,6 +8,7 @@ import {
 } from '../contract/index.ts'
 import { filesystemOf, measureSpace } from '../host/index.ts'
 import type { CacheKeeper, Images } from '../images/index.ts'
+import { lazyUses } from '../lazy/index.ts'
 import type { Sheds } from '../sheds/index.ts'
 import type { EventLog, UsageHistory } from '../state/index.ts'
 import type { Measurement } from './accounting/measured-file.ts'
@@ -24,7 +25,15 @@ import { keepStock, measureRequest, type Stock } from './keep-stock.ts'
 import { keptRows } from './kept-rows.ts'
 import { measurePlan } from './measure-plan.ts'
 import { oneAtATime } from './one-at-a-time.ts'
-import { goingSheds, type PrunePlan, planPrune, prunesCache, prunesImages, prunesLayers } from './plan-prune.ts'
+import {
+  goingSheds,
+  type PrunePlan,
+  planPrune,
+  prunesCache,
+  prunesImages,
+  prunesLayers,
+  prunesLazy,
+} from './plan-prune.ts'
 import { isSpared } from './pressure/is-spared.ts'
 import { openPressureKeeper, type PressureKeeper, type PressureSettings } from './pressure/relieve-pressure.ts'
 import { rememberLast } from './remember-last.ts'
@@ -249,7 +258,8 @@ async function makePlan(
         }),
       )
     : noEviction
-  return planPrune({ inventory, query, layout, removals, drops, eviction })
+  const lazy = prunesLazy(query) ? await lazyUses(layout) : []
+  return planPrune({ inventory, query, layout, removals, drops, eviction, lazy })
 }
 
 async function orProblem<T>(work: Promise<T>): Promise<T | Problem> {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { dataLayout, digestOf, Problem } from '../base/index.ts'
+import { type Digest, dataLayout, digestOf, Problem, parseDigest } from '../base/index.ts'
 import type { PruneQuery, Shed } from '../contract/index.ts'
 import type { RemovalPlan } from '../images/index.ts'
 import type { DiskFile } from './disk-file.ts'
@@ -176,6 +176,7 @@ const nothing = {
   derived: [],
   kernels: [],
   templates: [],
+  lazy: [],
   downloads: [],
   own: [],
   orphans: [],
@@ -197,11 +198,40 @@ test('volumes are never pruned, and those that no shed has are told of', () => {
   ])
 })
 
+describe('what is partly here', () => {
+  const digest = (digit: string) => parseDigest(`sha256:${digit.repeat(64)}`)
+  const dataOf = (chunkIndex: Digest, age: number): DiskFile => ({
+    ...file(layout.lazyLower(chunkIndex).data, 4096),
+    modifiedAt: Date.parse(hours(age)),
+  })
+  const [old, young, served] = [digest('1'), digest('2'), digest('3')]
+  const inventory = { lazy: [dataOf(old, 100), dataOf(young, 1), dataOf(served, 100)] }
+  const uses = [
+    { chunkIndex: old, reference: undefined, isOpen: false },
+    { chunkIndex: young, reference: 'app:2', isOpen: false },
+    { chunkIndex: served, reference: 'app:3', isOpen: true },
+  ]
+
+  test('goes when it is asked for, of any age unless told, but not what is being served', () => {
+    const { steps, skipped } = plan(inventory, { scope: ['lazy'], until_ms: undefined }, [], [], uses)
+    expect(steps.map(({ item }) => item.name)).toEqual(['111111111111', 'app:2'])
+    expect(skipped).toEqual([{ kind: 'lazy', name: 'app:3', reason: 'it is being served' }])
+  })
+
+  test('stays when it was used lately, or nobody asked for it', () => {
+    const { steps, skipped } = plan(inventory, { scope: ['lazy'] }, [], [], uses)
+    expect(steps.map(({ item }) => item.name)).toEqual(['111111111111'])
+    expect(skipped).toContainEqual({ kind: 'lazy', name: 'app:2', reason: 'too recent (1h < 72h)' })
+    expect(plan(inventory, {}, [], [], uses).steps).toEqual([])
+  })
+})
+
 function plan(
   given: Partial<Inventory>,
   query: Partial<PruneQuery> = {},
   removals: PlanPrune['removals'] = [],
   drops: PlanPrune['drops'] = [],
+  lazy: PlanPrune['lazy'] = [],
 ) {
   const full: PruneQuery = { dry_run: true, until_ms: 72 * 3600e3, log_tail_bytes: 5 * 2 ** 20, ...query }
   return planPrune({
@@ -211,6 +241,7 @@ function plan(
     removals,
     drops,
     eviction: noEviction,
+    lazy,
   })
 }
 

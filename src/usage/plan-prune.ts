@@ -10,6 +10,7 @@ import {
 } from '../base/index.ts'
 import type { PruneItem, PruneQuery, PruneScope, PruneSkip, Shed } from '../contract/index.ts'
 import type { EvictEntry, LayerDrop, RemovalPlan } from '../images/index.ts'
+import type { LazyUse } from '../lazy/index.ts'
 import { pinnedReason } from '../state/index.ts'
 import { type DiskFile, freedSize, sumSizes } from './disk-file.ts'
 import type { EvictionPlan } from './eviction/plan-eviction.ts'
@@ -25,6 +26,7 @@ export type PruneStep = {
   | { readonly kind: 'image'; readonly digest: Digest; readonly tags: readonly string[] }
   | { readonly kind: 'layers'; readonly drop: LayerDrop }
   | { readonly kind: 'cache'; readonly entry: EvictEntry }
+  | { readonly kind: 'lazy'; readonly chunkIndex: Digest; readonly lastUsedAt: number }
   | { readonly kind: 'orphan'; readonly file: Orphan }
   | { readonly kind: 'log'; readonly shed: Shed; readonly path: string; readonly keepBytes: number }
 )
@@ -55,9 +57,11 @@ export interface PlanPrune {
   readonly drops: readonly LayerDrop[] | Problem
   /** What of the cache would be evicted besides; a problem when it cannot be known who needs it. */
   readonly eviction: EvictionPlan | Problem
+  /** Lowers that are partly here. */
+  readonly lazy: readonly LazyUse[]
 }
 
-/** Works out a prune: sheds first, then images as they will be once those sheds are gone, then layers, then the cache, then orphans, then logs. */
+/** Works out a prune: sheds first, then images as they will be once those sheds are gone, then layers, then the cache, then what is partly here, then orphans, then logs. */
 export function planPrune(given: PlanPrune): PrunePlan {
   const scope = scopeOf(given.query)
   const steps: PruneStep[] = []
@@ -71,6 +75,7 @@ export function planPrune(given: PlanPrune): PrunePlan {
   if (scope.includes('images')) planImages(plan)
   if (scope.includes('layers')) planLayers(plan)
   if (scope.includes('cache')) planCache(plan)
+  if (scope.includes('lazy')) planLazy(plan)
   if (scope.includes('orphans')) planOrphans(plan)
   if (scope.includes('logs')) planLogs(plan)
   return {
@@ -104,6 +109,11 @@ export function prunesImages(query: PruneQuery): boolean {
 /** Whether a prune looks at the layers of images at all. */
 export function prunesLayers(query: PruneQuery): boolean {
   return scopeOf(query).includes('layers')
+}
+
+/** Whether a prune looks at lowers that are partly here. */
+export function prunesLazy(query: PruneQuery): boolean {
+  return scopeOf(query).includes('lazy')
 }
 
 /** Whether a prune looks at the cache at all. */
@@ -235,6 +245,32 @@ function planCache({ eviction, steps, skipped }: Planning): void {
   for (const { entry, reason } of eviction.kept) skipped.push({ kind: 'cache', name: entry.name, reason })
 }
 
+/** All of it can be fetched again, if its registry is still there: it goes only when somebody asks for that. */
+function planLazy({ lazy, inventory, query, layout, steps, skipped }: Planning): void {
+  for (const { chunkIndex, reference = shortDigest(chunkIndex), isOpen } of lazy) {
+    const { dir } = layout.lazyLower(chunkIndex)
+    const files = inventory.lazy.filter(({ path }) => path.startsWith(`${dir}/`))
+    const lastUsedAt = Math.max(0, ...files.map(({ modifiedAt }) => modifiedAt))
+    const age = inventory.takenAt.getTime() - lastUsedAt
+    const untilMs = query.until_ms ?? 0
+    if (isOpen) skipped.push({ kind: 'lazy', name: reference, reason: 'it is being served' })
+    else if (age < untilMs) {
+      const reason = `too recent (${formatDuration(age)} < ${formatDuration(untilMs)})`
+      skipped.push({ kind: 'lazy', name: reference, reason })
+    } else {
+      const item = {
+        kind: 'lazy' as const,
+        name: reference,
+        ...pathOf(files),
+        action: 'remove' as const,
+        freed: freedSize(files),
+        last_used_at: new Date(lastUsedAt).toISOString(),
+      }
+      steps.push({ kind: 'lazy', item, chunkIndex, lastUsedAt, paths: files.map(({ path }) => path) })
+    }
+  }
+}
+
 /** The largest stands for all. */
 function pathOf(files: readonly DiskFile[]): { path?: string } {
   const [largest] = [...files].sort((a, b) => b.size.physical_bytes - a.size.physical_bytes)
@@ -308,6 +344,8 @@ function conditionsOf(step: PruneStep): readonly (string | number)[] {
       return step.drop.files.map(({ digest }) => digest)
     case 'cache':
       return [step.entry.ifUnusedSince]
+    case 'lazy':
+      return [step.chunkIndex]
     case 'orphan':
       return [step.file.modifiedAt]
     case 'log':

@@ -50,6 +50,7 @@ export function reportUsage(inventory: Holdings, given: ReportUsage): LastingRep
       ...inventory.derived.map((file) => cachedFile(file, row)),
       ...inventory.templates.map((file) => row(file, 'template')),
       ...otherKernelFiles(inventory.kernels).map((file) => row(file, 'kernel')),
+      ...inventory.lazy.map((file) => row(file, 'lazy')),
       ...inventory.downloads.map((file) => row(file, 'download')),
       ...inventory.own.map((file) => row(file, 'daemon')),
     ],

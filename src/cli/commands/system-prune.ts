@@ -11,6 +11,7 @@ interface Options extends CacheOptions, FleetOptions {
   readonly instances?: boolean
   readonly orphans?: boolean
   readonly logs?: boolean
+  readonly lazy?: boolean
   readonly until?: string
   readonly logTailBytes?: number
   readonly dryRun?: boolean
@@ -23,10 +24,11 @@ export const systemPrune: DefineCommand = (command, run) => {
     .option('--instances', 'sheds that have been stopped for longer than --until')
     .option('--orphans', 'files that nothing owns any more')
     .option('--logs', 'consoles, cut to their last bytes; never without being asked for')
+    .option('--lazy', 'what `lazy serve` has fetched of images, unless it is at it; never without being asked for')
   addCacheOptions(command)
     .option(
       '--until <duration>',
-      'only what has not changed, or for the cache not been used, for this long; 0s is any age (72h; the cache: 0s)',
+      'only what has not changed, or for --cache-only and --lazy not been used, for this long; 0s is any age (72h; those two: 0s)',
       checkedDuration,
     )
     .option(
@@ -46,6 +48,6 @@ export const systemPrune: DefineCommand = (command, run) => {
 }
 
 function scopesOf(options: Options): PruneScope[] {
-  const asked = (['images', 'instances', 'orphans', 'logs'] as const).filter((scope) => options[scope] === true)
+  const asked = (['images', 'instances', 'orphans', 'logs', 'lazy'] as const).filter((scope) => options[scope] === true)
   return isAboutCache(options) ? [...asked, 'cache'] : asked
 }

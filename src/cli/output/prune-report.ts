@@ -8,6 +8,7 @@ const sections = [
   ['image', 'IMAGES'],
   ['layers', 'LAYERS'],
   ['cache', 'CACHE'],
+  ['lazy', 'LAZY'],
   ['orphan', 'ORPHANS'],
   ['log', 'LOGS'],
 ] as const

@@ -47,8 +47,8 @@ export async function findLocalParts(
   }
 }
 
-async function unpackedLayer(
-  { layout }: ImagesContext,
+export async function unpackedLayer(
+  { layout }: Pick<ImagesContext, 'layout'>,
   diffId: Digest,
   profile: LowerProfile,
 ): Promise<FilePart | undefined> {
@@ -58,13 +58,13 @@ async function unpackedLayer(
   return { path, offset: 0, length: size }
 }
 
-interface PartOfLower {
+export interface PartOfLower {
   readonly manifest: Digest
   readonly part: FilePart
 }
 
 /** The data blobs in the lowers that were pulled as they were published, by digest. */
-async function publishedParts({ layout }: ImagesContext): Promise<Map<Digest, PartOfLower>> {
+export async function publishedParts({ layout }: Pick<ImagesContext, 'layout'>): Promise<Map<Digest, PartOfLower>> {
   const parts = new Map<Digest, PartOfLower>()
   for (const name of await namesIn(layout.keptLowers)) {
     const manifest = `sha256:${basename(name, '.chunks')}`

@@ -36,7 +36,13 @@ export interface PressureKeeper {
 }
 
 /** What is missed least first. Sheds and their images are one stage: an image may go when its last shed does. */
-const stages: readonly (readonly PruneScope[])[] = [['orphans', 'logs'], ['cache'], ['layers'], ['instances', 'images']]
+const stages: readonly (readonly PruneScope[])[] = [
+  ['orphans', 'logs'],
+  ['cache'],
+  ['lazy'],
+  ['layers'],
+  ['instances', 'images'],
+]
 const everyMs = 60_000
 
 /**

@@ -3,5 +3,5 @@
  *
  * Promises: tries are spaced out and bounded in number and time; what will not pass is not tried again.
  */
-export { type AttemptOptions, Attempts, PassingProblem, retrying } from './attempts.ts'
+export { type AttemptOptions, Attempts, PassingProblem, retrying, unlessCancelled } from './attempts.ts'
 export { defaultPatience, type Patience } from './patience.ts'

@@ -1,0 +1,132 @@
+import { type DataLayout, type Digest, digestOf, isProblem, type Problem } from '../../base/index.ts'
+import type { ChunkIndex, Platform } from '../../formats/index.ts'
+import type { FileLock } from '../../host/index.ts'
+import { type FoundRootfs, findPublishedRootfs, openLocalParts } from '../../images/index.ts'
+import {
+  holdLazyDirectory,
+  type LazyLower,
+  type LazySource,
+  listLazyLowers,
+  noteLazySource,
+  type OutageListener,
+  type OutagePolicy,
+  openLazyLower,
+  readLazyIndex,
+} from '../../lazy/index.ts'
+import type { Registries } from '../../wires/index.ts'
+
+export interface AttachLazy {
+  readonly layout: DataLayout
+  readonly registries: Registries
+  readonly reference: string
+  readonly platform: Platform
+  readonly insecure: boolean
+  readonly policy: OutagePolicy
+  readonly listener: OutageListener
+  readonly onNotice: (message: string) => void
+  readonly signal: AbortSignal
+}
+
+export interface AttachedLazy extends AsyncDisposable {
+  readonly lower: LazyLower
+  readonly source: LazySource
+  readonly chunkIndex: Digest
+}
+
+/**
+ * Opens the lower of a published image with its bootstrap here; the rest comes when it is read. The registry says what the reference stands for; when it cannot be asked,
+ * what it stood for the last time counts.
+ *
+ * @throws Problem as findPublishedRootfs and openLazyLower do
+ */
+export async function attachLazy(request: AttachLazy): Promise<AttachedLazy> {
+  const { layout, registries, policy, listener, signal } = request
+  const opened: (() => PromiseLike<void> | void)[] = []
+  const close = async () => {
+    for (let step = opened.pop(); step !== undefined; step = opened.pop()) await step()
+  }
+  try {
+    const { chunkIndex, index, source, lock } = await identify(request)
+    opened.push(() => lock.release())
+    const local = await openLocalParts(layout, { profile: source.profile, data: source.data.map(partOf) })
+    opened.push(() => local[Symbol.asyncDispose]())
+    const repository = registries.repository(source.repository, { plainHttp: source.plain_http || undefined })
+    const lower = await openLazyLower({
+      ...{ index, local: local.found, policy, listener, signal },
+      path: layout.lazyLower(chunkIndex).data,
+      readStored: (blob) => repository.readBlob(blob),
+    })
+    opened.push(() => lower[Symbol.asyncDispose]())
+    return { lower, source, chunkIndex, [Symbol.asyncDispose]: close }
+  } catch (error) {
+    await close()
+    throw error
+  }
+}
+
+interface Identified {
+  readonly chunkIndex: Digest
+  readonly index: ChunkIndex
+  readonly source: LazySource
+  /** Its directory is not removed meanwhile. */
+  readonly lock: FileLock
+}
+
+async function identify(request: AttachLazy): Promise<Identified> {
+  try {
+    return await note(request, await findPublishedRootfs({ ...request, ref: request.reference }))
+  } catch (error) {
+    if (!isProblem(error) || !isOfRegistry(error)) throw error
+    const known = await recall(request)
+    if (known === undefined) throw error
+    request.onNotice(`${error.message}; what ${request.reference} stood for the last time is served`)
+    return known
+  }
+}
+
+/** It says nothing of the image, only that it cannot be asked now. */
+function isOfRegistry({ code }: Problem): boolean {
+  return ['REGISTRY_UNREACHABLE', 'REGISTRY_FAILED', 'REGISTRY_UNAUTHORIZED', 'REGISTRY_THROTTLED'].includes(code)
+}
+
+/** Writes down what was found, for when the registry cannot be asked. */
+async function note({ layout, reference, insecure }: AttachLazy, found: FoundRootfs): Promise<Identified> {
+  const { repository, rootfs, publishedAs } = found
+  const { manifest, index, indexBytes } = rootfs
+  const chunkIndex = digestOf(indexBytes)
+  const source: LazySource = {
+    version: 1,
+    reference,
+    repository: repository.name,
+    plain_http: insecure,
+    published_as: publishedAs,
+    manifest_digest: manifest.subject.digest,
+    profile: manifest.profile,
+    lower_bytes: [manifest.bootstrap, ...manifest.data].reduce((sum, { lowerBytes }) => sum + lowerBytes, 0),
+    data: manifest.data.map(({ digest, diffId, lowerBytes }) => ({ digest, diff_id: diffId, lower_bytes: lowerBytes })),
+  }
+  const lock = await holdLazyDirectory(layout, chunkIndex)
+  try {
+    await noteLazySource(layout, source, indexBytes)
+    return { chunkIndex, index, source, lock }
+  } catch (error) {
+    lock.release()
+    throw error
+  }
+}
+
+/** By what was typed then, or by the digest in it. */
+async function recall({ layout, reference }: AttachLazy): Promise<Identified | undefined> {
+  for (const { chunkIndex, source } of await listLazyLowers(layout)) {
+    if (source.reference !== reference && !reference.endsWith(`@${source.published_as}`)) continue
+    const lock = await holdLazyDirectory(layout, chunkIndex)
+    const index = await readLazyIndex(layout, chunkIndex)
+    if (index !== undefined) return { chunkIndex, index, source, lock }
+    lock.release()
+  }
+  return undefined
+}
+
+function partOf({ digest, diff_id, lower_bytes }: LazySource['data'][number]) {
+  return { digest, diffId: diff_id, lowerBytes: lower_bytes }
+}

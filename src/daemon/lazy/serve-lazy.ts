@@ -1,0 +1,139 @@
+import { dataLayout, formatDuration, isProblem, type Problem } from '../../base/index.ts'
+import { platformOf } from '../../formats/index.ts'
+import type { LazyCounters, OutagePolicy } from '../../lazy/index.ts'
+import { formatNbdAddress, openRegistries, parseNbdAddress, serveNbd } from '../../wires/index.ts'
+import { readSettings } from '../settings/read-settings.ts'
+import { attachLazy } from './attach-lazy.ts'
+
+export interface ServeLazy {
+  readonly dataDirectory: string
+  readonly reference: string
+  /** `unix:PATH` or `tcp:HOST:PORT`. */
+  readonly nbd: string
+  /** http instead of https. */
+  readonly insecure: boolean
+  /** Reads fail when nothing came for so long; undefined: they wait for as long as it takes. */
+  readonly failAfterMs: number | undefined
+  /** Fetch all of it, behind those who read. */
+  readonly fill: boolean
+  /** At most so fast. */
+  readonly fillBytesPerSecond?: number | undefined
+  /** Aborted when it is to end. */
+  readonly signal: AbortSignal
+  /** It can be connected to. */
+  readonly onReady: (served: ServedLazy) => void
+  /** What a person should know. */
+  readonly onNotice: (message: string) => void
+}
+
+export interface ServedLazy {
+  readonly reference: string
+  readonly manifest_digest: string
+  readonly chunk_index_digest: string
+  /** As clients write it: `nbd+unix:///?socket=…`. */
+  readonly url: string
+  readonly bytes: number
+}
+
+export interface LazyReport extends ServedLazy {
+  readonly requests: number
+  /** Of blobs, as they are stored. */
+  readonly requested_bytes: number
+  readonly fetched_bytes: number
+  readonly host_bytes: number
+  readonly read_bytes: number
+  readonly misses: number
+  readonly stall_ms: number
+  readonly retries: number
+  readonly wrong_leaves: number
+  readonly damaged_leaves: number
+  readonly unsaved_leaves: number
+}
+
+/** A request ends with its second failure: whether to go on is for the policy to say. A registry that makes nothing of ranges is asked for the whole the second time. */
+const patience = { tries: 2, connectMs: 5_000, idleMs: 10_000, firstPauseMs: 200 }
+
+/**
+ * Serves a published image as a block device until it is told to stop, in this process and with no daemon: what is read is fetched first, verified, and kept.
+ *
+ * @returns what it took
+ * @throws Problem IMAGE_UNSUPPORTED when the image was not published; INVALID_REQUEST, PORT_IN_USE, REGISTRY_*, NO_SPACE, IO_FAILED
+ */
+export async function serveLazy(options: ServeLazy): Promise<LazyReport> {
+  process.umask(0o077)
+  const { reference, insecure, signal, onNotice } = options
+  const layout = dataLayout(options.dataDirectory)
+  const address = parseNbdAddress(options.nbd)
+  const settings = await readSettings(layout.config)
+  const registries = openRegistries({ settings: settings.registries, patience })
+  try {
+    await using attached = await attachLazy({
+      ...{ layout, registries, reference, insecure, signal, onNotice },
+      platform: platformOf(process.arch),
+      policy: policyOf(options),
+      listener: outageNotices(onNotice),
+    })
+    const { lower, source } = attached
+    const server = await serveNbd(lower, address)
+    const served = {
+      reference,
+      manifest_digest: source.manifest_digest,
+      chunk_index_digest: attached.chunkIndex,
+      url: formatNbdAddress(server.address),
+      bytes: lower.bytes,
+    }
+    options.onReady(served)
+    const filling = options.fill ? fill(options, lower) : Promise.resolve()
+    await aborted(signal)
+    await filling
+    const { readBytes } = server.counters()
+    await server.close()
+    return { ...served, ...reportOf(lower.counters), read_bytes: readBytes }
+  } finally {
+    await registries.close()
+  }
+}
+
+function policyOf({ failAfterMs }: ServeLazy): OutagePolicy {
+  return failAfterMs === undefined ? { kind: 'hang' } : { kind: 'fail', afterMs: failAfterMs }
+}
+
+function outageNotices(onNotice: ServeLazy['onNotice']) {
+  return {
+    degraded: (problem: Problem) => onNotice(`the registry does not give what is read: ${problem.message}`),
+    recovered: () => onNotice('the registry gives again'),
+  }
+}
+
+async function fill({ fillBytesPerSecond, signal, onNotice }: ServeLazy, lower: FilledLower): Promise<void> {
+  const begun = Date.now()
+  try {
+    await lower.fill({ bytesPerSecond: fillBytesPerSecond, signal })
+    onNotice(
+      `all of it is here, after ${formatDuration(Math.max(1000, Date.now() - begun))}: no registry is needed from now on`,
+    )
+  } catch (error) {
+    if (!isProblem(error, 'CANCELLED')) throw error
+  }
+}
+
+type FilledLower = Awaited<ReturnType<typeof attachLazy>>['lower']
+
+async function aborted(signal: AbortSignal): Promise<void> {
+  if (!signal.aborted) await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }))
+}
+
+function reportOf(counters: Readonly<LazyCounters>) {
+  return {
+    requests: counters.requests,
+    requested_bytes: counters.requestedBytes,
+    fetched_bytes: counters.fetchedBytes,
+    host_bytes: counters.hostBytes,
+    misses: counters.misses,
+    stall_ms: Math.round(counters.stallMs),
+    retries: counters.retries,
+    wrong_leaves: counters.wrongLeaves,
+    damaged_leaves: counters.damagedLeaves,
+    unsaved_leaves: counters.unsavedLeaves,
+  }
+}

@@ -1,0 +1,159 @@
+import { readSync } from 'node:fs'
+import { type FileHandle, open } from 'node:fs/promises'
+import { problemFromSystem } from '../../base/index.ts'
+import { leafBytes } from '../../formats/index.ts'
+import { writeWhole } from '../../host/index.ts'
+import type { LazyCounters } from '../counters.ts'
+import type { LeafHashes } from './leaf-hashes.ts'
+
+export interface OpenLeafCache {
+  /** A sparse file, made when it is absent. */
+  readonly path: string
+  readonly hashes: LeafHashes
+  readonly counters: LazyCounters
+}
+
+/**
+ * The leaves of a lower that are here, each at its place in a sparse file.
+ *
+ * Nothing beside the file says which they are: a leaf is here when its bytes are what its hash says, and that is looked at once in every process, before it is given
+ * to anybody. So no order of writes, no crash and no damage can make a wrong byte of it, and several processes may share the file: they all write the same.
+ */
+export class LeafCache implements AsyncDisposable {
+  readonly hashes: LeafHashes
+  readonly #path: string
+  readonly #file: FileHandle
+  readonly #counters: LazyCounters
+  /** What this process knows of each leaf. */
+  readonly #known: Uint8Array
+  /** Half written, perhaps. */
+  readonly #writing = new Set<number>()
+  #missing: number
+
+  /** @throws Problem NO_SPACE, PERMISSION_DENIED, IO_FAILED */
+  static async open({ path, hashes, counters }: OpenLeafCache): Promise<LeafCache> {
+    try {
+      const file = await open(path, 'a+', 0o600).then(async (made) => {
+        await made.close()
+        return await open(path, 'r+')
+      })
+      try {
+        // Longer is damage, shorter is damage or a beginning: what is missing is a hole, and holes are fetched.
+        await file.truncate(hashes.bytes)
+        return new LeafCache({ path, hashes, counters }, file)
+      } catch (error) {
+        await file.close()
+        throw error
+      }
+    } catch (error) {
+      throw problemFromSystem(error, `open ${path}`)
+    }
+  }
+
+  private constructor({ path, hashes, counters }: OpenLeafCache, file: FileHandle) {
+    this.hashes = hashes
+    this.#path = path
+    this.#file = file
+    this.#counters = counters
+    this.#known = new Uint8Array(hashes.count)
+    this.#missing = hashes.count
+  }
+
+  /** Leaves that this process has not seen to be right. */
+  get missing(): number {
+    return this.#missing
+  }
+
+  /** Whether this process knows a leaf to be right, without looking. */
+  isVerified(leaf: number): boolean {
+    return this.#known[leaf] === verified
+  }
+
+  /** Whether a leaf is here and right. */
+  has(leaf: number): boolean {
+    if (this.isVerified(leaf)) return true
+    if (this.#known[leaf] === damaged || this.#writing.has(leaf) || !this.#isRight(leaf)) return false
+    this.#markVerified(leaf)
+    return true
+  }
+
+  /**
+   * Takes in a leaf whose bytes are right. When it cannot be kept that is counted, and no harm.
+   *
+   * @param bytes that `hashes.isRight` was true of
+   */
+  async keep(leaf: number, bytes: Buffer): Promise<void> {
+    if (this.isVerified(leaf)) return
+    this.#writing.add(leaf)
+    try {
+      await writeWhole(this.#file, bytes, leaf * leafBytes)
+      this.#markVerified(leaf)
+    } catch {
+      this.#counters.unsavedLeaves++
+    } finally {
+      this.#writing.delete(leaf)
+    }
+  }
+
+  /**
+   * Bytes of leaves that are verified, from the page cache or the disk, at once.
+   *
+   * @throws Problem IO_FAILED when the file does not have them any more: somebody has cut it
+   */
+  read(offset: number, length: number): Buffer {
+    const bytes = Buffer.allocUnsafe(length)
+    this.readInto(bytes, offset)
+    return bytes
+  }
+
+  readInto(bytes: Buffer, offset: number): void {
+    try {
+      const count = readSync(this.#file.fd, bytes, 0, bytes.length, offset)
+      if (count !== bytes.length) throw new Error(`it ends after ${offset + count} bytes`)
+    } catch (error) {
+      throw problemFromSystem(error, `read ${this.#path}`)
+    }
+  }
+
+  /** Makes what is here durable. @throws Problem NO_SPACE, IO_FAILED */
+  async sync(): Promise<void> {
+    try {
+      await this.#file.datasync()
+    } catch (error) {
+      throw problemFromSystem(error, `sync ${this.#path}`)
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#file.close()
+  }
+
+  /** What is damaged stays as it is until its leaf is fetched: another process may be just writing it, and must not find it changed behind its back. */
+  #isRight(leaf: number): boolean {
+    const bytes = Buffer.allocUnsafe(this.hashes.lengthOf(leaf))
+    try {
+      this.readInto(bytes, leaf * leafBytes)
+      if (isZeros(bytes)) return this.hashes.isZeros(leaf)
+      if (this.hashes.isRight(leaf, bytes)) return true
+    } catch {
+      // A disk that cannot be read has not got it; whoever wants it fetches it.
+    }
+    this.#counters.damagedLeaves++
+    this.#known[leaf] = damaged
+    return false
+  }
+
+  #markVerified(leaf: number): void {
+    if (this.isVerified(leaf)) return
+    this.#known[leaf] = verified
+    this.#missing--
+  }
+}
+
+const [verified, damaged] = [1, 2]
+
+const zeros = Buffer.alloc(leafBytes)
+
+function isZeros(bytes: Buffer): boolean {
+  return bytes.equals(zeros.subarray(0, bytes.length))
+}

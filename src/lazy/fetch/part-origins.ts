@@ -1,0 +1,130 @@
+import { createReadStream } from 'node:fs'
+import { Problem, problemFromSystem } from '../../base/index.ts'
+import { type ChunkIndex, type ChunkMap, chunkMap, type LocatedChunk, type StoredPart } from '../../formats/index.ts'
+import { decompress } from '../../host/index.ts'
+import type { ReadBlob } from '../../wires/index.ts'
+import type { LazyCounters } from '../counters.ts'
+
+/** The bytes of a blob; as Repository.readBlob. */
+export type ReadStored = (request: ReadBlob) => AsyncIterable<Buffer>
+
+/** A file of this host that is said to have the bytes of a part, from `offset` on. */
+export interface LocalPart {
+  readonly fd: number
+  readonly offset: number
+}
+
+export interface OpenPartOrigins {
+  readonly index: ChunkIndex
+  readonly readStored: ReadStored
+  /** By the number of the part. Nothing is believed of them. */
+  readonly local: ReadonlyMap<number, LocalPart>
+  readonly counters: LazyCounters
+}
+
+/** A run of the lower that comes from one place, in order and at once. */
+export interface Segment {
+  /** Where it begins and ends in the lower: it may have more at both ends than was asked for, because chunks come whole. */
+  readonly start: number
+  readonly end: number
+  readonly from: 'host' | 'registry'
+  /** Exactly the bytes from `start` to `end`, or an error. */
+  read(how: HowToRead): AsyncIterable<Buffer>
+}
+
+export interface HowToRead {
+  readonly signal: AbortSignal
+  /** False when what a mirror gave was wrong. */
+  readonly mirrors: boolean
+}
+
+/** Where the bytes of a lower can be had: each part in a file of this host, or in a blob of the registry. */
+export class PartOrigins {
+  readonly map: ChunkMap
+  readonly #options: OpenPartOrigins
+  readonly #local: Map<number, LocalPart>
+  /** Where each part begins in the lower. */
+  readonly #begins: number[]
+
+  constructor(options: OpenPartOrigins) {
+    this.#options = options
+    this.#local = new Map(options.local)
+    this.map = chunkMap(options.index)
+    let at = 0
+    this.#begins = options.index.parts.map(({ lengths }) => {
+      at += sum(lengths)
+      return at - sum(lengths)
+    })
+  }
+
+  /** The segments that hold a range, in order. */
+  segments(from: number, until: number): Segment[] {
+    const runs: LocatedChunk[][] = []
+    for (const chunk of this.map.locate(from, until - from)) {
+      const run = runs.at(-1)
+      if (run?.[0]?.part === chunk.part) run.push(chunk)
+      else runs.push([chunk])
+    }
+    return runs.map((run) => this.#segment(run, from, until))
+  }
+
+  /** What a file of this host gave for some of a range was wrong: from now on the registry is asked. */
+  distrustHost(from: number, until: number): void {
+    for (const { part } of this.map.locate(from, until - from)) this.#local.delete(part)
+  }
+
+  #segment(chunks: readonly LocatedChunk[], from: number, until: number): Segment {
+    const [first, last] = [chunks[0], chunks.at(-1)]
+    if (first === undefined || last === undefined) throw new Problem('INTERNAL', 'a segment without a chunk')
+    const local = this.#local.get(first.part)
+    if (local !== undefined) {
+      const start = Math.max(from, first.offset)
+      const end = Math.min(until, last.offset + last.length)
+      const at = local.offset + start - (this.#begins[first.part] ?? 0)
+      return { start, end, from: 'host', read: () => readFrom(local.fd, at, end - start) }
+    }
+    const [start, end] = [first.offset, last.offset + last.length]
+    return { start, end, from: 'registry', read: (how) => this.#fetch(first, last, how) }
+  }
+
+  async *#fetch(first: LocatedChunk, last: LocatedChunk, { signal, mirrors }: HowToRead): AsyncGenerator<Buffer> {
+    const { index, readStored, counters } = this.#options
+    const part = index.parts[first.part]
+    if (part === undefined) throw new Problem('INTERNAL', 'a chunk without a part')
+    const [from, until] = [first.storedOffset, last.storedOffset + last.storedLength]
+    const length = last.offset + last.length - first.offset
+    counters.requests++
+    counters.requestedBytes += until - from
+    const stored = readStored({
+      ...{ digest: part.digest, size: storedBytes(part), from, until, signal },
+      ...(mirrors ? {} : { mirrors: false as const }),
+    })
+    yield* exactly(decompress(stored, { compression: 'zstd', maxBytes: length }), length)
+  }
+}
+
+async function* exactly(pieces: AsyncIterable<Buffer>, length: number): AsyncGenerator<Buffer> {
+  let bytes = 0
+  for await (const piece of pieces) {
+    bytes += piece.length
+    yield piece
+  }
+  if (bytes < length) throw new Problem('SIZE_MISMATCH', `a chunk of the rootfs gives ${bytes} bytes of ${length}`)
+}
+
+async function* readFrom(fd: number, offset: number, length: number): AsyncGenerator<Buffer> {
+  const stream = createReadStream('', { fd, autoClose: false, start: offset, end: offset + length - 1 })
+  try {
+    yield* exactly(stream as AsyncIterable<Buffer>, length)
+  } catch (error) {
+    throw problemFromSystem(error, 'read a layer of this host')
+  }
+}
+
+function storedBytes({ storedLengths }: StoredPart): number {
+  return sum(storedLengths)
+}
+
+function sum(lengths: Uint32Array): number {
+  return lengths.reduce((total, length) => total + length, 0)
+}

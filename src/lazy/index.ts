@@ -1,0 +1,23 @@
+/**
+ * lazy: a lower that is not all here yet.
+ *
+ * Belongs here: the leaves that are here, fetching those that are not, what becomes of reads while the registry is away; the directories that all of it is in.
+ * Promises: every byte that is given was verified since this process began, whatever it came from and whatever became of the cache; a read ends in the right bytes
+ * or in a Problem within the policy, never in anything else.
+ * Never: resolves a reference, listens on a socket, knows what a shed is.
+ */
+export type { LazyCounters } from './counters.ts'
+export type { OutageListener, OutagePolicy } from './fetch/outage.ts'
+export type { LocalPart, ReadStored } from './fetch/part-origins.ts'
+export {
+  holdLazyDirectory,
+  type KnownLower,
+  LazySource,
+  type LazyUse,
+  lazyUses,
+  listLazyLowers,
+  noteLazySource,
+  readLazyIndex,
+  removeLazyLower,
+} from './lazy-directory.ts'
+export { type FillOptions, type LazyLower, type OpenLazyLower, openLazyLower } from './open-lazy-lower.ts'

@@ -1,0 +1,147 @@
+import { mkdir, readdir, readFile, rm } from 'node:fs/promises'
+import { z } from 'zod'
+import {
+  type DataLayout,
+  type Digest,
+  digestOf,
+  errnoCode,
+  isDigest,
+  isProblem,
+  lowerProfiles,
+  problemFromSystem,
+} from '../base/index.ts'
+import { type ChunkIndex, decodeChunkIndex } from '../formats/index.ts'
+import { type FileLock, isLocked, lockFile, writeFileAtomically } from '../host/index.ts'
+import { readRecord, writeRecord } from '../state/index.ts'
+
+const DigestText = z.string().refine(isDigest)
+
+/** Which image a lazy lower is of, and where the rest of it is. */
+export const LazySource = z.object({
+  version: z.literal(1),
+  /** What the user asked for. */
+  reference: z.string(),
+  repository: z.object({ registry: z.string(), path: z.string() }),
+  plain_http: z.boolean(),
+  /** What the reference stood for when it was asked for last. */
+  published_as: DigestText,
+  manifest_digest: DigestText,
+  profile: z.enum(lowerProfiles),
+  lower_bytes: z.int(),
+  /** The data blobs of its layers, in order: what this host may have of them. */
+  data: z.array(z.object({ digest: DigestText, diff_id: DigestText, lower_bytes: z.int() })),
+})
+export type LazySource = z.infer<typeof LazySource>
+
+/** A lazy lower that is on this host. */
+export interface KnownLower {
+  readonly chunkIndex: Digest
+  readonly source: LazySource
+}
+
+/** A directory of a lazy lower, whether its record can be read or not. */
+export interface LazyUse {
+  readonly chunkIndex: Digest
+  /** What the user asked for; undefined when nothing says so any more. */
+  readonly reference: string | undefined
+  /** Somebody serves it. */
+  readonly isOpen: boolean
+}
+
+/**
+ * Makes the directory of a lazy lower and keeps it from being removed until the lock is released.
+ *
+ * @throws Problem NO_SPACE, PERMISSION_DENIED, IO_FAILED
+ */
+export async function holdLazyDirectory(layout: DataLayout, chunkIndex: Digest): Promise<FileLock> {
+  const { dir, lock } = layout.lazyLower(chunkIndex)
+  for (;;) {
+    try {
+      await mkdir(dir, { recursive: true, mode: 0o700 })
+    } catch (error) {
+      throw problemFromSystem(error, `make ${dir}`)
+    }
+    try {
+      return await lockFile(lock, { mode: 'shared', wait: true })
+    } catch (error) {
+      // Somebody has just removed it.
+      if (!isProblem(error, 'FILE_NOT_FOUND')) throw error
+    }
+  }
+}
+
+/** Writes down what a lazy lower is, so that it can be served with the registry dead. Hold its directory. @throws Problem NO_SPACE, IO_FAILED */
+export async function noteLazySource(layout: DataLayout, source: LazySource, indexBytes: Buffer): Promise<void> {
+  const { chunks, record } = layout.lazyLower(digestOf(indexBytes))
+  await writeFileAtomically(chunks, indexBytes)
+  await writeRecord(record, source)
+}
+
+/** The chunk index of a lazy lower; undefined when it is not here, or damaged. @throws Problem PERMISSION_DENIED, IO_FAILED */
+export async function readLazyIndex(layout: DataLayout, chunkIndex: Digest): Promise<ChunkIndex | undefined> {
+  const { chunks } = layout.lazyLower(chunkIndex)
+  try {
+    const bytes = await readFile(chunks)
+    return digestOf(bytes) === chunkIndex ? decodeChunkIndex(bytes) : undefined
+  } catch (error) {
+    if (errnoCode(error) === 'ENOENT' || isProblem(error)) return undefined
+    throw problemFromSystem(error, `read ${chunks}`)
+  }
+}
+
+/** Every lazy lower of a data directory that can be read, in the order of their references. @throws Problem PERMISSION_DENIED, IO_FAILED */
+export async function listLazyLowers(layout: DataLayout): Promise<KnownLower[]> {
+  const found: KnownLower[] = []
+  for (const chunkIndex of await digestsIn(layout.lazyLowers)) {
+    const source = await readSource(layout, chunkIndex)
+    if (source !== undefined) found.push({ chunkIndex, source })
+  }
+  return found.sort((a, b) => (a.source.reference < b.source.reference ? -1 : 1))
+}
+
+/** Every directory of a lazy lower. @throws Problem PERMISSION_DENIED, IO_FAILED */
+export async function lazyUses(layout: DataLayout): Promise<LazyUse[]> {
+  const digests = await digestsIn(layout.lazyLowers)
+  return await Promise.all(
+    digests.map(async (chunkIndex) => ({
+      chunkIndex,
+      reference: (await readSource(layout, chunkIndex))?.reference,
+      isOpen: await isLocked(layout.lazyLower(chunkIndex).lock),
+    })),
+  )
+}
+
+/** Removes a lazy lower, unless somebody serves it. @returns whether it is gone @throws Problem IO_FAILED */
+export async function removeLazyLower(layout: DataLayout, chunkIndex: Digest): Promise<boolean> {
+  const { dir, data, chunks, record, lock } = layout.lazyLower(chunkIndex)
+  try {
+    using held = await lockFile(lock, { mode: 'exclusive' })
+    if (held === undefined) return false
+    // The record first: without it nobody takes what is left for whole.
+    for (const path of [record, chunks, data]) await rm(path, { force: true })
+    await rm(dir, { recursive: true, force: true })
+    return true
+  } catch (error) {
+    if (isProblem(error, 'FILE_NOT_FOUND')) return true
+    throw problemFromSystem(error, `remove ${dir}`)
+  }
+}
+
+async function digestsIn(directory: string): Promise<Digest[]> {
+  try {
+    return (await readdir(directory)).map((name) => `sha256:${name}`).filter(isDigest)
+  } catch (error) {
+    if (errnoCode(error) === 'ENOENT') return []
+    throw problemFromSystem(error, `list ${directory}`)
+  }
+}
+
+/** One that cannot be read is as good as none: it is written anew when the image is asked for. */
+async function readSource(layout: DataLayout, chunkIndex: Digest): Promise<LazySource | undefined> {
+  try {
+    return await readRecord(layout.lazyLower(chunkIndex).record, LazySource)
+  } catch (error) {
+    if (isProblem(error, 'RECORD_INVALID')) return undefined
+    throw error
+  }
+}

@@ -1,0 +1,222 @@
+import { setTimeout as sleep, setImmediate as turn } from 'node:timers/promises'
+import { isProblem, Problem } from '../base/index.ts'
+import { type ChunkIndex, leafBytes } from '../formats/index.ts'
+import type { BlockSource } from '../wires/index.ts'
+import { LeafCache } from './cache/leaf-cache.ts'
+import { LeafHashes } from './cache/leaf-hashes.ts'
+import { type LazyCounters, newCounters } from './counters.ts'
+import type { Landed } from './fetch/flight.ts'
+import { LeafFetcher } from './fetch/leaf-fetcher.ts'
+import { Outage, type OutageListener, type OutagePolicy } from './fetch/outage.ts'
+import { type LocalPart, PartOrigins, type ReadStored } from './fetch/part-origins.ts'
+import { RequestLine, type Urgency } from './fetch/request-line.ts'
+
+export interface OpenLazyLower {
+  /** What the lower is; its digest was verified. */
+  readonly index: ChunkIndex
+  /** The sparse file that keeps what was fetched. */
+  readonly path: string
+  /** Reads a blob of the registry: one try, that ends with the first failure. */
+  readonly readStored: ReadStored
+  /** Files of this host that may have parts of it, by the number of the part. */
+  readonly local?: ReadonlyMap<number, LocalPart> | undefined
+  readonly policy: OutagePolicy
+  readonly listener: OutageListener
+  readonly signal?: AbortSignal | undefined
+}
+
+/** A lower of which only some is here: what is read is fetched first. Every byte that it gives was verified. */
+export interface LazyLower extends BlockSource, AsyncDisposable {
+  readonly counters: Readonly<LazyCounters>
+  /** Leaves of 64 KiB, and how many of them this process has not seen to be right. */
+  readonly leaves: { readonly count: number; readonly missing: number }
+  /** Fetches all that is missing, behind whatever is read meanwhile, and makes it durable. Goes on through outages. @throws Problem CANCELLED */
+  fill(options: FillOptions): Promise<void>
+}
+
+export interface FillOptions {
+  /** Of the lower; as fast as it goes unless told. */
+  readonly bytesPerSecond?: number | undefined
+  readonly signal: AbortSignal
+}
+
+/** Requests to one registry at a time. */
+const maxRequests = 8
+/** Leaves that are looked at in one turn: a millisecond or two of hashing. */
+const leavesATurn = 8
+/** Of a hint: nobody reads further at once. */
+const maxHinted = 512
+/** A window of a fill. */
+const fillLeaves = 64
+/** After a failure of the fill, which nobody waits for. */
+const fillPauseMs = 1_000
+
+/**
+ * Opens a lower that need not be here, and brings its bootstrap: from then on names, modes and sizes of all of its files need no registry.
+ *
+ * @throws Problem as reads do, when the bootstrap cannot be had; NO_SPACE, IO_FAILED
+ */
+export async function openLazyLower(options: OpenLazyLower): Promise<LazyLower> {
+  const lower = await Lower.open(options)
+  try {
+    await lower.bringBootstrap(options.signal)
+    return lower
+  } catch (error) {
+    await lower[Symbol.asyncDispose]()
+    throw error
+  }
+}
+
+class Lower implements LazyLower {
+  readonly counters: LazyCounters
+  readonly #cache: LeafCache
+  readonly #fetcher: LeafFetcher
+  readonly #bootstrapBytes: number
+
+  static async open({ index, path, readStored, local = new Map(), policy, listener }: OpenLazyLower): Promise<Lower> {
+    const counters = newCounters()
+    const origins = new PartOrigins({ index, readStored, local, counters })
+    const hashes = new LeafHashes(index, origins.map.lowerBytes)
+    const cache = await LeafCache.open({ path, hashes, counters })
+    const outage = new Outage(policy, listener)
+    const fetcher = new LeafFetcher({ cache, origins, line: new RequestLine(maxRequests), outage, counters })
+    const bootstrapBytes = index.parts[0]?.lengths.reduce((sum, length) => sum + length, 0) ?? 0
+    return new Lower({ counters, cache, fetcher, bootstrapBytes })
+  }
+
+  constructor({ counters, cache, fetcher, bootstrapBytes }: LowerParts) {
+    this.counters = counters
+    this.#cache = cache
+    this.#fetcher = fetcher
+    this.#bootstrapBytes = bootstrapBytes
+  }
+
+  get bytes(): number {
+    return this.#cache.hashes.bytes
+  }
+
+  get leaves() {
+    return { count: this.#cache.hashes.count, missing: this.#cache.missing }
+  }
+
+  read(offset: number, length: number): Buffer | Promise<Buffer> {
+    for (let leaf = leafOf(offset); leaf <= leafOf(offset + length - 1); leaf++) {
+      if (!this.#cache.isVerified(leaf)) return this.#readMissing(offset, length)
+    }
+    return this.#cache.read(offset, length)
+  }
+
+  hint(offset: number, length: number): void {
+    const first = leafOf(offset)
+    const last = Math.min(leafOf(offset + length - 1), first + maxHinted)
+    for (let leaf = first; leaf <= last; leaf++) {
+      if (this.#cache.isVerified(leaf) || this.#fetcher.isComing(leaf) || this.#cache.has(leaf)) continue
+      // Whoever reads it hears of what went wrong.
+      this.#want(leaf, 'later').catch(() => {})
+    }
+  }
+
+  runAt(offset: number, length: number): { length: number; isZero: boolean } {
+    const { hashes } = this.#cache
+    const leaf = leafOf(offset)
+    const leaves = hashes.runFrom(leaf, leafOf(offset + length - 1) + 1)
+    return { isZero: hashes.isZeros(leaf), length: Math.min(length, (leaf + leaves) * leafBytes - offset) }
+  }
+
+  async bringBootstrap(signal: AbortSignal | undefined): Promise<void> {
+    const coming: Promise<Landed>[] = []
+    for (let leaf = 0; leaf * leafBytes < this.#bootstrapBytes; leaf++) {
+      if (signal?.aborted) throw new Problem('CANCELLED', 'it was stopped on request')
+      if (leaf % leavesATurn === 0) await turn()
+      if (!this.#cache.has(leaf)) coming.push(this.#bring(leaf))
+    }
+    await Promise.all(coming)
+  }
+
+  async fill({ bytesPerSecond = Number.POSITIVE_INFINITY, signal }: FillOptions): Promise<void> {
+    const begun = performance.now()
+    let filled = 0
+    for (let leaf = 0; leaf < this.#cache.hashes.count; leaf++) {
+      if (leaf % leavesATurn === 0) await turn()
+      while (!this.#cache.has(leaf)) {
+        if (signal.aborted) throw new Problem('CANCELLED', 'it was stopped on request')
+        filled += await this.#fillFrom(leaf, signal)
+        const ahead = (filled / bytesPerSecond) * 1000 - (performance.now() - begun)
+        if (ahead > 0) await sleep(ahead, undefined, { signal }).catch(() => {})
+      }
+    }
+    await this.#cache.sync()
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#fetcher.close()
+    await this.#cache[Symbol.asyncDispose]()
+  }
+
+  /** @returns the bytes that may have come */
+  async #fillFrom(leaf: number, signal: AbortSignal): Promise<number> {
+    try {
+      await this.#want(leaf, 'later', fillLeaves)
+      // It came, and could not be kept.
+      if (!this.#cache.has(leaf)) await sleep(fillPauseMs, undefined, { signal }).catch(() => {})
+    } catch (error) {
+      if (isProblem(error, 'CANCELLED')) throw error
+      await sleep(fillPauseMs, undefined, { signal }).catch(() => {})
+    }
+    return fillLeaves * leafBytes
+  }
+
+  async #readMissing(offset: number, length: number): Promise<Buffer> {
+    const begun = performance.now()
+    const coming = new Map<number, Promise<Landed>>()
+    for (let leaf = leafOf(offset), at = 0; leaf <= leafOf(offset + length - 1); leaf++, at++) {
+      if (at > 0 && at % leavesATurn === 0) await turn()
+      if (!this.#cache.has(leaf)) coming.set(leaf, quiet(this.#bring(leaf)))
+    }
+    const bytes = Buffer.allocUnsafe(length)
+    for (let leaf = leafOf(offset); leaf <= leafOf(offset + length - 1); leaf++) {
+      const landed = await coming.get(leaf)
+      const from = Math.max(offset, leaf * leafBytes)
+      const until = Math.min(offset + length, (leaf + 1) * leafBytes)
+      const place = bytes.subarray(from - offset, until - offset)
+      if (landed === undefined) this.#cache.readInto(place, from)
+      else landed.copy(place, 0, from - leaf * leafBytes, until - leaf * leafBytes)
+    }
+    if (coming.size > 0) {
+      this.counters.misses++
+      this.counters.stallMs += performance.now() - begun
+    }
+    return bytes
+  }
+
+  /** Until it is here. @returns its bytes; undefined when the cache has it */
+  async #bring(leaf: number): Promise<Landed> {
+    // What ended before its turn may have been fetched with a leaf that cannot be had: from then on alone.
+    for (let leaves: number | undefined; !this.#cache.has(leaf); leaves = 1) {
+      const landed = await this.#want(leaf, 'demand', leaves)
+      if (landed !== undefined) return landed
+    }
+    return undefined
+  }
+
+  async #want(leaf: number, urgency: Urgency, leaves?: number): Promise<Landed> {
+    return await this.#fetcher.want({ leaf, urgency, leaves })
+  }
+}
+
+interface LowerParts {
+  readonly counters: LazyCounters
+  readonly cache: LeafCache
+  readonly fetcher: LeafFetcher
+  readonly bootstrapBytes: number
+}
+
+function leafOf(offset: number): number {
+  return Math.floor(offset / leafBytes)
+}
+
+/** It may fail before its turn to be looked at has come. */
+function quiet<T>(promise: Promise<T>): Promise<T> {
+  promise.catch(() => {})
+  return promise
+}

@@ -1,0 +1,89 @@
+import { type Digest, digestOf } from '../base/index.ts'
+import { type ChunkIndex, LeafHasher, type StoredPart } from '../formats/index.ts'
+import { zstdFrames } from '../host/index.ts'
+import type { ReadBlob } from '../wires/index.ts'
+import { keystream } from '../wires/registry/registry.testkit.ts'
+
+/** A lower as it was published: what it is, and how it is stored. */
+export interface PublishedLower {
+  readonly lower: Buffer
+  readonly index: ChunkIndex
+  readonly blobs: ReadonlyMap<Digest, Buffer>
+}
+
+const block = 4096
+
+/** Three parts, whose chunks begin and end anywhere in leaves, with a stretch of zeros as long as several leaves; the last leaf is short. */
+export async function publishedLower(seed = 1): Promise<PublishedLower> {
+  const bootstrap = keystream(37 * block, seed)
+  const first = Buffer.concat([
+    keystream(300 * block, seed + 1),
+    Buffer.alloc(150 * block),
+    keystream(211 * block, seed + 2),
+  ])
+  const second = keystream(523 * block, seed + 3)
+  const parts = await Promise.all([
+    store(bootstrap, [20, 17]),
+    store(first, [16, 61, 256, 23, 200, 105]),
+    store(second, [90, 1, 17, 255, 64, 96]),
+  ])
+  const lower = Buffer.concat([bootstrap, first, second])
+  const hasher = new LeafHasher()
+  hasher.update(lower)
+  const index = { writerVersion: 2, profile: 'plain', parts: parts.map(({ part }) => part), leaves: hasher.finish() }
+  return { lower, index, blobs: new Map(parts.map(({ part, blob }) => [part.digest, blob])) }
+}
+
+/** @param blocks of each chunk */
+async function store(bytes: Buffer, blocks: readonly number[]): Promise<{ part: StoredPart; blob: Buffer }> {
+  const lengths = blocks.map((count) => count * block)
+  const frames: Buffer[] = []
+  for await (const frame of zstdFrames(cut(bytes, lengths), 3)) frames.push(frame)
+  const blob = Buffer.concat(frames)
+  const stored = Uint32Array.from(frames, ({ length }) => length)
+  return { blob, part: { digest: digestOf(blob), lengths: Uint32Array.from(lengths), storedLengths: stored } }
+}
+
+async function* cut(bytes: Buffer, lengths: readonly number[]): AsyncGenerator<Buffer> {
+  let at = 0
+  for (const length of lengths) {
+    yield Buffer.from(bytes.subarray(at, at + length))
+    at += length
+  }
+}
+
+/** What becomes of one request: the bytes that it would have, changed; or an error. */
+export type Answer = (bytes: Buffer, request: ReadBlob) => Buffer | Promise<Buffer>
+
+/** A registry in memory. */
+export class FakeRegistry {
+  readonly requests: ReadBlob[] = []
+  /** Of the requests that come next, in order; then all is well. */
+  readonly answers: Answer[] = []
+  /** Of every other request. */
+  always: Answer = (bytes) => bytes
+  readonly #blobs: ReadonlyMap<Digest, Buffer>
+
+  constructor({ blobs }: PublishedLower) {
+    this.#blobs = blobs
+  }
+
+  read = async function* (this: FakeRegistry, request: ReadBlob): AsyncGenerator<Buffer> {
+    this.requests.push(request)
+    const blob = this.#blobs.get(request.digest) ?? Buffer.alloc(0)
+    const answer = this.answers.shift() ?? this.always
+    const bytes = await untilAborted(answer(blob.subarray(request.from, request.until), request), request.signal)
+    for (let at = 0; at < bytes.length; at += 50_000) {
+      await new Promise((resolve) => setImmediate(resolve))
+      yield bytes.subarray(at, at + 50_000)
+    }
+  }.bind(this)
+}
+
+async function untilAborted(answer: Buffer | Promise<Buffer>, signal: AbortSignal | undefined): Promise<Buffer> {
+  if (Buffer.isBuffer(answer) || signal === undefined) return await answer
+  signal.throwIfAborted()
+  const aborted = new Promise<never>((_, reject) => signal.addEventListener('abort', () => reject(signal.reason)))
+  aborted.catch(() => {})
+  return await Promise.race([answer, aborted])
+}

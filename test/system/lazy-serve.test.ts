@@ -1,0 +1,182 @@
+import type { ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { readdir, readFile, stat, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { parseDigest } from '../../src/base/index.ts'
+import type { PruneReport, PublishImageReply, UsageReport } from '../../src/contract/index.ts'
+import { runTool } from '../../src/host/index.ts'
+import { keystream } from '../../src/wires/registry/registry.testkit.ts'
+import { type Cowshed, openCowshed, until } from '../support/cowshed.ts'
+import { type FaultProxy, startFaultProxy } from '../support/fault-proxy.ts'
+import { buildImage, buildLayer, ociArchive } from '../support/image-builder.ts'
+import { needs } from '../support/needs.ts'
+import { firstMatch, killScript } from '../support/node-script.ts'
+import { registryTools, startRegistry, type TestRegistry } from '../support/registry.ts'
+
+const tools = ['nbdinfo', 'nbdcopy', 'qemu-img', ...registryTools]
+
+const image = buildImage({
+  layers: [
+    buildLayer([
+      { path: 'usr', type: 'directory' },
+      { path: 'usr/large', content: keystream(6 << 20) },
+    ]),
+    buildLayer(Array.from({ length: 60 }, (_, at) => ({ path: `usr/${at}`, content: keystream(20_000, at + 2) }))),
+  ],
+})
+
+/** `lazy serve` as a user runs it: each test goes on where the one before it ended. */
+describe.runIf(needs({ tools }))('a published image is served as a block device', () => {
+  let [publisher, host]: Cowshed[] = []
+  let registry: TestRegistry
+  let proxy: FaultProxy
+  let ref = ''
+  /** What every byte must be. */
+  let lower = ''
+  const servers: ChildProcess[] = []
+
+  beforeAll(async () => {
+    registry = await startRegistry()
+    proxy = await startFaultProxy(registry)
+    publisher = await openCowshed({ kernel: false })
+    host = await openCowshed({ kernel: false })
+    ref = `${proxy.host}/team/app:1`
+    const archive = join(publisher.layout.root, '..', 'app.tar')
+    await writeFile(archive, ociArchive([{ image, ref: 'app:1' }]))
+    await publisher.ok('image', 'load', archive)
+    const profile = ['--profile', 'plain']
+    const published = await publisher.json<PublishImageReply>(
+      'image',
+      'publish',
+      'app:1',
+      ref,
+      '--insecure',
+      ...profile,
+    )
+    await publisher.ok('image', 'rm', 'app:1')
+    await publisher.ok('system', 'prune', '--cache-only', '--force')
+    await publisher.ok('image', 'pull', ref, '--insecure')
+    lower = publisher.layout.keptLower(parseDigest(published.manifest_digest))
+  })
+  afterAll(async () => {
+    for (const server of servers) await killScript(server)
+    await publisher?.[Symbol.asyncDispose]()
+    await host?.[Symbol.asyncDispose]()
+    await proxy[Symbol.asyncDispose]()
+    await registry[Symbol.asyncDispose]()
+  })
+
+  const socket = () => join(on(host).layout.root, '..', 's')
+  const copy = () => join(on(host).layout.root, '..', 'copy')
+
+  /** Starts it, and waits until it says where it is. */
+  async function serve(...options: string[]) {
+    const child = on(host).start('lazy', 'serve', ref, '--nbd', `unix:${socket()}`, '--insecure', ...options)
+    servers.push(child)
+    let said = ''
+    child.stderr?.on('data', (chunk: Buffer) => {
+      said += chunk.toString()
+    })
+    const [url] = await firstMatch(child.stdout, /^nbd\S+(?=\n)/)
+    const end = async () => {
+      const closed = once(child, 'close')
+      child.kill('SIGTERM')
+      await closed
+      return said
+    }
+    return { child, url, end, said: () => said }
+  }
+
+  async function expectRight(url: string): Promise<void> {
+    await runTool('nbdcopy', [url, copy()])
+    expect((await readFile(copy())).equals(await readFile(lower))).toBe(true)
+  }
+
+  test('to any client, and says what that took', async () => {
+    const { url, end } = await serve()
+    expect(url).toBe(`nbd+unix:///?socket=${socket()}`)
+    const { stdout } = await runTool('nbdinfo', ['--json', url])
+    expect(JSON.parse(stdout.toString()).exports).toMatchObject([
+      { is_read_only: true, can_multi_conn: true, 'export-size': (await stat(lower)).size },
+    ])
+    await expectRight(url)
+    const compared = await runTool('qemu-img', ['compare', '-f', 'raw', '-F', 'raw', url, lower])
+    expect(compared.stdout.toString()).toContain('Images are identical')
+    expect(await end()).toMatch(/ MB read; .* fetched in \d+ requests .* reads waited /)
+  })
+
+  test('and once more with the registry dead, from what is here', async () => {
+    proxy.fault({ times: 1_000 }, { kind: 'reset', after: 0 })
+    const { url, end, said } = await serve('--fail-after', '1s')
+    expect(said()).toContain('stood for the last time')
+    await expectRight(url)
+    expect(await end()).toContain('0 B fetched in 0 requests')
+    proxy.clear()
+  })
+
+  test('its cache is counted', async () => {
+    const { caches } = await on(host).json<UsageReport>('system', 'df')
+    const { size } = await stat(lower)
+    const data = caches.find(({ path }) => path.endsWith('/data') && path.includes('/lazy/'))
+    expect(data).toMatchObject({ kind: 'lazy', size: { logical_bytes: size } })
+  })
+
+  test('its cache goes when that is asked for, and nobody serves it', async () => {
+    const { end } = await serve()
+    const kept = await on(host).json<PruneReport>('system', 'prune', '--lazy', '--force')
+    expect([kept.items, kept.skipped]).toEqual([[], [{ kind: 'lazy', name: ref, reason: 'it is being served' }]])
+    await end()
+    expect(await on(host).ok('system', 'prune', '--orphans', '--cache-only', '--dry-run')).not.toContain('LAZY')
+    const pruned = await on(host).json<PruneReport>('system', 'prune', '--lazy', '--force')
+    expect(pruned.items).toMatchObject([{ kind: 'lazy', name: ref, action: 'remove' }])
+    expect(pruned.totals.freed.physical_bytes).toBeGreaterThan(6 << 20)
+    expect(await readdir(on(host).layout.lazyLowers)).toEqual([])
+  })
+
+  test('by a server that is killed again and again while it is read: no byte is wrong in the end', async () => {
+    // A cache that begins anew, and a network that takes its time.
+    const fresh = await openCowshed({ kernel: false })
+    const before = host
+    host = fresh
+    try {
+      proxy.network.bytesPerSecond = 4 << 20
+      for (let at = 0; at < 3; at++) {
+        const { child, url } = await serve('--fill')
+        const reading = runTool('nbdcopy', [url, copy()]).catch(() => undefined)
+        const { requests } = proxy
+        const begun = requests.length
+        await until(async () => requests.length > begun, 'it fetches')
+        await killScript(child)
+        await reading
+      }
+      proxy.network.bytesPerSecond = Number.POSITIVE_INFINITY
+      const { url, end, said } = await serve('--fill')
+      await expectRight(url)
+      await until(async () => said().includes('all of it is here'), 'it is filled')
+      proxy.fault({ times: 1_000 }, { kind: 'reset', after: 0 })
+      await expectRight(url)
+      await end()
+    } finally {
+      proxy.clear()
+      proxy.network.bytesPerSecond = Number.POSITIVE_INFINITY
+      host = before
+      await fresh[Symbol.asyncDispose]()
+    }
+  })
+
+  test.each<[string[], number, string]>([
+    [['registry.example/x', '--nbd', 'unix:'], 2, 'not an address of an NBD server'],
+    [['registry.example/x', '--nbd', 'tcp:0.0.0.0:10809'], 2, 'can be reached by others'],
+    [['registry.example/x'], 2, '--nbd'],
+    [['registry.example/x', '--nbd', 'unix:/x', '--fail-after', 'soon'], 2, 'soon'],
+  ])('but not %j', async (args, exit, why) => {
+    const { code, stderr } = await on(host).run('lazy', 'serve', ...args)
+    expect([code, stderr]).toEqual([exit, expect.stringContaining(why)])
+  })
+})
+
+function on(cowshed: Cowshed | undefined): Cowshed {
+  if (cowshed === undefined) throw new Error('there is no such host')
+  return cowshed
+}
