@@ -32,7 +32,7 @@ export const commandTable: readonly CommandEntry[] = [
   },
   {
     name: 'set',
-    summary: 'say what becomes of sheds that nobody uses',
+    summary: 'say what sheds may have of their host, and what becomes of those that nobody uses',
     load: async () => (await import('./commands/set.ts')).set,
   },
   {

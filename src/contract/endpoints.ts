@@ -19,6 +19,7 @@ export const endpoints = {
   protectShed: { method: 'POST', path: '/api/sheds/:name/protect' },
   unprotectShed: { method: 'POST', path: '/api/sheds/:name/unprotect' },
   setShed: { method: 'POST', path: '/api/sheds/:name/thermal' },
+  setShedLimits: { method: 'POST', path: '/api/sheds/:name/limits' },
   execInShed: { method: 'GET', path: '/api/sheds/:name/exec' },
   shellInShed: { method: 'GET', path: '/api/sheds/:name/shell' },
   readLogs: { method: 'GET', path: '/api/sheds/:name/logs' },

@@ -50,6 +50,7 @@ const requests = {
   RestoreVolumeRequest: backups.RestoreVolumeRequest,
   SaveImageRequest: images.SaveImageRequest,
   SetupRequest: server.SetupRequest,
+  SetLimitsRequest: sheds.SetLimitsRequest,
   SetThermalRequest: thermal.SetThermalRequest,
   ForkShedReply: sheds.ForkShedReply,
   ForkShedRequest: sheds.ForkShedRequest,

@@ -90,6 +90,22 @@ export const CreateShedRequest = z
   })
 export type CreateShedRequest = z.infer<typeof CreateShedRequest>
 
+/** What is left out stays as it is; of I/O, null takes a limit away. */
+export const SetLimitsRequest = z
+  .strictObject({
+    cpus: settings.cpus,
+    memory_bytes: settings.memory_bytes,
+    io: z
+      .strictObject({
+        read_bytes_per_second: IoLimits.shape.read_bytes_per_second.nullable(),
+        write_bytes_per_second: IoLimits.shape.write_bytes_per_second.nullable(),
+        operations_per_second: IoLimits.shape.operations_per_second.nullable(),
+      })
+      .optional(),
+  })
+  .refine((request) => Object.keys(request).length > 0, { message: 'it says nothing that is to change' })
+export type SetLimitsRequest = z.infer<typeof SetLimitsRequest>
+
 export const Forward = z.object({ guest_port: z.int().min(1).max(65535), host_port: z.int().min(1).max(65535) })
 export type Forward = z.infer<typeof Forward>
 

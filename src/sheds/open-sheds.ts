@@ -31,6 +31,7 @@ import { pauseShed } from './verbs/pause-shed.ts'
 import { protectShed } from './verbs/protect-shed.ts'
 import { removeShed } from './verbs/remove-shed.ts'
 import { resetShed } from './verbs/reset-shed.ts'
+import { setLimits } from './verbs/set-limits.ts'
 import { setThermal } from './verbs/set-thermal.ts'
 import { sleepShed } from './verbs/sleep-shed.ts'
 import { startShed } from './verbs/start-shed.ts'
@@ -165,6 +166,7 @@ export async function openSheds(options: ShedsOptions): Promise<Sheds> {
     reset: async (name, given = {}) =>
       await cancellable(given, async (work) => view(await alone(name, (record) => resetShed(context, record, work)))),
     trim: async (name, options) => await alone(name, (record) => trimShed(context, record, options)),
+    setLimits: async (name, request) => view(await alone(name, (record) => setLimits(context, record, request))),
     set: async (name, request) => view(await alone(name, (record) => setThermal(context, record, request))),
     async useAgent(name) {
       checkName(name)

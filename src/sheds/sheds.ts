@@ -9,6 +9,7 @@ import type {
   ForkShedRequest,
   Forward,
   SecretUse,
+  SetLimitsRequest,
   SetThermalRequest,
   Shed,
   StopShedRequest,
@@ -118,6 +119,12 @@ export interface Sheds {
   readonly secrets: ShedSecrets
   /** Says what becomes of a shed that nobody uses; also of one that runs. */
   set(name: string, request: SetThermalRequest): Promise<Shed>
+  /**
+   * Says what a shed may have of its host from its next start on.
+   *
+   * @throws Problem SHED_NOT_STOPPED for one that has a VM or sleeps; INVALID_REQUEST for what this host does not have; NO_SPACE
+   */
+  setLimits(name: string, request: SetLimitsRequest): Promise<Shed>
   /** The agent of a shed, which counts as used until what is returned is disposed of. @throws Problem SHED_NOT_RUNNING, AGENT_UNREACHABLE */
   useAgent(name: string): Promise<AgentUse>
   /** Runs a program with the image's environment, working directory and user as defaults. */

@@ -70,4 +70,22 @@ describe.runIf(able)('a host of a few sheds', () => {
     await cowshed.ok('stop', '--timeout', '0s', 'a')
     expect(await limits()).toMatchObject({ sheds: 0, memory_bytes: 0 })
   }, 240_000)
+
+  test('a shed has what it is set to from its next start on, and its disk what was on it', async () => {
+    await cowshed.ok('start', 'a')
+    const sh = async (script: string) => await cowshed.ok('exec', 'a', '--', 'sh', '-c', script)
+    const memoryKiB = async () => Number(await sh("awk '/MemTotal/ {print $2}' /proc/meminfo"))
+    await sh('echo kept > /root/file; sync')
+    const before = await memoryKiB()
+    expect(await cowshed.run('set', 'a', '--memory', '256MiB')).toMatchObject({
+      code: 4,
+      stderr: expect.stringMatching(/hint: stop it first: cowshed stop a$/m),
+    })
+    await cowshed.ok('stop', 'a')
+    const all = ['--memory', '256MiB', '--io-write', '20MB/s']
+    expect(await cowshed.ok('set', 'a', ...all)).toBe('a may have 1 CPU, 268.4 MB of memory, writes 20.0 MB/s\n')
+    await cowshed.ok('start', 'a')
+    expect(await sh('cat /root/file')).toBe('kept\n')
+    expect(await memoryKiB()).toBeGreaterThan(before + 50 * 1024)
+  })
 })

@@ -2,13 +2,9 @@ import { Option } from 'commander'
 import { Problem, parseName } from '../../base/index.ts'
 import {
   type CreateShedReply,
-  fewestOperations,
-  type IoLimits,
   type OwnThermalSettings,
   type PullPolicy,
   type SecretUse,
-  smallestMemoryBytes,
-  smallestRate,
   smallestUpperBytes,
   type VolumeMount,
 } from '../../contract/index.ts'
@@ -23,25 +19,27 @@ import {
   keepHotText,
   warmAfterText,
 } from '../options/idle-options.ts'
-import { rateAtLeast } from '../options/rate-at-least.ts'
+import {
+  cpusOf,
+  iopsOf,
+  ioReadOf,
+  ioWriteOf,
+  type LimitOptions,
+  limitsRequest,
+  memoryOf,
+} from '../options/limit-options.ts'
 import { collectSecrets } from '../options/secret-use.ts'
 import { sizeAtLeast } from '../options/size-at-least.ts'
 import { snapshotName } from '../options/snapshot-names.ts'
 import { collectVolumes } from '../options/volume-mount.ts'
-import { wholeNumber } from '../options/whole-number.ts'
 import { forkLines } from './fork.ts'
 
-interface Options extends IdleOptions {
+interface Options extends IdleOptions, LimitOptions {
   readonly image?: string
   readonly fromSnapshot?: string
   readonly from?: string
-  readonly cpus?: number
-  readonly memory?: number
   readonly upperSize?: number
   readonly rootfs?: 'erofs' | 'ext4'
-  readonly ioRead?: number
-  readonly ioWrite?: number
-  readonly iops?: number
   readonly net?: 'user' | 'none'
   readonly env?: Record<string, string>
   readonly label?: Record<string, string>
@@ -73,8 +71,8 @@ export const create: DefineCommand = (command, run) => {
       collectPairs('--volume-name'),
     )
     .option('--cold-boot', 'boot it from the disk that is in the snapshot, whatever is there of its memory')
-    .option('--cpus <n>', 'virtual CPUs (1)', wholeNumber('--cpus', { min: 1, max: 64 }))
-    .option('--memory <size>', 'memory (512MiB)', sizeAtLeast('--memory', smallestMemoryBytes))
+    .option('--cpus <n>', 'virtual CPUs (1)', cpusOf)
+    .option('--memory <size>', 'memory (512MiB)', memoryOf)
     .option(
       '--upper-size <size>',
       'how much it can write to its disk, or with --rootfs ext4 the size of all of it; what is not written takes no space (5GiB)',
@@ -86,13 +84,9 @@ export const create: DefineCommand = (command, run) => {
         'its disk: what it writes, over the image that all share; or a whole root filesystem of its own (erofs)',
       ).choices(['erofs', 'ext4']),
     )
-    .option(
-      '--io-read <rate>',
-      'how much all its disks may read a second, like 50MB/s',
-      rateAtLeast('--io-read', smallestRate),
-    )
-    .option('--io-write <rate>', 'how much they may write a second', rateAtLeast('--io-write', smallestRate))
-    .option('--iops <n>', 'how often they may read or write a second', wholeNumber('--iops', { min: fewestOperations }))
+    .option('--io-read <rate>', 'how much all its disks may read a second, like 50MB/s', ioReadOf)
+    .option('--io-write <rate>', 'how much they may write a second', ioWriteOf)
+    .option('--iops <n>', 'how often they may read or write a second', iopsOf)
     .addOption(new Option('--net <mode>', 'outbound network, or none (user)').choices(['user', 'none']))
     .option('--env <K=V>', 'environment of what runs in it; may be repeated', collectPairs('--env'))
     .option('--label <K=V>', 'a label; may be repeated', collectPairs('--label'))
@@ -151,17 +145,15 @@ async function createFork(cli: Cli, name: string, options: Options & { readonly 
 }
 
 function requestOf(name: string, options: Options) {
-  const { image, fromSnapshot, cpus, memory, upperSize, rootfs, net, env, label, volume, secret, start, pull } = options
+  const { image, fromSnapshot, upperSize, rootfs, net, env, label, volume, secret, start, pull } = options
   return {
     name,
     start,
     ...(image === undefined ? {} : { image }),
     ...(fromSnapshot === undefined ? {} : { from_snapshot: fromSnapshot }),
-    ...(cpus === undefined ? {} : { cpus }),
-    ...(memory === undefined ? {} : { memory_bytes: memory }),
+    ...limitsRequest(options),
     ...(upperSize === undefined ? {} : { upper_bytes: upperSize }),
     ...(rootfs === undefined ? {} : { rootfs }),
-    ...ioOf(options),
     ...(net === undefined ? {} : { network: net }),
     ...(env === undefined ? {} : { env }),
     ...(label === undefined ? {} : { labels: label }),
@@ -179,15 +171,6 @@ function requestOf(name: string, options: Options) {
 function thermalOf(options: IdleOptions): { readonly thermal?: OwnThermalSettings } {
   const said = Object.entries(idleRequest(options)).filter(([, value]) => value !== null)
   return said.length === 0 ? {} : { thermal: Object.fromEntries(said) }
-}
-
-function ioOf({ ioRead, ioWrite, iops }: Options): { readonly io?: IoLimits } {
-  const io = {
-    ...(ioRead === undefined ? {} : { read_bytes_per_second: ioRead }),
-    ...(ioWrite === undefined ? {} : { write_bytes_per_second: ioWrite }),
-    ...(iops === undefined ? {} : { operations_per_second: iops }),
-  }
-  return Object.keys(io).length === 0 ? {} : { io }
 }
 
 function outcome({ shed: { name, status }, outcome }: CreateShedReply): string {

@@ -1,7 +1,8 @@
 import { formatSize, parseName, printable, shortDigest } from '../../base/index.ts'
-import type { IoLimits, Shed } from '../../contract/index.ts'
+import type { Shed } from '../../contract/index.ts'
 import type { DefineCommand } from '../define-command.ts'
 import { describeIdle } from '../output/describe-idle.ts'
+import { describeIo } from '../output/describe-io.ts'
 import { relativeTime } from '../terminal/relative-time.ts'
 import { details } from '../terminal/table.ts'
 
@@ -36,7 +37,7 @@ function describe(shed: Shed): string {
     ],
     [shed.rootfs === 'ext4' ? 'rootfs' : 'upper', formatSize(shed.upper_bytes)],
     ['network', shed.network],
-    ['i/o', shed.io === undefined ? undefined : ioOf(shed.io)],
+    ['i/o', listed(describeIo(shed.io))],
     ['backend', [shed.backend, shed.acceleration].filter((part) => part !== undefined).join(', ')],
     ['pid', shed.pid === undefined ? undefined : String(shed.pid)],
     ['created', when(shed.created_at)],
@@ -49,14 +50,6 @@ function describe(shed: Shed): string {
     ['secrets', listed(shed.secrets.map(({ secret, env, path }) => printable(`${secret}→${path ?? env}`)))],
     ['env', listed(pairs(shed.env))],
     ['labels', listed(pairs(shed.labels))],
-  ])
-}
-
-function ioOf({ read_bytes_per_second, write_bytes_per_second, operations_per_second }: IoLimits): string | undefined {
-  return listed([
-    ...(read_bytes_per_second === undefined ? [] : [`reads ${formatSize(read_bytes_per_second)}/s`]),
-    ...(write_bytes_per_second === undefined ? [] : [`writes ${formatSize(write_bytes_per_second)}/s`]),
-    ...(operations_per_second === undefined ? [] : [`${operations_per_second} operations/s`]),
   ])
 }
 

@@ -16,6 +16,7 @@ type ShedHandlers = Pick<
   | 'protectShed'
   | 'unprotectShed'
   | 'setShed'
+  | 'setShedLimits'
 >
 
 export function shedRoutes({ sheds }: Pick<Rooms, 'sheds'>): ShedHandlers {
@@ -33,6 +34,7 @@ export function shedRoutes({ sheds }: Pick<Rooms, 'sheds'>): ShedHandlers {
     protectShed: ({ params }) => sheds.protect(params.name, true),
     unprotectShed: ({ params }) => sheds.protect(params.name, false),
     setShed: ({ params, body }) => sheds.set(params.name, body),
+    setShedLimits: ({ params, body }) => sheds.setLimits(params.name, body),
     resetShed: ({ params, onProgress, signal }) => sheds.reset(params.name, { onProgress, signal }),
   }
 }
