@@ -13,10 +13,10 @@ import type { OpenedRooms } from './open-rooms.ts'
 const noticeMs = 60_000
 
 /** Makes the shed `web` over a fake QEMU; it runs. */
-export async function createWeb(rooms: OpenedRooms): Promise<void> {
+export async function createWeb(rooms: OpenedRooms, more: Parameters<OpenedRooms['create']>[1] = {}): Promise<void> {
   await installFakeKernel(rooms.layout)
   await rooms.loadMini()
-  await rooms.create('web', { memory_bytes: 64 * 2 ** 20 })
+  await rooms.create('web', { memory_bytes: 64 * 2 ** 20, ...more })
   await rooms.sheds.start('web')
 }
 

@@ -24,6 +24,8 @@ function descriptorIn(pattern: RegExp): number {
 /** Of ext4, nobody uses the first 1024 bytes. */
 const disk = descriptorIn(/"filename":"\/dev\/fdset\/(\d+)"/)
 const ram = openSync(/"mem-path":"([^"]+)"/.exec(args.join(' '))?.[1] ?? '', 'r+')
+/** What a machine has written to RAM that only began with a file is in no file. */
+let privateRam = args.join(' ').includes('"share":false') ? numberAt(ram) : undefined
 
 function numberAt(fd: number): number {
   const bytes = Buffer.alloc(8)
@@ -31,10 +33,24 @@ function numberAt(fd: number): number {
   return Number(bytes.readBigUInt64LE())
 }
 
-function write(number: number): void {
+function writeAt(fd: number, number: number): void {
   const bytes = Buffer.alloc(8)
   bytes.writeBigUInt64LE(BigInt(number))
-  for (const fd of [disk, ram]) writeSync(fd, bytes, 0, bytes.length, 0)
+  writeSync(fd, bytes, 0, bytes.length, 0)
+}
+
+function inRam(): number {
+  return privateRam ?? numberAt(ram)
+}
+
+function writeRam(number: number): void {
+  if (privateRam === undefined) writeAt(ram, number)
+  else privateRam = number
+}
+
+function write(number: number): void {
+  writeAt(disk, number)
+  writeRam(number)
 }
 
 let status: 'running' | 'paused' | 'inmigrate' | 'postmigrate' = 'running'
@@ -43,8 +59,8 @@ else write(numberAt(disk) + 1)
 
 function goOn(): void {
   if (status === 'running') return
-  const [inRam, onDisk] = [numberAt(ram), numberAt(disk)]
-  if (inRam !== onDisk) writeSync(2, `WRONG RESUME: ${inRam} in RAM, ${onDisk} on disk\n`)
+  const onDisk = numberAt(disk)
+  if (inRam() !== onDisk) writeSync(2, `WRONG RESUME: ${inRam()} in RAM, ${onDisk} on disk\n`)
   write(onDisk + 1)
   status = 'running'
 }
@@ -57,8 +73,16 @@ function pause(): void {
 
 type Say = (message: object) => void
 
+/** Whether a migration takes RAM along. */
+let isWithRam = true
+
+interface Given {
+  readonly uri?: string
+  readonly capabilities?: readonly { readonly capability: string; readonly state: boolean }[]
+}
+
 function saveState(path: string, say: Say): void {
-  const to = connect(path, () => to.end(`state at ${numberAt(ram)}`))
+  const to = connect(path, () => to.end(`${isWithRam ? 'machine' : 'state'} at ${inRam()}`))
   to.on('close', () => {
     status = 'postmigrate'
     say(migration('completed'))
@@ -73,8 +97,9 @@ function restoreState(path: string, say: Say): void {
     })
     from.on('end', () => {
       server.close()
-      const isWhole = text === `state at ${numberAt(ram)}`
-      if (!isWhole) {
+      const [, taken] = /^machine at (\d+)$/.exec(text) ?? []
+      if (isWithRam && taken !== undefined) writeRam(Number(taken))
+      else if (text !== `state at ${inRam()}`) {
         writeSync(2, `error while loading state: ${JSON.stringify(text)}\n`)
         process.exit(1)
       }
@@ -89,7 +114,9 @@ function migration(how: string): object {
   return { event: 'MIGRATION', data: { status: how }, timestamp: { seconds: 1, microseconds: 0 } }
 }
 
-function answer(command: string, { uri = '' }: { uri?: string }, say: Say): object {
+function answer(command: string, { uri = '', capabilities = [] }: Given, say: Say): object {
+  const ignoring = capabilities.find(({ capability }) => capability === 'x-ignore-shared')
+  if (ignoring !== undefined) isWithRam = !ignoring.state
   const path = uri.replace('unix:', '')
   if (command === 'query-status') return { status, running: status === 'running' }
   if (command === 'stop') pause()
