@@ -1,0 +1,87 @@
+import { open, rm, statfs } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { errnoCode, isProblem } from '../../src/base/index.ts'
+import { runTool } from '../../src/host/index.ts'
+import { bringTo, createWeb, expectAtRest } from '../support/at-rest.ts'
+import { busyboxImageTools } from '../support/busybox-image.ts'
+import { type FakeQemu, fakeQemu } from '../support/fake-qemu.ts'
+import { toolsFor } from '../support/filesystems.ts'
+import { mountFresh } from '../support/mount-filesystem.ts'
+import { needs } from '../support/needs.ts'
+import { type OpenedRooms, openRoomsOn } from '../support/open-rooms.ts'
+
+/** So much is left of a disk that is full: one after the other of all that is written finds no space. */
+const left = [0, 4, 8, 12, 16, 20, 28, 40, 64, 512]
+
+const tools = ['mke2fs', ...busyboxImageTools, ...toolsFor('ext4')]
+
+/** Over a fake QEMU, which keeps count of what a guest has written. */
+describe.runIf(needs({ root: true, tools }))('a sleep and a wake on a disk that is full', () => {
+  let fake: FakeQemu
+
+  beforeAll(async () => {
+    fake = await fakeQemu()
+  })
+  afterAll(async () => await fake[Symbol.asyncDispose]())
+
+  test('it runs on, or sleeps as it did, and does either when there is space', async () => {
+    await using disk = await mountFresh('ext4', 64 * 2 ** 20)
+    await tryAll(disk.directory)
+  })
+})
+
+/** The databases of rooms that are out of sight are let go of. */
+async function tryAll(directory: string): Promise<void> {
+  const filler = join(directory, 'filler')
+  await using rooms = await openRoomsOn(directory)
+  await createWeb(rooms)
+  const outcomes = { sleep: new Set<string>(), wake: new Set<string>() }
+  for (const kibibytes of left) {
+    for (const verb of ['sleep', 'wake'] as const) {
+      await bringTo(rooms, verb === 'sleep' ? 'running' : 'cold')
+      const { pid } = await rooms.sheds.get('web')
+      await fill(filler, kibibytes * 1024)
+      const outcome = await tryOnce(rooms, verb)
+      outcomes[verb].add(outcome)
+      await rm(filler)
+      // What its record says is put right by the next who has to do with it.
+      if (outcome !== 'done' && verb === 'sleep') await rooms.sheds.start('web')
+      const { status, pid: after } = await expectAtRest(rooms)
+      const asBefore = verb === 'sleep' ? 'running' : 'cold'
+      const then = verb === 'sleep' ? 'cold' : 'running'
+      expect(status, `${verb} with ${kibibytes} KiB`).toBe(outcome === 'done' ? then : asBefore)
+      if (status === 'running' && verb === 'sleep') expect(after).toBe(pid)
+    }
+  }
+  const both = new Set(['done', 'NO_SPACE'])
+  expect(outcomes).toEqual({ sleep: both, wake: both })
+  await rooms.sheds.remove('web', { force: true })
+}
+
+async function tryOnce({ sheds }: OpenedRooms, verb: 'sleep' | 'wake'): Promise<string> {
+  try {
+    if (verb === 'wake') await sheds.wake('web')
+    else await sheds.stop('web', { timeout_ms: 1000, keep_memory: true })
+    return 'done'
+  } catch (error) {
+    if (!isProblem(error)) throw error
+    return error.code
+  }
+}
+
+/** Takes all of a disk but so many bytes. */
+async function fill(path: string, leave: number): Promise<void> {
+  const { bsize, bavail } = await statfs(dirname(path))
+  // The last blocks one by one: how many the filesystem takes for itself it does not say.
+  await runTool('fallocate', ['-l', `${bsize * (bavail - 128)}`, path])
+  await using file = await open(path, 'a')
+  try {
+    for (;;) await file.write(Buffer.alloc(bsize, 1))
+  } catch (error) {
+    if (errnoCode(error) !== 'ENOSPC') throw error
+  }
+  await file.sync()
+  await file.truncate((await file.stat()).size - leave)
+  await file.sync()
+}
