@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-import { copyFile, mkdir, readFile, rm } from 'node:fs/promises'
+import { copyFile, mkdir, readdir, readFile, readlink, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { isProblem } from '../../src/base/index.ts'
@@ -15,7 +15,7 @@ export interface BareVmRecipe {
   readonly args: readonly string[]
   readonly upperTemplate: string
   /** What is this shed's alone, and is not to be shared with it: its words of the command line. */
-  readonly own: { readonly directory: string; readonly sockets: string; readonly key: string }
+  readonly own: { readonly directory: string; readonly key: string }
 }
 
 export interface BareVm extends AsyncDisposable {
@@ -24,19 +24,62 @@ export interface BareVm extends AsyncDisposable {
 
 /** Reads the command line of a running shed's QEMU: kernel, initrd, disks, devices and all arguments are then the very same. */
 export async function recipeOf(daemon: BenchDaemon, name: string): Promise<BareVmRecipe> {
-  const { pid, id, upper_bytes } = (await daemon.call<Shed>('GET', `/api/sheds/${name}`)) as Shed
-  const [command = '', ...args] = (await readFile(`/proc/${pid}/cmdline`, 'utf8')).split('\0').slice(0, -1)
+  const { pid, upper_bytes } = (await daemon.call<Shed>('GET', `/api/sheds/${name}`)) as Shed
+  const [command = '', ...lent] = (await readFile(`/proc/${pid}/cmdline`, 'utf8')).split('\0').slice(0, -1)
+  const { layout } = daemon
+  const own = layout.shed(name).dir
+  const files = await lentFiles(pid ?? 0, lent)
+  const args = withoutSets(lent.map((arg) => byPath(arg, files, own)))
   const line = args.join(' ')
   const key = /cowshed\.key=([0-9a-f]{32})/.exec(line)?.[1]
-  const sockets = new RegExp(`path=(\\S*/${id})\\.agent`).exec(line)?.[1]
-  if (key === undefined || sockets === undefined) throw new Error(`not the command line of a shed: ${line}`)
-  const { layout } = daemon
+  // What is known of its files: the rest was taken from the same list.
+  const isKnown = line.includes(`"filename":"${own}/upper.ext4"`) && line.includes(`path=${own}/console.log`)
+  if (key === undefined || !isKnown) throw new Error(`not the command line of a shed: ${line}`)
   return {
     command,
     args,
     upperTemplate: layout.upperTemplate(upper_bytes),
-    own: { directory: layout.shed(name).dir, sockets, key },
+    own: { directory: own, key },
   }
+}
+
+/** What the daemon has lent to QEMU as a descriptor, by its path: sockets and RAM as files in the shed's directory. */
+function byPath(arg: string, lent: ReadonlyMap<string, string>, own: string): string {
+  return arg
+    .replace(/^(socket,id=(agent|qmp)),fd=\d+/, (_all, socket, id) => `${socket},path=${own}/s.${id}`)
+    .replace(/\/(?:proc\/self\/fd|dev\/fdset)\/\d+/g, (name) => {
+      const path = lent.get(name) ?? name
+      return path.endsWith('.ram') ? ramIn(own) : path
+    })
+}
+
+/**
+ * The paths of files that QEMU was lent, by the names that it has for them. Of those in sets it has copies, in their order, and has closed the others; what it
+ * has opened of them more than once counts where it comes first.
+ */
+async function lentFiles(pid: number, args: readonly string[]): Promise<Map<string, string>> {
+  const links = new Map<number, string>()
+  for (const fd of await readdir(`/proc/${pid}/fd`)) {
+    const path = await readlink(`/proc/${pid}/fd/${fd}`)
+    if (path.startsWith('/')) links.set(Number(fd), path)
+  }
+  const sets = args.flatMap((arg) => /^fd=\d+,set=(\d+)$/.exec(arg)?.[1] ?? [])
+  const last = Math.max(...[...args.join(' ').matchAll(/\bfd=(\d+)/g)].map(([, fd]) => Number(fd)))
+  const behind = [...links].filter(([fd]) => fd > last).sort(([a], [b]) => a - b)
+  const copies = [...new Set(behind.map(([, path]) => path))]
+  return new Map([
+    ...[...links].map(([fd, path]): [string, string] => [`/proc/self/fd/${fd}`, path]),
+    ...sets.map((set, at): [string, string] => [`/dev/fdset/${set}`, copies[at] ?? '']),
+  ])
+}
+
+/** RAM that a VM alone has, in its directory. */
+export function ramIn(directory: string): string {
+  return join(directory, 'ram')
+}
+
+function withoutSets(args: readonly string[]): string[] {
+  return args.filter((arg, at) => arg !== '-add-fd' && args[at - 1] !== '-add-fd')
 }
 
 /**
@@ -48,21 +91,24 @@ export async function recipeOf(daemon: BenchDaemon, name: string): Promise<BareV
 export async function prepareBareVm(recipe: BareVmRecipe, directory: string): Promise<() => Promise<BareVm>> {
   await mkdir(directory, { mode: 0o700 })
   const key = randomBytes(16).toString('hex')
-  const { own } = recipe
-  const args = recipe.args.map((arg) =>
-    arg.replaceAll(own.directory, directory).replaceAll(own.sockets, join(directory, 's')).replaceAll(own.key, key),
-  )
+  const args = argsIn(recipe, directory).map((arg) => arg.replaceAll(recipe.own.key, key))
   await copyFile(recipe.upperTemplate, join(directory, 'upper.ext4'))
   return async () => {
     const child = spawn(recipe.command, args, { stdio: 'ignore' })
     try {
       const agent = await agentOf(join(directory, 's.agent'), key)
-      return { agent, [Symbol.asyncDispose]: () => end(child, directory) }
+      await agent.ready
+      return { agent, [Symbol.asyncDispose]: () => endBareVm(child, directory) }
     } catch (error) {
-      await end(child, directory)
+      await endBareVm(child, directory)
       throw error
     }
   }
+}
+
+/** The same arguments, with the files of another directory. */
+export function argsIn({ args, own }: BareVmRecipe, directory: string): string[] {
+  return args.map((arg) => arg.replaceAll(own.directory, directory))
 }
 
 /** Runs a program as the daemon does for a shed of the bench's image, and reads what it prints to the end. @returns its exit code */
@@ -83,13 +129,11 @@ async function drain(source: AsyncIterable<Buffer>): Promise<void> {
 }
 
 /** The socket is there as soon as QEMU is up. */
-async function agentOf(socketPath: string, key: string): Promise<AgentConnection> {
+export async function agentOf(socketPath: string, key: string): Promise<AgentConnection> {
   const deadline = Date.now() + 120_000
   for (;;) {
     try {
-      const agent = await connectAgent({ socketPath, key, timeoutMs: 120_000 })
-      await agent.ready
-      return agent
+      return await connectAgent({ socketPath, key, timeoutMs: 120_000 })
     } catch (error) {
       if (!isProblem(error, 'AGENT_UNREACHABLE') || Date.now() > deadline) throw error
       await sleep(2)
@@ -97,7 +141,7 @@ async function agentOf(socketPath: string, key: string): Promise<AgentConnection
   }
 }
 
-async function end(child: ChildProcess, directory: string): Promise<void> {
+export async function endBareVm(child: ChildProcess, directory: string): Promise<void> {
   if (child.exitCode === null && child.signalCode === null) {
     const exited = once(child, 'exit')
     child.kill('SIGKILL')

@@ -39,12 +39,18 @@ export interface StateIdentity {
 }
 
 /**
- * What a machine goes on from instead of booting. `state`: a file that Machine.saveState wrote, of a machine whose RAM is what `memory` has now.
+ * What a machine goes on from instead of booting. `state`: a file that Machine.saveState wrote, of a machine whose RAM is what `memory` has when
+ * `ramReady` is fulfilled, or has now: the VMM starts meanwhile. If that rejects, so does the start.
  * `takeOver`: another machine of the same identity, paused: its RAM is written to this one's, and it has its disks no more until it is resumed,
  * which it may be when this one is dead.
  */
 export type Restore =
-  | { readonly state: string; readonly belongsTo: StateIdentity; readonly takeOver?: undefined }
+  | {
+      readonly state: string
+      readonly belongsTo: StateIdentity
+      readonly ramReady?: Promise<void> | undefined
+      readonly takeOver?: undefined
+    }
   | { readonly takeOver: Machine; readonly state?: undefined }
 
 /** Everything that a driver needs to know to start one VM. Host paths are absolute. */

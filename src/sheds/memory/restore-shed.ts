@@ -23,7 +23,7 @@ export interface RestoreShed {
 
 /**
  * Starts the VM of a shed so that it goes on from a memory, inside its transition: it is paused there, and whoever resumes it has recorded before that
- * it runs. What the memory does not belong to is refused before anything runs. The memory stays as it is.
+ * it runs. What the memory does not belong to is refused before a guest runs. The memory stays as it is.
  *
  * @throws Problem MEMORY_DAMAGED, STATE_MISMATCH, MACHINE_FAILED, NO_SPACE; no VM is left then, and none has run
  */
@@ -41,19 +41,25 @@ export async function restoreShed(
     kernel: await kernelThen(context, identity.kernel),
   })
   if (!isDeepStrictEqual(await lowerMarks(spec.drives), lowers)) throw otherLower(record)
+  let ramReady: Promise<void> | undefined
   let machine: Machine | undefined
   try {
-    const path = mapping === 'private' ? memory.ram : await copyBack(context, record, memory)
+    const path = mapping === 'private' ? memory.ram : await context.ram.place(record)
+    // While the VMM starts, which does not look at it before it has the state.
+    ramReady = mapping === 'private' ? undefined : copyBack(memory, path)
+    ramReady?.catch(() => undefined)
     machine = await context.driver.start(
       {
         ...spec,
         memory: { path, mapping },
-        restore: { state: memory.state, belongsTo: overDrives(identity, spec.drives) },
+        restore: { state: memory.state, belongsTo: overDrives(identity, spec.drives), ramReady },
       },
       (found) => recordMachine(context, record.name, found),
     )
   } catch (error) {
     await machine?.kill()
+    // Nobody writes there any more when it is removed.
+    await ramReady?.catch(() => undefined)
     await forgetVm(context, record.name)
     throw error
   }
@@ -70,12 +76,10 @@ async function kernelThen({ layout }: ShedsContext, id: string): Promise<KernelF
   })
 }
 
-/** Its checksum is that of what was read, so a VM that goes on from the copy has what was written once. */
-async function copyBack(context: ShedsContext, record: ShedRecord, memory: StoredMemory): Promise<string> {
-  const to = await context.ram.place(record)
+/** Its checksum is that of what was read, so a VM that goes on from the copy has what was written once. @throws Problem MEMORY_DAMAGED, NO_SPACE */
+async function copyBack(memory: StoredMemory, to: string): Promise<void> {
   const { sha256 } = await copyWithoutZeros({ from: memory.ram, to })
   if (sha256 !== memory.record.ram.sha256) throw memoryDamaged(`${memory.ram} is not what was written there`)
-  return to
 }
 
 /**

@@ -46,12 +46,16 @@ async function wakeCold(context: ShedsContext, record: ShedRecord, work: LongWor
     await noteStatus(context, waking, { status: 'cold' })
     throw withWayOut(error, name)
   })
-  await goOn(context, live)
-  await dropMemory(context, name).catch((error: unknown) => {
-    // It is of an earlier generation now: nobody goes on from it.
+  // What it went on from is of an earlier generation now: nobody goes on from it, whether it is there or not.
+  const dropped = dropMemory(context, name).catch((error: unknown) => {
     context.events.append({ type: 'shed.memory_left', subject: name, message: String(error) })
   })
-  return running
+  try {
+    await goOn(context, live)
+    return running
+  } finally {
+    await dropped
+  }
 }
 
 interface Waking {
