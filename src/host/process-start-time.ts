@@ -11,13 +11,19 @@ import { linuxOnly } from './libc.ts'
  */
 export function processStartTime(pid: number): string | undefined {
   const stat = processStat(pid)
-  return stat === undefined || stat.state === 'Z' || stat.state === 'X' ? undefined : stat.startTime
+  return stat === undefined || hasEnded(stat) ? undefined : stat.startTime
+}
+
+/** Of a process that is killed the first thread may be a zombie while another still holds its files and its locks. */
+function hasEnded({ state, threads }: ProcessStat): boolean {
+  return state === 'X' || (state === 'Z' && threads <= 1)
 }
 
 export interface ProcessStat {
   /** A letter. */
   readonly state: string
   readonly startTime: string
+  readonly threads: number
   /** In user and kernel mode together. */
   readonly cpuTicks: number
 }
@@ -38,6 +44,6 @@ export function processStat(pid: number): ProcessStat | undefined {
 function parseStat(text: string): ProcessStat | undefined {
   const fields = text.slice(text.lastIndexOf(')') + 2).split(' ')
   const [state, startTime] = [fields[0], fields[19]]
-  const cpuTicks = Number(fields[11]) + Number(fields[12])
-  return state === undefined || startTime === undefined ? undefined : { state, startTime, cpuTicks }
+  if (state === undefined || startTime === undefined) return undefined
+  return { state, startTime, threads: Number(fields[17]), cpuTicks: Number(fields[11]) + Number(fields[12]) }
 }

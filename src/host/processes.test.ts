@@ -15,6 +15,18 @@ import {
   spawnDetached,
 } from './index.ts'
 
+test('a process whose first thread has ended is there for as long as another thread is', async () => {
+  const child = await startScript(new URL('./ended-thread.testkit.ts', import.meta.url), [])
+  const pid = child.pid ?? 0
+  const startTime = processStartTime(pid)
+  expect(startTime).toBeDefined()
+  expect(await firstLine(child)).toBe('ending')
+  await expect.poll(() => readFile(`/proc/${pid}/stat`, 'latin1')).toContain(') Z ')
+  expect(processStartTime(pid)).toBe(startTime)
+  await killScript(child)
+  expect(processStartTime(pid)).toBeUndefined()
+})
+
 describe('a detached child', () => {
   test('lives on with the lock it inherited when its parent is killed', async () => {
     await using dir = await temporaryDirectory()

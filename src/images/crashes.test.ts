@@ -43,7 +43,7 @@ describe('kill -9', () => {
       await store.images.remove('app:1', { force: false })
       await expectOnlyBase(store)
     }
-  }, 180_000)
+  })
 
   test('in a removal leaves the whole image, or no trace of it but blobs that nobody refers to', async () => {
     const all = await stepsOf('remove')
@@ -60,7 +60,7 @@ describe('kill -9', () => {
       await store.images.remove('app:1', { force: false })
       await expectOnlyBase(store)
     }
-  }, 180_000)
+  })
 })
 
 test('kill -9 at every step of an eviction leaves a store that builds the same lower again', async () => {
@@ -94,34 +94,30 @@ test('kill -9 at every step of an eviction leaves a store that builds the same l
     expect(await lower()).toEqual(before)
     expect(await allFiles(store.layout)).toEqual(files)
   }
-}, 180_000)
+})
 
 describe('a full disk', () => {
-  test.runIf(needs({ root: true, tools: toolsFor('ext4') }))(
-    'in a load is NO_SPACE, and leaves nothing',
-    async () => {
-      const big = sampleImage('big', {
-        image: { layers: [buildLayer([{ path: 'big', content: noise(24 * 2 ** 20) }], { compression: 'none' })] },
+  test.runIf(needs({ root: true, tools: toolsFor('ext4') }))('in a load is NO_SPACE, and leaves nothing', async () => {
+    const big = sampleImage('big', {
+      image: { layers: [buildLayer([{ path: 'big', content: noise(24 * 2 ** 20) }], { compression: 'none' })] },
+    })
+    const bytes = ociArchive([{ image: big, ref: 'big:1' }])
+    // 20 MiB are too small for the blob, 36 MiB for the blob and its unpacked layer.
+    for (const size of [20, 36]) {
+      await withSmallFilesystem('ext4', size * 2 ** 20, async (directory, fs) => {
+        const layout = dataLayout(`${directory}/data`)
+        const blobs = await openBlobStore(layout)
+        const images = openImages({ layout, blobs, users: async () => [], unpackLayer: unpackHere })
+        const before = await allFiles(layout)
+        await expect(images.load({ source: { stream: streamOf(bytes) } })).rejects.toMatchObject({ code: 'NO_SPACE' })
+        expect(await allFiles(layout)).toEqual(before)
+        await images.load({ source: { stream: streamOf(ociArchive([{ image: base, ref: 'base:1' }])) } })
+        // The last byte is taken: an image can be removed all the same.
+        await fs.fill({ leave: '0' })
+        expect((await images.remove('base:1', { force: false })).freed_physical_bytes).toBeGreaterThan(0)
       })
-      const bytes = ociArchive([{ image: big, ref: 'big:1' }])
-      // 20 MiB are too small for the blob, 36 MiB for the blob and its unpacked layer.
-      for (const size of [20, 36]) {
-        await withSmallFilesystem('ext4', size * 2 ** 20, async (directory, fs) => {
-          const layout = dataLayout(`${directory}/data`)
-          const blobs = await openBlobStore(layout)
-          const images = openImages({ layout, blobs, users: async () => [], unpackLayer: unpackHere })
-          const before = await allFiles(layout)
-          await expect(images.load({ source: { stream: streamOf(bytes) } })).rejects.toMatchObject({ code: 'NO_SPACE' })
-          expect(await allFiles(layout)).toEqual(before)
-          await images.load({ source: { stream: streamOf(ociArchive([{ image: base, ref: 'base:1' }])) } })
-          // The last byte is taken: an image can be removed all the same.
-          await fs.fill({ leave: '0' })
-          expect((await images.remove('base:1', { force: false })).freed_physical_bytes).toBeGreaterThan(0)
-        })
-      }
-    },
-    120_000,
-  )
+    }
+  })
 })
 
 type Store = Awaited<ReturnType<typeof makeImages>>

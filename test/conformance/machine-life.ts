@@ -1,12 +1,12 @@
 import { readFile, stat, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { isLocked, killProcess, processStartTime } from '../../src/host/index.ts'
-import type { MachineRecord } from '../../src/machines/index.ts'
+import type { MachineRecord, MachineSpec } from '../../src/machines/index.ts'
 import type { AgentConnection } from '../../src/wires/index.ts'
 import type { Suite } from './driver.ts'
-import { answerless, processesWith, run } from './workbench.ts'
+import { answerless, type Booted, processesWith, run, type Workbench } from './workbench.ts'
 
 /** How a machine lives, ends, and fails to start. */
 export function describeLife(suite: Suite): void {
@@ -34,9 +34,39 @@ export function describeLife(suite: Suite): void {
       expect(await isLocked(spec.lockPath)).toBe(false)
     })
 
-    test('has its drives in order, and the lower is read-only', async () => {
+    test('whose I/O is limited writes no faster, whatever it does, and its drives grow all the same', async () => {
       await using place = await suite.bench()
-      const { machine, agent, spec } = await place.boot()
+      const { machine, agent, spec } = await place.boot({ io: { writeBytesPerSecond: 1e6 } })
+      const began = performance.now()
+      const dd = await run(agent, 'dd', 'if=/dev/urandom', 'of=/root/big', 'bs=1000000', 'count=3', 'conv=fsync')
+      expect(dd.code).toBe(0)
+      // A tenth of a second may have been saved up. How busy the host is only makes it longer.
+      expect(performance.now() - began).toBeGreaterThan(2500)
+      const upper = spec.drives[0]?.path ?? ''
+      const larger = (await stat(upper)).size + 2 ** 20
+      await machine.growDrive('upper', larger)
+      expect((await stat(upper)).size).toBe(larger)
+      expect(Number((await run(agent, 'cat', '/sys/block/vda/size')).stdout) * 512).toBe(larger)
+    })
+  })
+
+  /** One guest through its life: each test goes on where the one before it ended. */
+  describe('a machine that runs', () => {
+    let place: Workbench
+    let running: Booted & { readonly spec: MachineSpec }
+    beforeAll(async () => {
+      place = await suite.bench()
+      const spec = await place.spec()
+      await writeFile(spec.consolePath, 'an earlier boot\n')
+      const machine = await place.start(spec)
+      const agent = await place.connect(machine.record)
+      await agent.ready
+      running = { spec, machine, agent }
+    })
+    afterAll(async () => await place[Symbol.asyncDispose]())
+
+    test('has its drives in order, and the lower is read-only', async () => {
+      const { machine, agent, spec } = running
       const serials = await run(agent, 'sh', '-c', 'cat /sys/block/vda/serial; echo; cat /sys/block/vdb/serial')
       expect(serials.stdout.split('\n').filter((line) => line !== '')).toEqual(['upper', 'lower'])
       expect((await run(agent, 'cat', '/sys/block/vda/ro', '/sys/block/vdb/ro')).stdout).toBe('0\n1\n')
@@ -55,28 +85,8 @@ export function describeLife(suite: Suite): void {
       await expect(machine.growDrive('lower', 2 ** 30)).rejects.toMatchObject({ code: 'QMP_FAILED' })
     })
 
-    test('whose I/O is limited writes no faster, whatever it does, and its drives grow all the same', async () => {
-      await using place = await suite.bench()
-      const { machine, agent, spec } = await place.boot({ io: { writeBytesPerSecond: 1e6 } })
-      const began = performance.now()
-      const dd = await run(agent, 'dd', 'if=/dev/urandom', 'of=/root/big', 'bs=1000000', 'count=3', 'conv=fsync')
-      expect(dd.code).toBe(0)
-      // A tenth of a second may have been saved up. How busy the host is only makes it longer.
-      expect(performance.now() - began).toBeGreaterThan(2500)
-      const upper = spec.drives[0]?.path ?? ''
-      const larger = (await stat(upper)).size + 2 ** 20
-      await machine.growDrive('upper', larger)
-      expect((await stat(upper)).size).toBe(larger)
-      expect(Number((await run(agent, 'cat', '/sys/block/vda/size')).stdout) * 512).toBe(larger)
-    })
-
     test('appends to its console, also after that was truncated in place', async () => {
-      await using place = await suite.bench()
-      const spec = await place.spec()
-      await writeFile(spec.consolePath, 'an earlier boot\n')
-      const machine = await place.start(spec)
-      const agent = await place.connect(machine.record)
-      await agent.ready
+      const { agent, spec } = running
       const say = (word: string) => run(agent, 'sh', '-c', `echo ${word} > /dev/console`)
       await say('first-word')
       await appears(spec.consolePath, 'first-word')
@@ -88,25 +98,8 @@ export function describeLife(suite: Suite): void {
       expect(await readFile(spec.consolePath, 'latin1')).not.toContain('first-word')
     })
 
-    test('that pauses does nothing until it resumes', async () => {
-      await using place = await suite.bench()
-      const { machine, agent } = await place.boot()
-      await machine.pause()
-      await machine.pause()
-      const answer = agent.stat('/')
-      expect(await Promise.race([answer, sleep(500, 'nothing')])).toBe('nothing')
-      await machine.resume()
-      await machine.resume()
-      expect(await answer).toBeDefined()
-      await machine.pause()
-      await machine.kill()
-      expect(await machine.exited).toMatchObject({ kind: 'killed' })
-      await answerless(run(agent, 'true'))
-    })
-
     test('keeps the time of its host, however busy that is', async () => {
-      await using place = await suite.bench()
-      const { agent } = await place.boot()
+      const { agent } = running
       const first = await uptime(agent)
       await sleep(1500)
       const second = await uptime(agent)
@@ -116,9 +109,19 @@ export function describeLife(suite: Suite): void {
       expect(passed).toBeLessThan(second.answered - first.asked + 25)
     })
 
-    test('that is killed is dead when kill returns, whoever asks, however often', async () => {
-      await using place = await suite.bench()
-      const { machine, spec } = await place.boot()
+    test('that pauses does nothing until it resumes', async () => {
+      const { machine, agent } = running
+      await machine.pause()
+      await machine.pause()
+      const answer = agent.stat('/')
+      expect(await Promise.race([answer, sleep(500, 'nothing')])).toBe('nothing')
+      await machine.resume()
+      await machine.resume()
+      expect(await answer).toBeDefined()
+    })
+
+    test('that is killed is dead when kill returns, whoever asks, however often, paused or not', async () => {
+      const { machine, spec } = running
       await Promise.all([machine.kill(), machine.kill()])
       expect(await isLocked(spec.lockPath)).toBe(false)
       expect(processesWith(spec.id)).toEqual([])
@@ -126,7 +129,12 @@ export function describeLife(suite: Suite): void {
       expect(await machine.exited).toEqual({ kind: 'killed', reason: 'cowshed killed the VM' })
       // The same disks boot again.
       const again = await place.start(await place.spec({ drives: spec.drives, lockPath: spec.lockPath }))
-      await (await place.connect(again.record)).ready
+      const agent = await place.connect(again.record)
+      await agent.ready
+      await again.pause()
+      await again.kill()
+      expect(await again.exited).toMatchObject({ kind: 'killed' })
+      await answerless(run(agent, 'true'))
     })
   })
 

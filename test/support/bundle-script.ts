@@ -1,8 +1,9 @@
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { build, type Plugin } from 'esbuild'
+import { processStartTime } from '../../src/host/index.ts'
 
 const bundles = new Map<string, Promise<string>>()
 const directory = temporaryModules()
@@ -48,11 +49,13 @@ const placesOfSources: Plugin = {
   },
 }
 
-/** In node_modules, where its packages are found, and gone with this process. */
+/** In node_modules, where its packages are found. Those of processes that are gone go: a worker of the tests is killed when it has done its work. */
 function temporaryModules(): string {
   const parent = join(import.meta.dirname, '../../node_modules/.cache/cowshed')
   mkdirSync(parent, { recursive: true })
-  const path = mkdtempSync(join(parent, 'scripts-'))
-  process.once('exit', () => rmSync(path, { recursive: true, force: true }))
-  return path
+  for (const name of readdirSync(parent)) {
+    const pid = Number(/^scripts-(\d+)-/.exec(name)?.[1])
+    if (pid > 0 && processStartTime(pid) === undefined) rmSync(join(parent, name), { recursive: true, force: true })
+  }
+  return mkdtempSync(join(parent, `scripts-${process.pid}-`))
 }

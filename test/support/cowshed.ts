@@ -5,24 +5,22 @@ import { request } from 'node:http'
 import { dirname, join } from 'node:path'
 import { expect } from 'vitest'
 import { type DataLayout, dataLayout } from '../../src/base/index.ts'
+import { isListening } from '../../src/cli/client/is-listening.ts'
 import type { Shed } from '../../src/contract/index.ts'
 import { ramDirectoryPath, runDirectoryPath } from '../../src/daemon/run-directory.ts'
 import { processStartTime } from '../../src/host/index.ts'
 import { sweepVmCgroups } from '../../src/machines/index.ts'
 import { ensureBuilt } from './build.ts'
 import { testKernel } from './kernel.ts'
+import { type CommandResult, runHere } from './run-here.ts'
 
 /** bin/cowshed, for node. */
 export const launcher = join(import.meta.dirname, '../../bin/cowshed')
 
-export interface CommandResult {
-  readonly code: number
-  readonly stdout: string
-  readonly stderr: string
-}
+export type { CommandResult }
 
 /**
- * A data directory of its own with the real program over it, as a user runs it: bin/cowshed, a daemon in the background, real VMs.
+ * A data directory of its own with the real program over it, as a user runs it: the CLI, a daemon in the background, real VMs.
  *
  *     await using cowshed = await openCowshed()
  *     await cowshed.ok('create', 'web', '--image', 'mini')
@@ -33,7 +31,7 @@ export async function openCowshed(options: OpenCowshed = {}): Promise<Cowshed> {
   await ensureBuilt()
   const parent = await mkdtemp('/tmp/cs-')
   const data = options.data ?? join(parent, 'd')
-  const cowshed = new Cowshed(parent, dataLayout(data))
+  const cowshed = new Cowshed(parent, dataLayout(data), options)
   if (options.kernel !== false) {
     const { id, vmlinuz } = await testKernel()
     await cp(dirname(vmlinuz), cowshed.layout.kernel(id).dir, { recursive: true })
@@ -52,14 +50,19 @@ export interface OpenCowshed {
   readonly data?: string
   /** Without it the data directory has no guest kernel. */
   readonly kernel?: false
+  /** Every command is a process of its own, bin/cowshed: for tests of what a user sees of the program. It takes a tenth of a second each. */
+  readonly processes?: true
 }
 
 export class Cowshed implements AsyncDisposable {
   readonly layout: DataLayout
+  readonly #env = { COWSHED_DATA: undefined, NO_COLOR: '1' }
   readonly #parent: string
+  readonly #processes: boolean
 
-  constructor(parent: string, layout: DataLayout) {
+  constructor(parent: string, layout: DataLayout, { processes }: OpenCowshed) {
     this.#parent = parent
+    this.#processes = processes === true
     this.layout = layout
   }
 
@@ -68,7 +71,19 @@ export class Cowshed implements AsyncDisposable {
     return await this.runWith({}, ...args)
   }
 
-  async runWith({ input = '', env = {} }: RunWith, ...args: string[]): Promise<CommandResult> {
+  async runWith({ input = '', env }: RunWith, ...args: string[]): Promise<CommandResult> {
+    // A daemon that it starts has its environment.
+    if (this.#processes || env !== undefined || args.slice(0, 2).includes('serve'))
+      return await this.#spawn(input, env ?? {}, args)
+    const words = ['--data', this.layout.root, ...args]
+    return await runHere(words, { launcher, input, env: { ...process.env, ...this.#env } })
+  }
+
+  async #spawn(
+    input: string | Buffer,
+    env: NonNullable<RunWith['env']>,
+    args: readonly string[],
+  ): Promise<CommandResult> {
     const child = this.startWith(env, ...args)
     const output = { stdout: '', stderr: '' }
     child.stdout?.on('data', (chunk: Buffer) => {
@@ -102,7 +117,7 @@ export class Cowshed implements AsyncDisposable {
   startWith(env: NonNullable<RunWith['env']>, ...args: string[]): ChildProcess {
     return spawn(process.execPath, [launcher, '--data', this.layout.root, ...args], {
       stdio: ['pipe', 'pipe', 'pipe'],
-      env: { ...process.env, COWSHED_DATA: undefined, NO_COLOR: '1', ...env },
+      env: { ...process.env, ...this.#env, ...env },
     })
   }
 
@@ -144,20 +159,27 @@ export class Cowshed implements AsyncDisposable {
     return Number.isInteger(pid) && (await commandLine(pid)).includes('serve') ? pid : undefined
   }
 
-  /** kill -9 of the daemon; waits until it is gone. */
+  /** kill -9 of the daemon; waits until it is gone, and with it what it was about to start: until then its socket takes connections. */
   async killDaemon(): Promise<void> {
     const pid = await this.daemonPid()
     if (pid === undefined) return
     process.kill(pid, 'SIGKILL')
-    // Whose command line is gone may have its socket still, and answer nobody any more.
-    await until(async () => processStartTime(pid) === undefined, 'the daemon is dead')
+    await until(
+      async () => processStartTime(pid) === undefined && !(await isListening(this.layout.socket)),
+      'the daemon is dead',
+    )
   }
 
-  /** Sends a signal to the VMM of a shed that runs. @returns its pid: never 0, which would be the test itself */
+  /**
+   * Sends a signal to the VMM of a shed that runs. After SIGKILL it is dead, whether or not the daemon has noticed.
+   *
+   * @returns its pid: never 0, which would be the test itself
+   */
   async signalVmm(name: string, signal: NodeJS.Signals): Promise<number> {
     const { pid } = await this.json<Shed>('inspect', name)
     if (pid === undefined) throw new Error(`${name} has no VMM`)
     process.kill(pid, signal)
+    if (signal === 'SIGKILL') await until(async () => processStartTime(pid) === undefined, 'the VMM is dead')
     return pid
   }
 
@@ -200,9 +222,10 @@ export class Cowshed implements AsyncDisposable {
 /** Waits for something to become true. Long, because guests run under emulation on busy machines. */
 export async function until(holds: () => Promise<boolean>, what: string, timeoutMs = 150_000): Promise<void> {
   const deadline = Date.now() + timeoutMs
-  while (!(await holds())) {
+  // Ever less often: to ask takes time from what is waited for.
+  for (let pause = 5; !(await holds()); pause = Math.min(pause * 1.5, 100)) {
     if (Date.now() > deadline) throw new Error(`waited in vain for: ${what}`)
-    await new Promise((resolve) => setTimeout(resolve, 10))
+    await new Promise((resolve) => setTimeout(resolve, pause))
   }
 }
 

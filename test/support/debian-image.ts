@@ -13,7 +13,7 @@ export async function debianImages(directory: string): Promise<void> {
   const blobs = join(directory, 'blobs/sha256')
   const pathOf = (digest: string) => join(blobs, digest.slice('sha256:'.length))
   await mkdir(blobs, { recursive: true })
-  const tar = await debianRootfs('systemd')
+  const tar = await debianRootfs('init')
   const diffId = await digestOfFile(tar)
   await copyFile(tar, pathOf(diffId))
   const debian = { mediaType: `${types}.layer.v1.tar`, digest: diffId, size: (await stat(tar)).size }

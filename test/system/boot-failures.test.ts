@@ -60,7 +60,7 @@ describe.runIf(able)('a boot that fails', () => {
     await cowshed.ok('reset', '--force', 'upper')
     await cowshed.ok('start', 'upper')
     await cowshed.ok('delete', '--force', 'upper')
-  }, 180_000)
+  })
 
   test('for want of an upper says which file is not there', async () => {
     await cowshed.ok('create', 'gone', '--image', 'mini:1', '--no-start')
@@ -86,7 +86,7 @@ describe.runIf(able)('a boot that fails', () => {
     const kept = /the whole console is kept: (.*)/.exec(created.stderr)?.[1] ?? ''
     expect(await readFile(kept, 'utf8')).toContain('cowshed: boot failure 12')
     expect(await readdir(cowshed.layout.failures)).toHaveLength(1)
-  }, 120_000)
+  })
 
   test('would be on a lower that is garbage, so it is made anew', async () => {
     const { manifest_digest, lower_profile, lower_form } = await cowshed.json<ImageDetail>('image', 'inspect', 'mini:1')
@@ -99,7 +99,7 @@ describe.runIf(able)('a boot that fails', () => {
     expect(await cowshed.ok('exec', 'lower', '--', 'cat', '/srv/kept')).toBe('kept\n')
     await cowshed.ok('delete', '--force', 'lower')
     await expectNothingLeft()
-  }, 180_000)
+  })
 })
 
 async function overwrite(path: string, { from, bytes }: { from: number; bytes: number }): Promise<void> {

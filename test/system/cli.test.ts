@@ -14,7 +14,7 @@ describe.runIf(able)('commands with a real shed', () => {
   const scratch = (name: string) => join(cowshed.layout.root, '..', name)
 
   beforeAll(async () => {
-    cowshed = await openCowshed()
+    cowshed = await openCowshed({ processes: true })
     await writeFile(scratch('mini.tar'), busyboxArchive())
     await cowshed.ok('image', 'load', scratch('mini.tar'))
     await cowshed.ok('create', 'web', '--image', 'mini:1')

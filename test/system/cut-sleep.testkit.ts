@@ -69,7 +69,7 @@ Socket.prototype.write = function (this: Socket, ...given: Parameters<typeof wri
 } as typeof write
 
 const { dataLayout } = await import('../../src/base/index.ts')
-const { sweepStaging } = await import('../../src/host/index.ts')
+const { processStartTime, sweepStaging } = await import('../../src/host/index.ts')
 const { bringTo, expectAtRest } = await import('../support/at-rest.ts')
 const { openRoomsOn } = await import('../support/open-rooms.ts')
 
@@ -107,9 +107,9 @@ function killVmm(): void {
   const { pid } = JSON.parse(readFileSync(machine, 'utf8')) as { pid: number }
   try {
     process.kill(pid, 'SIGKILL')
-    // It is a child of this process, which is too busy now to reap it.
-    while (!/\) Z /.test(readFileSync(`/proc/${pid}/stat`, 'latin1')));
   } catch (error) {
-    if (!['ESRCH', 'ENOENT'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
   }
+  // It is a child of this process, which is too busy now to reap it.
+  while (processStartTime(pid) !== undefined);
 }

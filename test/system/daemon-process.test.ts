@@ -14,7 +14,7 @@ describe('the daemon as a process', () => {
   let cowshed: Cowshed
 
   beforeEach(async () => {
-    cowshed = await openCowshed({ kernel: false })
+    cowshed = await openCowshed({ kernel: false, processes: true })
   })
   afterEach(async () => await cowshed[Symbol.asyncDispose]())
 

@@ -18,7 +18,7 @@ const able = needs({
 })
 
 /** systemd is up in a few seconds on a quiet machine; under emulation on a busy one it takes its time. */
-const patience = 180_000
+const patience = 600_000
 
 /** Sheds of a real Debian, as mmdebstrap makes it: each test goes on where the one before it ended. */
 describe.runIf(able)('a Debian', () => {

@@ -5,7 +5,8 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type BootFailure, findBootFailure } from '../../src/formats/index.ts'
 import { runTool } from '../../src/host/index.ts'
-import { createQemuDriver, type MachineSpec } from '../../src/machines/index.ts'
+import { createQemuDriver, type Machine, type MachineSpec } from '../../src/machines/index.ts'
+import type { AgentConnection } from '../../src/wires/index.ts'
 import { type Material, run, type Workbench, workbench } from '../conformance/workbench.ts'
 import { kernelTools, testKernel } from '../support/kernel.ts'
 import { type MiniImage, miniImage, miniImageTools } from '../support/mini-image.ts'
@@ -42,11 +43,19 @@ describe.runIf(needs({ tools: [qemu, 'dumpe2fs', ...kernelTools, ...miniImageToo
       ['a root filesystem of its own', ownRoot],
     ] as const
 
-    test.each(roots)(
-      'freezes %s, refuses to write to it, and thaws it when its host is gone',
-      async (_, disks) => {
-        await using place = await workbench(material)
-        const { agent, machine } = await place.boot(await disks(place))
+    /** One guest through its life: each test goes on where the one before it ended. */
+    describe.each(roots)('with %s', (_, disks) => {
+      let place: Workbench
+      let spec: MachineSpec
+      let machine: Machine
+      let agent: AgentConnection
+      beforeAll(async () => {
+        place = await workbench(material)
+        ;({ spec, machine, agent } = await place.boot(await disks(place)))
+      })
+      afterAll(async () => await place[Symbol.asyncDispose]())
+
+      test('freezes it, refuses to write to it, and thaws it when its host is gone', async () => {
         await agent.freeze()
         await expect(agent.writeFile('/root/x', Buffer.from('x'), { mode: 0o644 })).rejects.toMatchObject({
           code: 'GUEST_FAILED',
@@ -70,32 +79,24 @@ describe.runIf(needs({ tools: [qemu, 'dumpe2fs', ...kernelTools, ...miniImageToo
 
         await agent.freeze()
         agent.close()
-        const next = await place.connect(machine.record)
-        expect(await run(next, 'sh', '-c', 'cat /root/x; echo again > /root/x; cat /root/x')).toMatchObject({
+        agent = await place.connect(machine.record)
+        expect(await run(agent, 'sh', '-c', 'cat /root/x; echo again > /root/x; cat /root/x')).toMatchObject({
           stdout: 'by itself\nagain\n',
         })
-      },
-      120_000,
-    )
+      })
 
-    test('sets the clock and who the machine is', async () => {
-      await using place = await workbench(material)
-      const { agent } = await place.boot()
-      await agent.setClock(2_000_000_000_000_000_000n)
-      expect(Number((await run(agent, 'date', '+%s')).stdout)).toBeGreaterThanOrEqual(2_000_000_000)
-      expect(Number((await run(agent, 'date', '+%s')).stdout)).toBeLessThan(2_000_000_600)
+      test('sets the clock and who the machine is', async () => {
+        await agent.setClock(2_000_000_000_000_000_000n)
+        expect(Number((await run(agent, 'date', '+%s')).stdout)).toBeGreaterThanOrEqual(2_000_000_000)
+        expect(Number((await run(agent, 'date', '+%s')).stdout)).toBeLessThan(2_000_000_600)
 
-      const machineId = 'fe'.repeat(16)
-      await agent.setIdentity({ hostname: 'other', machineId, entropy: randomBytes(64) })
-      const { stdout } = await run(agent, 'sh', '-c', 'hostname; cat /etc/hostname /etc/machine-id')
-      expect(stdout).toBe(`other\nother\n${machineId}\n`)
-    }, 120_000)
+        const machineId = 'fe'.repeat(16)
+        await agent.setIdentity({ hostname: 'other', machineId, entropy: randomBytes(64) })
+        const { stdout } = await run(agent, 'sh', '-c', 'hostname; cat /etc/hostname /etc/machine-id')
+        expect(stdout).toBe(`other\nother\n${machineId}\n`)
+      })
 
-    test.each(roots)(
-      'gives freed blocks of %s back to the host, and leaves it clean',
-      async (_, disks) => {
-        await using place = await workbench(material)
-        const { agent, machine, spec } = await place.boot(await disks(place))
+      test('gives its freed blocks back to the host, and leaves it clean', async () => {
         const upper = spec.drives[0]?.path ?? ''
         const allocated = async () => (await stat(upper)).blocks * 512
         await run(agent, 'dd', 'if=/dev/urandom', 'of=/root/large', 'bs=1M', 'count=16')
@@ -111,9 +112,8 @@ describe.runIf(needs({ tools: [qemu, 'dumpe2fs', ...kernelTools, ...miniImageToo
         const { stdout } = await runTool('dumpe2fs', ['-h', upper])
         expect(stdout.toString()).toContain('has_journal')
         expect(stdout.toString()).not.toContain('needs_recovery')
-      },
-      120_000,
-    )
+      })
+    })
 
     test("shuts down an image's own init, or without it when it does not listen", async () => {
       await using place = await workbench(material)
@@ -144,28 +144,24 @@ describe.runIf(needs({ tools: [qemu, 'dumpe2fs', ...kernelTools, ...miniImageToo
       const deaf = await start('deaf')
       await deaf.agent.poweroff({ graceMs: 300 })
       expect((await deaf.machine.exited).kind).toBe('powerdown')
-    }, 120_000)
+    })
 
     test.each<[string, (place: Workbench) => Promise<readonly DriveChange[]>, BootFailure['number'], string]>([
       ['no lower', async () => [{ id: 'lower', newId: 'other' }], 2, "no drive with the serial 'lower'"],
       ['a lower that is no erofs', zeros('lower'), 3, 'cannot mount the lower (erofs): Invalid argument'],
       ['an upper that is no ext4', zeros('upper'), 5, 'the upper is not ext4'],
-    ])(
-      'a boot with %s says so by its number, and ends',
-      async (_, change, number, text) => {
-        await using place = await workbench(material)
-        const spec = await place.spec()
-        const changes = new Map((await change(place)).map((each) => [each.id, each]))
-        const drives = spec.drives.map((drive) => {
-          const { newId, path } = changes.get(drive.id) ?? {}
-          return { ...drive, id: newId ?? drive.id, path: path ?? drive.path }
-        })
-        const machine = await place.start({ ...spec, drives })
-        expect((await machine.exited).kind).toBe('powerdown')
-        expect(findBootFailure(await readFile(spec.consolePath, 'latin1'))).toEqual({ number, text })
-      },
-      120_000,
-    )
+    ])('a boot with %s says so by its number, and ends', async (_, change, number, text) => {
+      await using place = await workbench(material)
+      const spec = await place.spec()
+      const changes = new Map((await change(place)).map((each) => [each.id, each]))
+      const drives = spec.drives.map((drive) => {
+        const { newId, path } = changes.get(drive.id) ?? {}
+        return { ...drive, id: newId ?? drive.id, path: path ?? drive.path }
+      })
+      const machine = await place.start({ ...spec, drives })
+      expect((await machine.exited).kind).toBe('powerdown')
+      expect(findBootFailure(await readFile(spec.consolePath, 'latin1'))).toEqual({ number, text })
+    })
   },
 )
 

@@ -17,7 +17,7 @@ describe.runIf(able)('the main job', () => {
   const scratch = (name: string) => join(cowshed.layout.root, '..', name)
 
   beforeAll(async () => {
-    cowshed = await openCowshed()
+    cowshed = await openCowshed({ processes: true })
     await writeFile(scratch('mini.tar'), busyboxArchive())
   })
   afterAll(async () => await cowshed[Symbol.asyncDispose]())

@@ -58,7 +58,7 @@ describe.runIf(able)('a guest that misbehaves', () => {
     await cowshed.ok('start', 'headless')
     expect(await cowshed.ok('exec', 'headless', '--', 'echo', 'again')).toBe('again\n')
     await cowshed.ok('delete', '--force', 'headless')
-  }, 180_000)
+  })
 
   test('by filling its disk: it is told so inside, and its upper is no larger than it may be', async () => {
     await create('full', '--upper-size', '64MiB')
@@ -77,7 +77,7 @@ describe.runIf(able)('a guest that misbehaves', () => {
     const report = await cowshed.json<UsageReport>('system', 'df')
     expect(report.totals.sheds.running).toBe(1)
     await cowshed.ok('delete', '--force', 'full')
-  }, 180_000)
+  })
 
   test('by printing without end to a client that does not read: nobody else waits, and no memory is spent', async () => {
     await create('loud')
@@ -97,7 +97,7 @@ describe.runIf(able)('a guest that misbehaves', () => {
     await once(flood, 'close')
     await quiet()
     await cowshed.ok('delete', '--force', 'loud')
-  }, 180_000)
+  })
 })
 
 /** What a process has in memory, in bytes. */

@@ -155,7 +155,7 @@ describe.runIf(needs({ tools: ['mke2fs', ...busyboxImageTools] }))('a prune at t
     }
     expect(steps.some((step) => step.startsWith('rename'))).toBe(true)
     expect(steps.filter((step) => step.startsWith('rm')).length).toBeGreaterThan(3)
-  }, 120_000)
+  })
 })
 
 async function withRooms(use: (rooms: OpenedRooms) => Promise<void>): Promise<void> {

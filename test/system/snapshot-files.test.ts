@@ -158,7 +158,7 @@ describe.runIf(needs({ tools: ['mke2fs', ...busyboxImageTools] }))('a snapshot i
     expect(await there.sheds.snapshots.importFrom({ source: inPieces(withImage) })).toMatchObject({
       outcome: 'imported',
     })
-  }, 120_000)
+  })
 
   test.each([
     ['another form', { format: 'something' }],

@@ -179,7 +179,6 @@ test.runIf(needs({ tools: ['mke2fs', ...busyboxImageTools] }))(
     }
     expect(outcomes).toEqual([false, false, false, true, true, true])
   },
-  120_000,
 )
 
 async function removeCopy({ sheds }: OpenedRooms): Promise<void> {

@@ -41,7 +41,7 @@ test.runIf(canRun)('the kernel sees Debian in four layers as it would be on a di
   await using dir = await temporaryDirectory()
   const root = join(dir.path, 'root')
   await mkdir(root)
-  await run('tar', ['-x', ...keepAll, '-f', await debianRootfs('systemd'), '-C', root])
+  await run('tar', ['-x', ...keepAll, '-f', await debianRootfs('init'), '-C', root])
   const layers = [
     await tarLayer(root, 'gzip', ['--exclude=./usr/lib', '--exclude=./usr/share', '.']),
     await tarLayer(root, 'zstd', ['./usr/lib']),

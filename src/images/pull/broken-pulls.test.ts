@@ -215,7 +215,7 @@ describe.runIf(needs({ root: true, tools: [...registryTools, ...toolsFor('ext4')
         expect(await images.list()).toEqual([])
       })
     }
-  }, 120_000)
+  })
 })
 
 interface Gate {

@@ -110,7 +110,7 @@ describe.runIf(needs({ root: true, tools: ['make', 'musl-gcc', 'gcc'] }))('an ag
       { numRuns: 200 },
     )
     expect(local.death()).toBeUndefined()
-  }, 120_000)
+  })
 
   test('is told what it did not understand, once, and heeds nothing more', async () => {
     await using local = await startLocalAgent({ checked: true })
@@ -244,7 +244,7 @@ describe('a guest that lies', () => {
       }),
       { numRuns: 150 },
     )
-  }, 120_000)
+  })
 
   const started = { kind: 'started', channel: 1, reply: Buffer.alloc(4) } as const
   const output = { kind: 'output', channel: 1, stream: 1, bytes: Buffer.alloc(1) } as const
