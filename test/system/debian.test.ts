@@ -111,6 +111,19 @@ describe.runIf(able)('a Debian', () => {
       patience,
     )
 
+    test(
+      'is forked with all that runs in it, and is a machine of its own then',
+      async () => {
+        await cowshed.ok('fork', 'two', 'three')
+        expect(await bootId('three')).toBe(await bootId('two'))
+        const identity = await sh('three', 'hostname; cat /etc/hostname; cat /etc/machine-id')
+        expect(identity).toBe(`three\nthree\n${await machineIdIn('three')}\n`)
+        expect(await systemState('three')).toBe('running')
+        await cowshed.ok('delete', 'three', '--force')
+      },
+      patience,
+    )
+
     test('reaches the network through the gateway, and knows whom to ask for names', async () => {
       expect(await sh('one', 'cat /etc/resolv.conf')).toBe('nameserver 10.0.2.3\n')
       expect(await sh('one', 'ip -4 route')).toContain('default via 10.0.2.2')
