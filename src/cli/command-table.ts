@@ -353,6 +353,11 @@ export const commandTable: readonly CommandEntry[] = [
     load: async () => (await import('./commands/system-dedupe.ts')).systemDedupe,
   },
   {
+    name: 'lazy ls',
+    summary: 'published images of which only some is here',
+    load: async () => (await import('./commands/lazy-ls.ts')).lazyLs,
+  },
+  {
     name: 'lazy serve',
     summary: 'serve a published image as a block device: what is read is fetched, verified and kept',
     load: async () => (await import('./commands/lazy-serve.ts')).lazyServe,

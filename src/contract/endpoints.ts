@@ -91,6 +91,8 @@ export const endpoints = {
   saveImage: { method: 'POST', path: '/api/images/save' },
   downloadImage: { method: 'GET', path: '/api/images/save' },
 
+  listLazy: { method: 'GET', path: '/api/lazy' },
+
   getUsage: { method: 'GET', path: '/api/system/df' },
   explainUsage: { method: 'GET', path: '/api/system/df/explain' },
   usageGrowth: { method: 'GET', path: '/api/system/df/since' },

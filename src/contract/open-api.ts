@@ -7,6 +7,7 @@ import { ExecControl, ExecRequest } from './exec.ts'
 import { GuestDirectory, GuestFile, MakeGuestFileRequest } from './files.ts'
 import { ImageHistoryReply, ImageHistoryStep } from './image-history.ts'
 import * as images from './images.ts'
+import * as lazy from './lazy.ts'
 import { pathParameters } from './path-parameters.ts'
 import { allRoutes, type Route } from './routes.ts'
 import * as secrets from './secrets.ts'
@@ -87,8 +88,10 @@ const replies = {
   ImageHistoryReply,
   ImageHistoryStep,
   ImageSummary: images.ImageSummary,
+  LazyImage: lazy.LazyImage,
   ListForwardsReply: sheds.ListForwardsReply,
   ListImagesReply: images.ListImagesReply,
+  ListLazyReply: lazy.ListLazyReply,
   ListSecretsReply: secrets.ListSecretsReply,
   ListShedsReply: sheds.ListShedsReply,
   ListTokensReply: tokens.ListTokensReply,

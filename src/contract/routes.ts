@@ -5,6 +5,7 @@ import { backupRoutes } from './routes/backup-routes.ts'
 import { fileRoutes } from './routes/file-routes.ts'
 import { forwardRoutes } from './routes/forward-routes.ts'
 import { imageRoutes } from './routes/image-routes.ts'
+import { lazyRoutes } from './routes/lazy-routes.ts'
 import type { RouteSpec } from './routes/route-spec.ts'
 import { secretRoutes } from './routes/secret-routes.ts'
 import { serverRoutes } from './routes/server-routes.ts'
@@ -27,6 +28,7 @@ export const routes = {
   ...secretRoutes,
   ...backupRoutes,
   ...imageRoutes,
+  ...lazyRoutes,
   ...usageRoutes,
   ...tokenRoutes,
 } as const satisfies Record<RouteName, RouteSpec>

@@ -42,8 +42,8 @@ export interface KnownLower {
 /** A directory of a lazy lower, whether its record can be read or not. */
 export interface LazyUse {
   readonly chunkIndex: Digest
-  /** What the user asked for; undefined when nothing says so any more. */
-  readonly reference: string | undefined
+  /** Undefined when nothing says any more what it is of. */
+  readonly source: LazySource | undefined
   /** Somebody serves it. */
   readonly isOpen: boolean
 }
@@ -105,7 +105,7 @@ export async function lazyUses(layout: DataLayout): Promise<LazyUse[]> {
   return await Promise.all(
     digests.map(async (chunkIndex) => ({
       chunkIndex,
-      reference: (await readSource(layout, chunkIndex))?.reference,
+      source: await readSource(layout, chunkIndex),
       isOpen: await isLocked(layout.lazyLower(chunkIndex).lock),
     })),
   )

@@ -204,12 +204,22 @@ describe('what is partly here', () => {
     ...file(layout.lazyLower(chunkIndex).data, 4096),
     modifiedAt: Date.parse(hours(age)),
   })
+  const sourceOf = (reference: string) => ({
+    ...{ version: 1 as const, reference, repository: { registry: 'r', path: 'app' }, plain_http: false },
+    ...{
+      published_as: digest('4'),
+      manifest_digest: digest('5'),
+      profile: 'plain' as const,
+      lower_bytes: 4096,
+      data: [],
+    },
+  })
   const [old, young, served] = [digest('1'), digest('2'), digest('3')]
   const inventory = { lazy: [dataOf(old, 100), dataOf(young, 1), dataOf(served, 100)] }
   const uses = [
-    { chunkIndex: old, reference: undefined, isOpen: false },
-    { chunkIndex: young, reference: 'app:2', isOpen: false },
-    { chunkIndex: served, reference: 'app:3', isOpen: true },
+    { chunkIndex: old, source: undefined, isOpen: false },
+    { chunkIndex: young, source: sourceOf('app:2'), isOpen: false },
+    { chunkIndex: served, source: sourceOf('app:3'), isOpen: true },
   ]
 
   test('goes when it is asked for, of any age unless told, but not what is being served', () => {

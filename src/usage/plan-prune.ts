@@ -247,7 +247,8 @@ function planCache({ eviction, steps, skipped }: Planning): void {
 
 /** All of it can be fetched again, if its registry is still there: it goes only when somebody asks for that. */
 function planLazy({ lazy, inventory, query, layout, steps, skipped }: Planning): void {
-  for (const { chunkIndex, reference = shortDigest(chunkIndex), isOpen } of lazy) {
+  for (const { chunkIndex, source, isOpen } of lazy) {
+    const reference = source?.reference ?? shortDigest(chunkIndex)
     const { dir } = layout.lazyLower(chunkIndex)
     const files = inventory.lazy.filter(({ path }) => path.startsWith(`${dir}/`))
     const lastUsedAt = Math.max(0, ...files.map(({ modifiedAt }) => modifiedAt))

@@ -4,7 +4,7 @@ import { readdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { parseDigest } from '../../src/base/index.ts'
-import type { PruneReport, PublishImageReply, UsageReport } from '../../src/contract/index.ts'
+import type { ListLazyReply, PruneReport, PublishImageReply, UsageReport } from '../../src/contract/index.ts'
 import { runTool } from '../../src/host/index.ts'
 import { keystream } from '../../src/wires/registry/registry.testkit.ts'
 import { type Cowshed, openCowshed, until } from '../support/cowshed.ts'
@@ -115,7 +115,13 @@ describe.runIf(needs({ tools }))('a published image is served as a block device'
     proxy.clear()
   })
 
-  test('its cache is counted', async () => {
+  test('its cache is listed and counted', async () => {
+    const listed = await on(host).json<ListLazyReply>('lazy', 'ls')
+    expect(listed.images).toMatchObject([
+      { reference: ref, status: 'idle', profile: 'plain', bytes: (await stat(lower)).size },
+    ])
+    expect(await on(host).ok('lazy', 'ls')).toMatch(/^IMAGE .*HERE.*\n.*team\/app:1 +idle +plain/)
+    expect(await on(host).ok('lazy', 'ls', '-q')).toBe(`${ref}\n`)
     const { caches } = await on(host).json<UsageReport>('system', 'df')
     const { size } = await stat(lower)
     const data = caches.find(({ path }) => path.endsWith('/data') && path.includes('/lazy/'))

@@ -6,6 +6,7 @@ import { execRoutes } from './exec-routes.ts'
 import { fileRoutes } from './file-routes.ts'
 import { forwardRoutes } from './forward-routes.ts'
 import { imageRoutes } from './image-routes.ts'
+import { lazyRoutes } from './lazy-routes.ts'
 import { logRoutes } from './log-routes.ts'
 import { secretRoutes } from './secret-routes.ts'
 import { type ServerRoutes, serverRoutes } from './server-routes.ts'
@@ -29,6 +30,7 @@ export function allHandlers(rooms: Rooms, { network }: Pick<ServerRoutes, 'netwo
     ...secretRoutes(rooms),
     ...backupRoutes(rooms),
     ...imageRoutes(rooms),
+    ...lazyRoutes(rooms),
     ...systemRoutes(rooms),
     ...tokenRoutes(rooms),
     ...eventRoutes(rooms),
