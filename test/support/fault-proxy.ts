@@ -8,7 +8,7 @@ import {
   type ServerResponse,
 } from 'node:http'
 import { createServer as createTlsServer, request as tlsRequest } from 'node:https'
-import type { AddressInfo } from 'node:net'
+import type { AddressInfo, Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { TestRegistry } from './registry.ts'
 import type { Certificate } from './registry-certificate.ts'
@@ -186,7 +186,7 @@ class Forwarder implements FaultProxy {
     for await (const chunk of message as AsyncIterable<Buffer>) {
       if (fault?.kind === 'reset-request' && sent + chunk.length >= fault.after) {
         onward.write(chunk.subarray(0, fault.after - sent), () => onward.destroy())
-        message.socket.resetAndDestroy()
+        reset(message.socket)
         return
       }
       sent += chunk.length
@@ -197,7 +197,7 @@ class Forwarder implements FaultProxy {
     if (fault?.kind === 'lose-reply' || fault?.kind === 'stall-reply') {
       onward.destroy()
       // A stalled exchange ends with the proxy.
-      if (fault.kind === 'lose-reply') message.socket.resetAndDestroy()
+      if (fault.kind === 'lose-reply') reset(message.socket)
     } else await this.#reply({ message, reply, fault }, from)
   }
 
@@ -212,7 +212,7 @@ class Forwarder implements FaultProxy {
       done += piece.length
       await this.#write(reply, piece, rate)
       if (done < limit) continue
-      if (fault?.kind === 'reset') message.socket.resetAndDestroy()
+      if (fault?.kind === 'reset') reset(message.socket)
       // A stalled exchange ends with the proxy.
       if (fault?.kind === 'reset' || fault?.kind === 'stall') return
       break
@@ -243,6 +243,15 @@ async function answer(
   if (!message.complete) await once(message, 'end')
   reply.writeHead(status, { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body), ...headers })
   reply.end(message.method === 'HEAD' ? undefined : body)
+}
+
+/**
+ * A socket that is being shut down, because the client has gone away meanwhile, cannot be reset: Node takes it for closed then and never closes it, and the
+ * thread that has it spins when it is to end (TCPWrap::Reset; uv_tcp_close_reset gives EINVAL).
+ */
+function reset(socket: Socket): void {
+  if (socket.writableEnded) socket.destroy()
+  else socket.resetAndDestroy()
 }
 
 function replyHeaders(from: IncomingMessage, fault: Fault | undefined): Record<string, string | string[]> {
