@@ -29,6 +29,8 @@ export interface OpenSession {
 
 /** What one client may have asked for without having taken it: more waits in its socket. */
 const inFlight = { requests: 256, bytes: 64 << 20 }
+/** Copied to stand behind its header: two writes cost more. */
+const smallBytes = 16 * 1024
 /** A client that does not come to an end with its handshake takes a place from others. */
 const handshakeMs = 30_000
 
@@ -166,10 +168,15 @@ export class NbdSession {
     this.#counters.readBytes += length
     const header =
       this.#agreement?.structured === true ? encodeDataHeader(cookie, offset, length) : encodeSimpleReply(cookie, 0)
+    // Until the client has taken it, it is in flight, and in memory.
+    const taken = () => this.#end(length)
+    if (length <= smallBytes) {
+      this.#socket.write(Buffer.concat([header, bytes]), taken)
+      return
+    }
     this.#socket.cork()
     this.#socket.write(header)
-    // Until the client has taken it, it is in flight, and in memory.
-    this.#socket.write(bytes, () => this.#end(length))
+    this.#socket.write(bytes, taken)
     this.#socket.uncork()
   }
 
