@@ -104,6 +104,17 @@ describe.runIf(needs({ root: true, tools }))('a snapshot with memory', () => {
     expect(await info('mem')).toMatchObject({ memory: { bytes: 128 * mib }, lower: 'here' })
   })
 
+  test('comes back from a backup with its memory', async () => {
+    const place = join(mounted.directory, 'backups')
+    await cowshed.ok('snapshot', 'backup', 'mem', '--to', place)
+    await cowshed.ok('snapshot', 'restore', 'mem', 'kept', '--from', place)
+    await cowshed.ok('create', 'back', '--from-snapshot', 'kept')
+    expect(await sh('back', marks)).toBe('ram\ndisk\nvolume\n')
+    await cowshed.ok('delete', 'back', '--force')
+    await cowshed.ok('volume', 'rm', 'back-data', '--force')
+    await cowshed.ok('snapshot', 'rm', 'kept', '--force')
+  })
+
   test('is booted from its disk alone when that is asked for, and then has nothing of its memory', async () => {
     await cowshed.ok('create', 'cold', '--from-snapshot', 'mem', '--cold-boot')
     expect(await sh('cold', 'cat /root/mark /data/mark; ls /dev/shm 2>&1')).toMatch(/^disk\nvolume\n((?!mark).)*$/s)
