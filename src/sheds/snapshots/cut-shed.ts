@@ -9,6 +9,7 @@ import { cutMemory } from '../memory/cut-memory.ts'
 import { refuseUnsavable } from '../memory/with-savable.ts'
 import { refuseCold, type ShedRecord, shedNotRunning } from '../records/shed-record.ts'
 import { diskPath } from '../shed-disk.ts'
+import { whileAwake } from '../verbs/while-awake.ts'
 import { writeBack } from '../vm/write-back.ts'
 import { holdVolumes } from '../volumes/hold-volumes.ts'
 import { cloneDisks, cutDisks, type DiskToCut } from './cut-disks.ts'
@@ -48,7 +49,7 @@ export async function cutShed(
     const disks = [own, ...theirs]
     const pauseMs = withMemory
       ? await cutWithMemory(context, shed, { disks, directory })
-      : await cutDisks(context, shed.name, disks)
+      : await whileAwake(context, shed, async () => await cutDisks(context, shed.name, disks))
     return { ...recordOf(shed, { request, volumes, pauseMs }), ...(withMemory ? await memoryOf(directory) : {}) }
   })
 }

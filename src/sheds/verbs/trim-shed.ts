@@ -4,6 +4,7 @@ import type { ShedsContext } from '../context.ts'
 import { refuseCold, type ShedRecord } from '../records/shed-record.ts'
 import { diskPath } from '../shed-disk.ts'
 import { holdVolumes } from '../volumes/hold-volumes.ts'
+import { whileAwake } from './while-awake.ts'
 
 export interface TrimmedShed {
   /** Who knew what is free: the guest of a running shed, or its filesystem's bitmaps. */
@@ -31,7 +32,7 @@ export async function trimShed(
       hint: `without --dry-run it gives that back: cowshed system trim ${record.name}`,
     })
   }
-  const { trimmedBytes } = await (await live.agent()).trim()
+  const { trimmedBytes } = await whileAwake(context, record, async () => await (await live.agent()).trim())
   return { by: 'guest', freeBytes: trimmedBytes }
 }
 

@@ -4,6 +4,7 @@ import { cloneVolume as cloneDisk, loadVolume, volumeExists } from '../../disks/
 import { cloneFile, openStaging, reflinkFile } from '../../host/index.ts'
 import type { ShedsContext } from '../context.ts'
 import { shedNotRunning } from '../records/shed-record.ts'
+import { whileAwake } from '../verbs/while-awake.ts'
 import { whileFrozen } from '../vm/while-frozen.ts'
 import { type Holder, holdWithSheds } from './hold-volumes.ts'
 
@@ -41,7 +42,7 @@ async function cutDisk(context: ShedsContext, name: string, copy: CopyWith): Pro
     await loadVolume(context.layout, name)
     const writer = writerOf(context, holders)
     if (writer === undefined) await copy(cloneFile)
-    else await copyFrozen(context, writer, copy)
+    else await whileAwake(context, writer.record, async () => await copyFrozen(context, writer, copy))
   })
 }
 

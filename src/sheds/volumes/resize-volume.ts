@@ -3,6 +3,7 @@ import type { ResizeVolumeReply } from '../../contract/index.ts'
 import { growVolume, loadVolume, volumeBytes } from '../../disks/index.ts'
 import type { ShedsContext } from '../context.ts'
 import { volumeDrive } from '../shed-disk.ts'
+import { whileAwake } from '../verbs/while-awake.ts'
 import { type Holder, holdWithSheds } from './hold-volumes.ts'
 import { volumeIsRead } from './volume-is-read.ts'
 
@@ -18,7 +19,10 @@ export async function resizeVolume(
     if (bytes < volume.bytes) throw smaller(name, volume.bytes)
     const running = holders.filter(({ record }) => context.live.has(record.name))
     const [writer] = running.filter(({ attachment }) => !attachment.readOnly)
-    if (writer !== undefined) return await growInGuest(context, writer, { id: volume.record.id, bytes })
+    if (writer !== undefined) {
+      const grow = async () => await growInGuest(context, writer, { id: volume.record.id, bytes })
+      return await whileAwake(context, writer.record, grow)
+    }
     const [reader] = running
     if (reader !== undefined) throw volumeIsRead(name, reader.record.name)
     await growVolume(context.layout, { name, bytes })

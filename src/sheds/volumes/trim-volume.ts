@@ -3,6 +3,7 @@ import { loadVolume, trimDisk } from '../../disks/index.ts'
 import type { ShedsContext } from '../context.ts'
 import { volumeDrive } from '../shed-disk.ts'
 import type { TrimmedShed } from '../verbs/trim-shed.ts'
+import { whileAwake } from '../verbs/while-awake.ts'
 import { holdWithSheds } from './hold-volumes.ts'
 import { volumeIsRead } from './volume-is-read.ts'
 
@@ -20,9 +21,11 @@ export async function trimVolume(
       return { by: 'host', ...(await trimDisk({ path: context.layout.volume(name).data, dryRun })) }
     if (holder.attachment.readOnly) throw volumeIsRead(name, holder.record.name)
     if (dryRun) throw onlyGuestKnows(name, holder.record.name)
-    const agent = await context.live.get(holder.record.name)?.agent()
-    const { trimmedBytes = 0 } = (await agent?.trim({ serial: volumeDrive(volume.id) })) ?? {}
-    return { by: 'guest', freeBytes: trimmedBytes }
+    const trimmed = await whileAwake(context, holder.record, async () => {
+      const agent = await context.live.get(holder.record.name)?.agent()
+      return await agent?.trim({ serial: volumeDrive(volume.id) })
+    })
+    return { by: 'guest', freeBytes: trimmed?.trimmedBytes ?? 0 }
   })
 }
 
