@@ -52,13 +52,13 @@ export const shedRoutes = {
       'Shut a shed down, and kill it when it has not by the deadline; or let it sleep, with all that is in its memory',
     body: StopShedRequest,
     reply: Shed,
-    codes: [...shedCodes, 'SHED_NOT_RUNNING', 'MACHINE_FAILED', 'NO_SPACE'],
+    codes: [...shedCodes, 'SHED_NOT_RUNNING', 'MACHINE_FAILED', 'NO_SPACE', ...wakeCodes],
   },
   pauseShed: {
     kind: 'json',
     summary: 'Have a running shed stand still: its VM stays, and takes no processor; use of it has it go on',
     reply: Shed,
-    codes: [...shedCodes, 'SHED_NOT_RUNNING'],
+    codes: [...shedCodes, 'SHED_NOT_RUNNING', 'MACHINE_FAILED', 'NO_SPACE'],
   },
   wakeShed: {
     kind: 'work',
