@@ -108,6 +108,30 @@ describe.runIf(needs({ tools }))('a secret', { timeout: patience }, () => {
     expect(await filesWith(cowshed.layout.root, forms(pem))).toEqual([])
   })
 
+  test('is in a copy of the memory of its shed when that is said, and given to forks alone', async () => {
+    const asked = ['snapshot', 'create', 'web', 'mem', '--memory']
+    for (const args of [asked, ['fork', 'web', 'copy']]) {
+      const refused = await cowshed.run(...args)
+      expect([refused.code, refused.stderr], args.join(' ')).toEqual([2, expect.stringContaining('--with-secrets')])
+    }
+    await cowshed.ok(...asked, '--with-secrets')
+    await cowshed.ok('create', 'copy', '--from-snapshot', 'mem')
+    await cowshed.ok('fork', 'web', 'fork', '--with-secrets')
+    const seen = 'echo $API_KEY; cat /etc/tls/key.pem'
+    expect(await sh('fork', seen)).toBe(`${apiKey}\n${pem}`)
+    // What was in the memory; a variable never was.
+    expect(await sh('copy', seen)).toBe(`\n${pem}`)
+    expect((await cowshed.json<Shed>('inspect', 'copy')).secrets).toEqual([])
+    expect((await secrets()).map(({ given_to }) => given_to.map(({ shed }) => shed))).toEqual([
+      ['fork', 'fork', 'web', 'web'],
+      ['fork', 'web'],
+    ])
+    await cowshed.ok('delete', '--force', 'copy', 'fork')
+    await cowshed.ok('volume', 'rm', '--force', 'copy-data', 'fork-data')
+    await cowshed.ok('snapshot', 'rm', '--force', 'mem')
+    expect(await filesWith(cowshed.layout.root, forms(apiKey, pem))).toEqual([])
+  })
+
   test('that is set again is another one for what runs next, and as a file from the next start on', async () => {
     await set('api-key', 'second')
     await set('cert', 'third')

@@ -6,8 +6,8 @@ import type { ShedsContext } from '../context.ts'
 import type { ShedRecord } from '../records/shed-record.ts'
 import { sharedDiskMarks } from './disk-marks.ts'
 import type { MemoryRecord } from './memory-record.ts'
-import { checkDisks } from './restore-shed.ts'
-import { checkRam, loadMemory, memoryDamaged } from './stored-memory.ts'
+import { checkDisks, withWayOut } from './restore-shed.ts'
+import { checkRam, loadMemory, memoryDamaged, type StoredMemory } from './stored-memory.ts'
 
 export interface CopyMemory {
   /** An empty directory, in staging. */
@@ -26,10 +26,9 @@ export async function copyMemory(
   record: ShedRecord,
   { to, copyDisks }: CopyMemory,
 ): Promise<void> {
-  const memory = await loadMemory(context.layout.shed(record.name).memory)
-  if (memory.record.shed.id !== record.id) throw memoryDamaged('it is that of another shed')
-  if (memory.record.disk_generation !== record.disk_generation) throw memoryDamaged('it is older than the disk')
-  await checkDisks(context, record, memory.record)
+  const memory = await memoryToCopy(context, record).catch((error: unknown) => {
+    throw withWayOut(error, record.name)
+  })
   await copyDisks()
   const paths = memoryIn(to)
   await cloneFile(memory.state, paths.vmSnap)
@@ -37,4 +36,12 @@ export async function copyMemory(
   await checkRam({ ...memory, ram: paths.memSnap })
   const copied: MemoryRecord = { ...memory.record, disks: await sharedDiskMarks(context, record) }
   await writeFile(paths.memoryRecord, encodeRecord(copied), { mode: 0o600 })
+}
+
+async function memoryToCopy(context: ShedsContext, record: ShedRecord): Promise<StoredMemory> {
+  const memory = await loadMemory(context.layout.shed(record.name).memory)
+  if (memory.record.shed.id !== record.id) throw memoryDamaged('it is that of another shed')
+  if (memory.record.disk_generation !== record.disk_generation) throw memoryDamaged('it is older than the disk')
+  await checkDisks(context, record, memory.record)
+  return memory
 }
