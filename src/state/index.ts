@@ -8,7 +8,7 @@
 export { type EventLog, type NewEvent, openEventLog } from './event-log.ts'
 export { type Index, openIndex } from './open-index.ts'
 export { openPins, type Pin, type PinSet, type Pins } from './open-pins.ts'
-export { encodeRecord, readRecord, writeRecord } from './record.ts'
+export { encodeRecord, readRecord, stageRecord, writeRecord } from './record.ts'
 export { pinnedProblem, pinnedReason, refusePinned } from './refuse-pinned.ts'
 export { openSecrets, type SecretSummary, type Secrets } from './secrets/open-secrets.ts'
 export type { UsageHistory, UsageSample } from './usage-history.ts'

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, expect, test } from 'vitest'
 import { z } from 'zod'
-import { readRecord, writeRecord } from './record.ts'
+import { readRecord, stageRecord, writeRecord } from './record.ts'
 
 const dir = mkdtempSync(join(tmpdir(), 'cowshed-record-'))
 afterAll(() => rmSync(dir, { recursive: true }))
@@ -14,6 +14,14 @@ test('a record comes back as it was written, and can be read by a person', async
   await writeRecord(path, { name: 'a', size: 3 })
   expect(await readRecord(path, schema)).toEqual({ name: 'a', size: 3 })
   expect(readFileSync(path, 'utf8')).toBe('{\n  "name": "a",\n  "size": 3\n}\n')
+})
+
+test('a record that cannot be staged is told of as what cannot be written', async () => {
+  const path = join(dir, 'nowhere', 'staged.json')
+  await expect(stageRecord(path, {})).rejects.toMatchObject({
+    code: 'FILE_NOT_FOUND',
+    message: expect.stringContaining('staged.json'),
+  })
 })
 
 test('no file is no record', async () => {

@@ -1,3 +1,4 @@
+import { writeFile } from 'node:fs/promises'
 import type { z } from 'zod'
 import { errnoCode, Problem, problemFromSystem } from '../base/index.ts'
 import { readSmallFile, writeFileAtomically } from '../host/index.ts'
@@ -29,6 +30,15 @@ export async function readRecord<T extends z.ZodType>(path: string, schema: T): 
 /** Writes a record atomically and durably: after a crash there is the old one or the new one. @throws Problem NO_SPACE, IO_FAILED */
 export async function writeRecord(path: string, record: unknown): Promise<void> {
   await writeFileAtomically(path, encodeRecord(record), { mode: 0o600 })
+}
+
+/** Writes the record of what is being made in staging, which is durable when that is installed. @throws Problem NO_SPACE, IO_FAILED */
+export async function stageRecord(path: string, record: unknown, { mode = 0o600 } = {}): Promise<void> {
+  try {
+    await writeFile(path, encodeRecord(record), { mode })
+  } catch (error) {
+    throw problemFromSystem(error, `write ${path}`)
+  }
 }
 
 /** A record as it is written: JSON that a person can read. */

@@ -1,12 +1,12 @@
-import { open, rm, statfs } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { rm } from 'node:fs/promises'
+import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { errnoCode, isProblem } from '../../src/base/index.ts'
-import { runTool } from '../../src/host/index.ts'
+import { isProblem } from '../../src/base/index.ts'
 import { bringTo, createWeb, expectAtRest } from '../support/at-rest.ts'
 import { busyboxImageTools } from '../support/busybox-image.ts'
 import { type FakeQemu, fakeQemu } from '../support/fake-qemu.ts'
 import { toolsFor } from '../support/filesystems.ts'
+import { fillToTheBlock } from '../support/fill-to-the-block.ts'
 import { mountFresh } from '../support/mount-filesystem.ts'
 import { needs } from '../support/needs.ts'
 import { type OpenedRooms, openRoomsOn } from '../support/open-rooms.ts'
@@ -41,7 +41,7 @@ async function tryAll(directory: string): Promise<void> {
     for (const verb of ['sleep', 'wake'] as const) {
       await bringTo(rooms, verb === 'sleep' ? 'running' : 'cold')
       const { pid } = await rooms.sheds.get('web')
-      await fill(filler, kibibytes * 1024)
+      await fillToTheBlock(filler, kibibytes * 1024)
       const outcome = await tryOnce(rooms, verb)
       outcomes[verb].add(outcome)
       await rm(filler)
@@ -68,20 +68,4 @@ async function tryOnce({ sheds }: OpenedRooms, verb: 'sleep' | 'wake'): Promise<
     if (!isProblem(error)) throw error
     return error.code
   }
-}
-
-/** Takes all of a disk but so many bytes. */
-async function fill(path: string, leave: number): Promise<void> {
-  const { bsize, bavail } = await statfs(dirname(path))
-  // The last blocks one by one: how many the filesystem takes for itself it does not say.
-  await runTool('fallocate', ['-l', `${bsize * (bavail - 128)}`, path])
-  await using file = await open(path, 'a')
-  try {
-    for (;;) await file.write(Buffer.alloc(bsize, 1))
-  } catch (error) {
-    if (errnoCode(error) !== 'ENOSPC') throw error
-  }
-  await file.sync()
-  await file.truncate((await file.stat()).size - leave)
-  await file.sync()
 }

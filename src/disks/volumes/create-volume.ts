@@ -1,8 +1,8 @@
-import { mkdir, writeFile } from 'node:fs/promises'
+import { mkdir } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { type DataLayout, isProblem, newId, parseName } from '../../base/index.ts'
 import { installDirectory, openStaging } from '../../host/index.ts'
-import { encodeRecord } from '../../state/index.ts'
+import { stageRecord } from '../../state/index.ts'
 import { formatVolume, volumeBytes } from './format-volume.ts'
 import { loadVolume, type Volume } from './load-volume.ts'
 import { type VolumeRecord, volumeExists } from './volume-record.ts'
@@ -32,7 +32,7 @@ export async function installVolume(
   await using staging = await openStaging(layout, `volume-${name}`)
   await make(join(staging.path, basename(paths.data)))
   const record: VolumeRecord = { version: 1, name, id: newId(), created_at: new Date().toISOString() }
-  await writeFile(join(staging.path, basename(paths.record)), encodeRecord(record), { mode: 0o600 })
+  await stageRecord(join(staging.path, basename(paths.record)), record)
   await mkdir(layout.volumes, { recursive: true, mode: 0o700 })
   try {
     await installDirectory({ from: staging.path, to: paths.dir })

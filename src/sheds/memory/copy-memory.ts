@@ -1,7 +1,6 @@
-import { writeFile } from 'node:fs/promises'
 import { memoryIn } from '../../base/index.ts'
 import { cloneFile } from '../../host/index.ts'
-import { encodeRecord } from '../../state/index.ts'
+import { stageRecord } from '../../state/index.ts'
 import type { ShedsContext } from '../context.ts'
 import type { ShedRecord } from '../records/shed-record.ts'
 import { sharedDiskMarks } from './disk-marks.ts'
@@ -35,7 +34,7 @@ export async function copyMemory(
   await cloneFile(memory.ram, paths.memSnap)
   await checkRam({ ...memory, ram: paths.memSnap })
   const copied: MemoryRecord = { ...memory.record, disks: await sharedDiskMarks(context, record) }
-  await writeFile(paths.memoryRecord, encodeRecord(copied), { mode: 0o600 })
+  await stageRecord(paths.memoryRecord, copied)
 }
 
 async function memoryToCopy(context: ShedsContext, record: ShedRecord): Promise<StoredMemory> {

@@ -1,7 +1,7 @@
 import { rm, stat, writeFile } from 'node:fs/promises'
-import { memoryIn } from '../../base/index.ts'
+import { memoryIn, problemFromSystem } from '../../base/index.ts'
 import { copyWithoutZeros, syncFile } from '../../host/index.ts'
-import { encodeRecord } from '../../state/index.ts'
+import { stageRecord } from '../../state/index.ts'
 import type { ShedsContext } from '../context.ts'
 import type { ShedRecord } from '../records/shed-record.ts'
 import { attachedDrives, drivesOf } from '../shed-disk.ts'
@@ -45,19 +45,15 @@ export async function cutMemory(
     const parts = await withSavable(context, record, live, (savable) =>
       writeParts(context, record, { ...cut, savable }),
     )
-    await writeFile(
-      memoryIn(cut.to).memoryRecord,
-      encodeRecord({
-        version: 1,
-        shed: { name: record.name, id: record.id },
-        created_at: new Date().toISOString(),
-        disk_generation: record.disk_generation,
-        agent_key: live.machine.record.agentKey,
-        lowers,
-        ...parts,
-      } satisfies MemoryRecord),
-      { mode: 0o600 },
-    )
+    await stageRecord(memoryIn(cut.to).memoryRecord, {
+      version: 1,
+      shed: { name: record.name, id: record.id },
+      created_at: new Date().toISOString(),
+      disk_generation: record.disk_generation,
+      agent_key: live.machine.record.agentKey,
+      lowers,
+      ...parts,
+    } satisfies MemoryRecord)
     isDone = true
   } finally {
     // Before it writes again: where no space was left for it, none may be left for the guest.
@@ -84,7 +80,7 @@ async function writeParts(
   await savable.saveState(paths.vmSnap)
   if (purpose !== 'sleep') await purpose.copyDisks()
   const disks = await (purpose === 'sleep' ? settleDisks(context, record) : sharedDiskMarks(context, record))
-  await writeFile(paths.memSnap, '', { mode: 0o600 })
+  await makeFile(paths.memSnap)
   const { sha256, dataBytes } = await copyWithoutZeros({ from: savable.ramPath, to: paths.memSnap })
   const [ram, state] = await Promise.all([stat(paths.memSnap), stat(paths.vmSnap)])
   return {
@@ -92,6 +88,14 @@ async function writeParts(
     disks,
     ram: { bytes: ram.size, data_bytes: dataBytes, sha256 },
     state: { bytes: state.size, sha256: await sha256Of(paths.vmSnap) },
+  }
+}
+
+async function makeFile(path: string): Promise<void> {
+  try {
+    await writeFile(path, '', { mode: 0o600 })
+  } catch (error) {
+    throw problemFromSystem(error, `make ${path}`)
   }
 }
 

@@ -1,5 +1,6 @@
 import { chmod, mkdir } from 'node:fs/promises'
 import { dirname } from 'node:path'
+import { problemFromSystem } from '../../base/index.ts'
 import { cloneFile, syncFile } from '../../host/index.ts'
 import type { ShedsContext } from '../context.ts'
 import { whileFrozen } from '../vm/while-frozen.ts'
@@ -36,9 +37,15 @@ export async function cutDisks(
 
 /** Of a guest that does not write, mode 0400. One by one: whoever gives up half way has nothing that goes on. */
 export async function cloneDisks(disks: readonly DiskToCut[]): Promise<void> {
-  for (const { from, to } of disks) {
+  for (const { from, to } of disks) await cloneDisk(from, to)
+}
+
+async function cloneDisk(from: string, to: string): Promise<void> {
+  try {
     await mkdir(dirname(to), { recursive: true, mode: 0o700 })
     await cloneFile(from, to)
     await chmod(to, 0o400)
+  } catch (error) {
+    throw problemFromSystem(error, `clone ${from} to ${to}`)
   }
 }

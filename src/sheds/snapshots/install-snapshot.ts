@@ -1,8 +1,8 @@
-import { chmod, mkdir, writeFile } from 'node:fs/promises'
+import { chmod, mkdir } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { type DataLayout, isProblem } from '../../base/index.ts'
 import { installDirectory } from '../../host/index.ts'
-import { encodeRecord } from '../../state/index.ts'
+import { stageRecord } from '../../state/index.ts'
 import { snapshotParts } from './load-snapshot.ts'
 import { type SnapshotRecord, snapshotExists } from './snapshot-record.ts'
 
@@ -19,7 +19,7 @@ export async function installSnapshot(layout: DataLayout, { record, directory }:
   // RAM is mapped for writing by whoever goes on from it, though nobody writes to it.
   for (const { name, path } of snapshotParts(layout, record))
     await chmod(join(directory, name), path === memSnap ? 0o600 : 0o400)
-  await writeFile(join(directory, basename(recordPath)), encodeRecord(record), { mode: 0o400 })
+  await stageRecord(join(directory, basename(recordPath)), record, { mode: 0o400 })
   await mkdir(layout.snapshots, { recursive: true, mode: 0o700 })
   await installDirectory({ from: directory, to: dir }).catch((error: unknown) => {
     throw isProblem(error, 'FILE_EXISTS') ? snapshotExists(record.name, error) : error

@@ -1,11 +1,11 @@
 import { randomBytes } from 'node:crypto'
-import { copyFile, mkdir, writeFile } from 'node:fs/promises'
+import { copyFile, mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { isProblem, newId, Problem, parseDigest } from '../../base/index.ts'
 import type { CreateShedRequest } from '../../contract/index.ts'
 import { installDirectory, openStaging } from '../../host/index.ts'
 import { currentKernel } from '../../machines/index.ts'
-import { encodeRecord } from '../../state/index.ts'
+import { stageRecord } from '../../state/index.ts'
 import { checkFits } from '../admission/host-limits.ts'
 import type { ShedsContext } from '../context.ts'
 import { runFromMemory } from '../memory/run-from-memory.ts'
@@ -135,7 +135,7 @@ async function installShed(context: ShedsContext, { record, snapshot, work }: In
   const inStaging = (path: string) => join(staging.path, path.slice(made.dir.length + 1))
   const disk = diskPath(layout, record)
   const clone = await createDisk(context, { record, snapshot, to: inStaging(disk), work })
-  await writeFile(inStaging(made.record), encodeRecord(record), { mode: 0o600 })
+  await stageRecord(inStaging(made.record), record)
   const { name: shed, volumes: mounts } = record
   const volumes = mounts.map(({ volume }) => volume)
   await holdVolumes(context, volumes, async () => {

@@ -1,10 +1,10 @@
-import { chmod, rm, writeFile } from 'node:fs/promises'
+import { chmod, rm } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { z } from 'zod'
 import { type DataLayout, isProblem } from '../../base/index.ts'
 import { installVolume, loadAllVolumes, removeVolume } from '../../disks/index.ts'
 import { cloneFile, syncDirectory } from '../../host/index.ts'
-import { encodeRecord, readRecord } from '../../state/index.ts'
+import { readRecord, stageRecord } from '../../state/index.ts'
 import type { ShedsContext } from '../context.ts'
 import { loadShed } from '../records/load-shed.ts'
 import type { ShedRecord } from '../records/shed-record.ts'
@@ -44,7 +44,7 @@ export async function makeVolumes(
       await cloneFile(from, path)
       await chmod(path, 0o600)
       const mark: MadeFor = { shed: shed.name, id: shed.id }
-      await writeFile(join(dirname(path), basename(layout.volume(name).madeFor)), encodeRecord(mark), { mode: 0o600 })
+      await stageRecord(join(dirname(path), basename(layout.volume(name).madeFor)), mark)
     })
     events.append({ type: 'volume.created', subject: name, message: `volume ${name} is made for ${shed.name}` })
   }
