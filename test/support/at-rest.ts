@@ -8,6 +8,7 @@ import { ramDirectoryPath } from '../../src/daemon/run-directory.ts'
 import { isLocked } from '../../src/host/index.ts'
 import { installFakeKernel } from './fake-qemu.ts'
 import type { OpenedRooms } from './open-rooms.ts'
+import { processesWithFilesBelow } from './processes-with-files.ts'
 
 /** So long for whatever has died to be noticed, in milliseconds: it takes a moment. */
 const noticeMs = 60_000
@@ -16,8 +17,7 @@ const noticeMs = 60_000
 export async function createWeb(rooms: OpenedRooms, more: Parameters<OpenedRooms['create']>[1] = {}): Promise<void> {
   await installFakeKernel(rooms.layout)
   await rooms.loadMini()
-  await rooms.create('web', { memory_bytes: 64 * 2 ** 20, ...more })
-  await rooms.sheds.start('web')
+  await rooms.create('web', { memory_bytes: 64 * 2 ** 20, start: true, ...more })
 }
 
 /**
@@ -51,7 +51,7 @@ async function leftOf({ layout }: OpenedRooms, { status, status_reason: why }: S
     vm: await isLocked(paths.vmmLock),
     machine: existsSync(paths.machine),
     ram: [paths.ram, `${ramDirectoryPath(layout)}/web.ram`].some(existsSync),
-    staging: await readdir(layout.staging).catch(() => []),
+    staging: await filesIn(layout.staging),
     // What is left of one beside a disk that crashed is of an earlier generation.
     memory: status !== 'crashed' && existsSync(paths.memory),
     why: status === 'crashed' && why !== undefined ? 'given' : '',
@@ -59,8 +59,28 @@ async function leftOf({ layout }: OpenedRooms, { status, status_reason: why }: S
   }
 }
 
-/** Whatever it is, it can be had to run, and to sleep. */
-export async function bringTo({ sheds }: OpenedRooms, status: 'running' | 'cold'): Promise<void> {
-  await sheds.start('web')
-  if (status === 'cold') await sheds.stop('web', { timeout_ms: 1000, keep_memory: true })
+/** Looks whether nothing at all is left of `web`. @returns `none` */
+export async function expectNone({ layout, runDirectory }: OpenedRooms): Promise<'none'> {
+  const left = [layout.sheds, layout.staging, runDirectory, ramDirectoryPath(layout)].map(filesIn)
+  assert.deepEqual((await Promise.all(left)).flat(), [])
+  const users = await processesWithFilesBelow(layout.root)
+  assert.deepEqual(
+    users.filter((pid) => pid !== process.pid),
+    [],
+  )
+  return 'none'
+}
+
+async function filesIn(directory: string): Promise<string[]> {
+  return await readdir(directory).catch(() => [])
+}
+
+/** Whatever it is, or if it is not there, it can be had to run, and then to sleep or to stop. */
+export async function bringTo(rooms: OpenedRooms, status: 'running' | 'cold' | 'stopped'): Promise<void> {
+  const { sheds } = rooms
+  const [web] = await sheds.list()
+  if (web?.status === status) return
+  if (web === undefined) await createWeb(rooms)
+  else await sheds.start('web')
+  if (status !== 'running') await sheds.stop('web', { timeout_ms: 1000, keep_memory: status === 'cold' })
 }

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { cp, mkdtemp, readdir, readFile, readlink, rm, writeFile } from 'node:fs/promises'
+import { cp, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { request } from 'node:http'
 import { dirname, join } from 'node:path'
 import { expect } from 'vitest'
@@ -12,6 +12,7 @@ import { processStartTime } from '../../src/host/index.ts'
 import { sweepVmCgroups } from '../../src/machines/index.ts'
 import { ensureBuilt } from './build.ts'
 import { testKernel } from './kernel.ts'
+import { processesWithFilesBelow } from './processes-with-files.ts'
 import { type CommandResult, runHere } from './run-here.ts'
 
 /** bin/cowshed, for node. */
@@ -185,9 +186,9 @@ export class Cowshed implements AsyncDisposable {
 
   /** Pids of the VMMs of this data directory: those that have its files open. */
   async vmms(): Promise<number[]> {
-    const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name)).map(Number)
-    const found = await Promise.all(pids.map(async (pid) => ((await isVmm(pid, this.layout.root)) ? [pid] : [])))
-    return found.flat()
+    const pids = await processesWithFilesBelow(this.layout.root)
+    const lines = await Promise.all(pids.map(commandLine))
+    return pids.filter((_, at) => lines[at]?.includes('qemu-system'))
   }
 
   async #daemons(): Promise<number[]> {
@@ -236,13 +237,6 @@ function killIfAlive(pid: number): void {
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
   }
-}
-
-async function isVmm(pid: number, root: string): Promise<boolean> {
-  if (!(await commandLine(pid)).includes('qemu-system')) return false
-  const fds = await readdir(`/proc/${pid}/fd`).catch(() => [])
-  const targets = await Promise.all(fds.map((fd) => readlink(`/proc/${pid}/fd/${fd}`).catch(() => '')))
-  return targets.some((target) => target.startsWith(`${root}/`))
 }
 
 async function commandLine(pid: number): Promise<string> {

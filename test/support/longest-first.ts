@@ -8,7 +8,7 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node'
  */
 const longest = [
   'test/system/debian.test.ts',
-  'test/system/cut-sleep.test.ts',
+  'test/system/cut-verbs.test.ts',
   'test/system/cut-copies.test.ts',
   'test/system/sheds.test.ts',
   'test/system/qemu-driver.test.ts',

@@ -1,53 +1,27 @@
 /**
- * A program that keeps the shed `web` with its memory, makes `copy` from that, and forks that one, over a fake QEMU; and is killed (SIGKILL) just before its nth step:
- * `cut-copies.testkit.ts <n> <directory>`.
+ * A program that copies a shed which runs, over a fake QEMU, and is killed (SIGKILL) just before its nth step: `cut-copies.testkit.ts snapshot|create|fork <n> <directory>`.
+ *
+ * - `snapshot`: it keeps `web` with its memory.
+ * - `create`: it makes `copy` from the snapshot `mem` of it.
+ * - `fork`: it forks `copy`, whose RAM is in no file of its own.
  *
  * A step is a sync, a rename or a removal of what belongs to a shed, a snapshot or a volume, or a command to a VMM's monitor that changes something. Before it begins it looks whether
- * what the last one was killed in the middle of is whole or not there, prints which sheds that are (`found copy,web`), and removes all but `web`.
+ * what the last one was killed in the middle of is whole or not there, prints what is (`found copy,web mem`: sheds and snapshots), and removes what is new.
  */
 import assert from 'node:assert/strict'
-import fs, { existsSync, writeSync } from 'node:fs'
-import promises, { readdir, readFile } from 'node:fs/promises'
-import { syncBuiltinESMExports } from 'node:module'
-import { Socket } from 'node:net'
+import { existsSync, writeSync } from 'node:fs'
+import { readdir, readFile } from 'node:fs/promises'
+import { watchSteps } from '../support/watch-steps.ts'
 
-const [limit = '', directory = ''] = process.argv.slice(2)
+const [verb = '', limit = '', directory = ''] = process.argv.slice(2)
 
 /** NaN while nobody counts. */
 let steps = Number.NaN
 
-function step(name: string): void {
-  if (!/\/(sheds|staging|snapshots|volumes)\/|^qmp /.test(name)) return
+watchSteps((name) => {
+  if (!/\/(sheds|staging|snapshots|volumes)\/|^qmp (stop|cont|migrate|migrate-incoming)$/.test(name)) return
   if (steps++ === Number(limit)) process.kill(process.pid, 'SIGKILL')
-}
-
-const opened = new Map<number, string>()
-const { openSync, fsync } = fs
-fs.openSync = (path, ...rest) => {
-  const fd = openSync(path, ...rest)
-  opened.set(fd, String(path))
-  return fd
-}
-fs.fsync = Object.assign((fd: number, done: fs.NoParamCallback) => {
-  step(`sync ${opened.get(fd)}`)
-  fsync(fd, done)
-}, fsync)
-const { rm, rename } = promises
-promises.rm = (path, options) => {
-  step(`rm ${String(path)}`)
-  return rm(path, options)
-}
-promises.rename = (from, to) => {
-  step(`rename ${String(from)} to ${String(to)}`)
-  return rename(from, to)
-}
-syncBuiltinESMExports()
-const { write } = Socket.prototype
-Socket.prototype.write = function (this: Socket, ...given: Parameters<typeof write>) {
-  const [, command] = /^\{"execute":"(stop|cont|migrate|migrate-incoming)"/.exec(String(given[0])) ?? []
-  if (command !== undefined) step(`qmp ${command}`)
-  return write.apply(this, given)
-} as typeof write
+})
 
 const { dataLayout } = await import('../../src/base/index.ts')
 const { isLocked, sweepStaging } = await import('../../src/host/index.ts')
@@ -58,20 +32,27 @@ const layout = dataLayout(`${directory}/data`)
 await sweepStaging(layout)
 const rooms = await openRoomsOn(directory)
 await look()
-await removeCopies()
+await removeNew()
 steps = 0
-await rooms.sheds.snapshots.create({ shed: 'web', name: 'mem', memory: true })
-await rooms.create('copy', { image: undefined, from_snapshot: 'mem', memory_bytes: 64 * 2 ** 20, start: true })
-await rooms.sheds.fork('copy', { name: 'fork' })
+if (verb === 'snapshot') await rooms.sheds.snapshots.create({ shed: 'web', name: 'mem', memory: true })
+else if (verb === 'fork') await rooms.sheds.fork('copy', { name: 'fork' })
+else await rooms.create('copy', { image: undefined, from_snapshot: 'mem', memory_bytes: 64 * 2 ** 20, start: true })
 steps = Number.NaN
 await look()
-await removeCopies()
+await removeNew()
 await rooms[Symbol.asyncDispose]()
 
 /** Every shed that is there runs, and is alone with its RAM and its disk; a snapshot is whole; nothing else is there. */
 async function look(): Promise<void> {
   const sheds = await rooms.sheds.list()
-  writeSync(1, `found ${sheds.map(({ name }) => name).join()}\n`)
+  const snapshots = await rooms.sheds.snapshots.list()
+  writeSync(
+    1,
+    `found ${[sheds, snapshots]
+      .map((all) => all.map(({ name }) => name).join())
+      .join(' ')
+      .trim()}\n`,
+  )
   for (const { name, status, status_reason: why } of sheds) {
     assert.equal(status, 'running', `${name}: ${why}`)
     const paths = layout.shed(name)
@@ -79,7 +60,7 @@ async function look(): Promise<void> {
     assert.ok(existsSync(paths.machine))
     assert.doesNotMatch(await readFile(paths.vmmLog, 'utf8'), /WRONG RESUME/)
   }
-  for (const { name, status } of await rooms.sheds.snapshots.list()) {
+  for (const { name, status } of snapshots) {
     assert.equal(status, 'whole', name)
     assert.ok(existsSync(layout.snapshot(name).memSnap))
   }
@@ -88,11 +69,13 @@ async function look(): Promise<void> {
   assert.deepEqual(volumes, sheds.map(({ name }) => (name === 'web' ? 'data' : `${name}-data`)).sort())
 }
 
-async function removeCopies(): Promise<void> {
+async function removeNew(): Promise<void> {
   for (const { name } of await rooms.sheds.list()) {
-    if (name === 'web') continue
+    if (name === 'web' || (name === 'copy' && verb === 'fork')) continue
     await rooms.sheds.remove(name, { force: true })
     await rooms.sheds.volumes.remove(`${name}-data`, { force: true })
   }
-  for (const { name } of await rooms.sheds.snapshots.list()) await rooms.sheds.snapshots.remove(name, { force: true })
+  if (verb === 'snapshot' && (await rooms.sheds.snapshots.list()).length > 0) {
+    await rooms.sheds.snapshots.remove('mem', { force: true })
+  }
 }

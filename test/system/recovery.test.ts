@@ -72,14 +72,13 @@ describe.runIf(able)('what dies is noticed, and what is left half done is settle
     await cowshed.ok('delete', '--force', 'lives')
   })
 
-  // Delays in milliseconds from the request to kill -9 of the daemon: they fall into every step of each verb, on slow machines and fast ones.
-  const moments = [
-    { create: 20, stop: 2, start: 1_500 },
-    { create: 1_500, stop: 150, start: 20 },
-  ]
+  /**
+   * One shed through its life, each verb cut off by kill -9 of the daemon in its midst, so many milliseconds after the request: each goes on with what the one before
+   * it left. Every step of each, delete among them, is in cut-verbs.test.ts, over a fake QEMU.
+   */
+  describe('kill -9 of the daemon', () => {
+    const moment = { create: 1_500, stop: 150, start: 1_500 }
 
-  /** One shed through its life, each verb cut off by kill -9 of the daemon: each goes on with what the one before it left. */
-  describe.each(moments)('kill -9 of the daemon', (moment) => {
     test(`create, after ${moment.create} ms: there is a whole shed or none`, async () => {
       await killDuring(moment.create, 'POST', '/api/sheds', { name: 'half', image: 'mini:1' })
       if (!(await gone('half'))) {
@@ -111,16 +110,6 @@ describe.runIf(able)('what dies is noticed, and what is left half done is settle
       await cowshed.ok('delete', '--force', 'half')
       await settled()
     })
-  })
-
-  test.each([2, 50])('delete, and kill -9 after %d ms: the shed is whole or gone', async (moment) => {
-    await create('d', '--no-start')
-    await killDuring(moment, 'DELETE', '/api/sheds/d')
-    if (!(await gone('d'))) {
-      expect((await status('d')).status).toBe('stopped')
-      await cowshed.ok('delete', '--force', 'd')
-    }
-    await settled()
   })
 
   test('a record that is damaged is shown as broken, and nothing that it may need is removed', async () => {

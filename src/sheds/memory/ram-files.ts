@@ -1,5 +1,5 @@
 import { lstat, mkdir, open, readdir, rm, rmdir } from 'node:fs/promises'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { type DataLayout, errnoCode, problemFromSystem } from '../../base/index.ts'
 import { filesystemOf } from '../../host/index.ts'
 import type { ShedRecord } from '../records/shed-record.ts'
@@ -57,9 +57,16 @@ export class RamFiles {
     })
   }
 
-  /** Removes RAM on the tmpfs that belongs to none of these. */
+  /** Removes what is on the tmpfs and is not the RAM of one of these: of sheds that are gone, and what a daemon left that was killed while it looked what fits. */
   async sweep(kept: ReadonlySet<string>): Promise<void> {
-    for (const name of await this.#names()) if (!kept.has(name)) await this.remove(name)
+    await this.#alone(async () => {
+      if (!(await this.#isOurs())) return
+      const files = new Set([...kept].map((name) => basename(this.#onTmpfs(name))))
+      for (const file of await this.#files()) {
+        if (!files.has(file)) await rm(join(this.#directory, file), { recursive: true, force: true })
+      }
+      await rmdir(this.#directory).catch(() => undefined)
+    })
   }
 
   async #alone<T>(work: () => Promise<T>): Promise<T> {
@@ -72,9 +79,7 @@ export class RamFiles {
   async #hasRoom(bytes: number): Promise<boolean> {
     try {
       await mkdir(this.#directory, { recursive: true, mode: 0o700 })
-      const { uid, mode } = await lstat(this.#directory)
-      // Whoever made it before us could look into it.
-      if (uid !== process.geteuid?.() || (mode & 0o077) !== 0) return false
+      if (!(await this.#isOurs())) return false
       const { type, freeBytes } = await filesystemOf(this.#directory)
       if (type !== 'tmpfs') return false
       let growth = 0
@@ -83,6 +88,12 @@ export class RamFiles {
     } catch {
       return false
     }
+  }
+
+  /** Whoever made it before us could look into it. */
+  async #isOurs(): Promise<boolean> {
+    const found = await lstat(this.#directory).catch(() => undefined)
+    return found?.isDirectory() === true && found.uid === process.geteuid?.() && (found.mode & 0o077) === 0
   }
 
   async #removeFiles(name: string): Promise<void> {
@@ -95,8 +106,13 @@ export class RamFiles {
   }
 
   async #names(): Promise<string[]> {
+    const files = await this.#files()
+    return files.filter((file) => file.endsWith(suffix)).map((file) => file.slice(0, -suffix.length))
+  }
+
+  async #files(): Promise<string[]> {
     try {
-      return (await readdir(this.#directory)).filter((file) => file.endsWith(suffix)).map((file) => file.slice(0, -4))
+      return await readdir(this.#directory)
     } catch (error) {
       if (errnoCode(error) === 'ENOENT') return []
       throw problemFromSystem(error, `look at ${this.#directory}`)

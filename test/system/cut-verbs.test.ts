@@ -13,11 +13,11 @@ import { runScript } from '../support/node-script.ts'
 import { openRoomsOn } from '../support/open-rooms.ts'
 import { temporaryDirectory } from '../support/temporary-directory.ts'
 
-const script = new URL('./cut-sleep.testkit.ts', import.meta.url)
+const script = new URL('./cut-verbs.testkit.ts', import.meta.url)
 const tools = ['mke2fs', ...busyboxImageTools]
 
 /** Each verb is cut off at each of its steps; a fake QEMU keeps count of what a guest has written, so RAM that goes on with another disk is noticed. */
-describe.runIf(needs({ tools }))('a sleep or a wake that is cut off at any step', () => {
+describe.runIf(needs({ tools }))('a shed whose transition is cut off at any step', () => {
   let fake: FakeQemu
 
   beforeAll(async () => {
@@ -31,7 +31,14 @@ describe.runIf(needs({ tools }))('a sleep or a wake that is cut off at any step'
     return { code, signal, found }
   }
 
-  test.concurrent.each(['sleep', 'wake'])('%s, and kill -9 of the daemon: it runs or sleeps', async (verb) => {
+  test.concurrent.each([
+    ['create', ['none', 'running']],
+    ['start', ['stopped', 'running']],
+    ['sleep', ['running', 'cold']],
+    ['wake', ['cold', 'running']],
+    ['stop', ['running', 'stopped']],
+    ['delete', ['running', 'none']],
+  ])('%s, and kill -9 of the daemon: it is as it was, or as it was to be', async (verb, all) => {
     await using place = await temporaryDirectory()
     await makeWeb(place.path)
     const found = new Set<string>()
@@ -42,7 +49,7 @@ describe.runIf(needs({ tools }))('a sleep or a wake that is cut off at any step'
       expect(end.code).toBe(0)
       break
     }
-    expect(found).toEqual(new Set(['running', 'cold']))
+    expect(found).toEqual(new Set(all))
     await removeWeb(place.path)
   })
 
@@ -81,7 +88,7 @@ async function makeWeb(directory: string): Promise<void> {
 
 async function removeWeb(directory: string): Promise<void> {
   await using rooms = await openRoomsOn(directory)
-  await rooms.sheds.remove('web', { force: true })
+  for (const { name } of await rooms.sheds.list()) await rooms.sheds.remove(name, { force: true })
 }
 
 /** A host begins again with a disk that was kept. @returns what `web` is then; it can be had to run */

@@ -1,25 +1,24 @@
 /**
- * A program that has the shed `web` fall asleep, or wakes it, over a fake QEMU, and is cut off: `cut-sleep.testkit.ts sleep|wake daemon|vmm|host <cut> <directory>`.
+ * A program that does something with the shed `web` over a fake QEMU, and is cut off: `cut-verbs.testkit.ts create|start|sleep|wake|stop|delete daemon|vmm|host <cut> <directory>`.
  *
  * - `daemon`: it is killed (SIGKILL) just before its nth step, <cut>.
  * - `vmm`: its VMM is, before the first step, then again before the second, and so on.
  * - `host`: before each step the disk, which is the file <cut>, is kept as it is, without what the kernel has not written yet.
  *
- * A step is a sync, a rename or a removal of what belongs to a shed, or a command to the VMM's monitor. Before it begins it looks whether what it was cut off at the last time
- * is whole. It prints what it finds (`found running`) and each step (`step sync …`).
+ * A step is one of watchSteps that has to do with the shed. Before it begins it looks whether what it was cut off at the last time is whole. It prints what it finds
+ * (`found running`; `found none` without the shed) and each step (`step sync …`).
  */
+import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
-import fs, { existsSync, readFileSync, statSync, writeSync } from 'node:fs'
-import promises from 'node:fs/promises'
-import { syncBuiltinESMExports } from 'node:module'
-import { Socket } from 'node:net'
+import { existsSync, readFileSync, statSync, writeSync } from 'node:fs'
+import { watchSteps } from '../support/watch-steps.ts'
 
 const [verb = '', mode = '', cut = '', directory = ''] = process.argv.slice(2)
 
 /** The number of the next step, and of that which is cut off; NaN while nobody counts. */
 let [now, end] = [Number.NaN, Number.NaN]
 
-function step(name: string): void {
+watchSteps((name) => {
   if (Number.isNaN(now)) return
   const shown = /\/(sheds|staging)\/.*|\/dev\/shm\/.*|^qmp .*/.exec(name)
   if (shown === null) return
@@ -28,7 +27,7 @@ function step(name: string): void {
   if (mode === 'host') keepDisk()
   else if (isNow && mode === 'daemon') process.kill(process.pid, 'SIGKILL')
   else if (isNow) killVmm()
-}
+})
 
 let lastWritten = 0n
 
@@ -40,43 +39,24 @@ function keepDisk(): void {
   execFileSync('cp', ['--sparse=always', cut, `${cut}.${verb}-${now}`])
 }
 
-const opened = new Map<number, string>()
-const { openSync, fsync } = fs
-fs.openSync = (path, ...rest) => {
-  const fd = openSync(path, ...rest)
-  opened.set(fd, String(path))
-  return fd
-}
-fs.fsync = Object.assign((fd: number, done: fs.NoParamCallback) => {
-  step(`sync ${opened.get(fd)}`)
-  fsync(fd, done)
-}, fsync)
-const { rm, rename } = promises
-promises.rm = (path, options) => {
-  step(`rm ${String(path)}`)
-  return rm(path, options)
-}
-promises.rename = (from, to) => {
-  step(`rename ${String(from)} to ${String(to)}`)
-  return rename(from, to)
-}
-syncBuiltinESMExports()
-const { write } = Socket.prototype
-Socket.prototype.write = function (this: Socket, ...given: Parameters<typeof write>) {
-  const [, command] = /^\{"execute":"([a-z-]+)"/.exec(String(given[0])) ?? []
-  if (command !== undefined) step(`qmp ${command}`)
-  return write.apply(this, given)
-} as typeof write
-
 const { dataLayout } = await import('../../src/base/index.ts')
 const { processStartTime, sweepStaging } = await import('../../src/host/index.ts')
-const { bringTo, expectAtRest } = await import('../support/at-rest.ts')
+const { bringTo, expectAtRest, expectNone } = await import('../support/at-rest.ts')
 const { openRoomsOn } = await import('../support/open-rooms.ts')
 
 const layout = dataLayout(`${directory}/data`)
 // As a daemon does when it begins.
 await sweepStaging(layout)
 const rooms = await openRoomsOn(directory)
+const { sheds } = rooms
+const verbs: Readonly<Record<string, { from: Parameters<typeof bringTo>[1] | 'none'; act: () => Promise<unknown> }>> = {
+  create: { from: 'none', act: () => rooms.create('web', { memory_bytes: 64 * 2 ** 20, start: true }) },
+  start: { from: 'stopped', act: () => sheds.start('web') },
+  sleep: { from: 'running', act: () => sheds.stop('web', { timeout_ms: 1000, keep_memory: true }) },
+  wake: { from: 'cold', act: () => sheds.wake('web') },
+  stop: { from: 'running', act: () => sheds.stop('web', { timeout_ms: 60_000 }) },
+  delete: { from: 'running', act: () => sheds.remove('web', { force: true }) },
+}
 if (mode !== 'vmm') await cutAt(Number(cut))
 else for (let at = 0; await cutAt(at); at++);
 await look()
@@ -85,11 +65,11 @@ await rooms[Symbol.asyncDispose]()
 /** @returns whether there was such a step */
 async function cutAt(at: number): Promise<boolean> {
   await look()
-  await bringTo(rooms, verb === 'sleep' ? 'running' : 'cold')
+  const { from, act } = verbs[verb] ?? assert.fail(verb)
+  if (from === 'none') await rooms.sheds.remove('web', { force: true }).catch(() => undefined)
+  else await bringTo(rooms, from)
   ;[now, end] = [0, at]
-  const done =
-    verb === 'sleep' ? rooms.sheds.stop('web', { timeout_ms: 1000, keep_memory: true }) : rooms.sheds.wake('web')
-  await done.catch((error: unknown) => {
+  await act().catch((error: unknown) => {
     if (mode !== 'vmm') throw error
   })
   const steps = now
@@ -98,7 +78,8 @@ async function cutAt(at: number): Promise<boolean> {
 }
 
 async function look(): Promise<void> {
-  writeSync(1, `found ${(await expectAtRest(rooms)).status}\n`)
+  const isThere = (await rooms.sheds.list()).length > 0
+  writeSync(1, `found ${isThere ? (await expectAtRest(rooms)).status : await expectNone(rooms)}\n`)
 }
 
 function killVmm(): void {
