@@ -49,6 +49,7 @@ export async function openRooms({ layout, runDirectory, agentPath, lookAheadMs }
     users: () => sheds?.imageUsers() ?? Promise.reject(new Error('images were asked for before sheds were open')),
   })
   const limits = hostLimits(settings.limits)
+  const ramDirectory = ramDirectoryPath(layout, settings.sheds.ram_directory)
   sheds = await openSheds({
     layout,
     images,
@@ -61,14 +62,14 @@ export async function openRooms({ layout, runDirectory, agentPath, lookAheadMs }
     trimOnStop: settings.sheds.trim_on_stop,
     idle: { warmAfterMs: settings.sheds.warm_after, coldAfterMs: settings.sheds.cold_after },
     limits,
-    ramDirectory: ramDirectoryPath(layout, settings.sheds.ram_directory),
+    ramDirectory,
   })
   // Those that it found dead, or that died with their record, have one left.
   await sweepVmCgroups(runDirectory)
   const info = serverInfo(layout, driver.name)
   const opened = sheds
   const hostUse = async () => useOfHost(limits, await opened.occupants())
-  const host = { layout, driver, images, runDirectory, agentPath, hostUse, confinement: confinementOfVms }
+  const host = { layout, driver, images, runDirectory, ramDirectory, agentPath, hostUse, confinement: confinementOfVms }
   const cacheBudget = { maxUsedBytes: settings.cache.max_used, keepFreeBytes: settings.cache.keep_free }
   const pressure = pressureOf(settings.prune)
   const usage = openUsage({

@@ -6,7 +6,7 @@ import { reconcileForwards } from './forwards/forwards.ts'
 import { RecordedIdentity } from './memory/memory-record.ts'
 import { dropMemory } from './memory/stored-memory.ts'
 import type { ShedRecord } from './records/shed-record.ts'
-import { statusAfter } from './records/status-after.ts'
+import { couldNotSleep, statusAfter } from './records/status-after.ts'
 import { deleteShed, dropCreated } from './verbs/remove-shed.ts'
 import { stopShed } from './verbs/stop-shed.ts'
 import { endHeir, endLeftover, endVm, forgetVm } from './vm/end-vm.ts'
@@ -99,7 +99,7 @@ async function settleSleeping(context: ShedsContext, record: ShedRecord): Promis
   if (context.live.get(record.name)?.isKept === true) await endVm(context, record.name)
   const settled = await settleRunning(context, record)
   if (settled.status !== 'sleeping') return settled
-  return (await noteStatus(context, record, { status: 'running', reason: 'it could not fall asleep' })).record
+  return (await noteStatus(context, record, { status: 'running', reason: couldNotSleep })).record
 }
 
 /** What the record says of vCPUs is what they do: whoever changed one of the two may have been killed before the other, or could not. */

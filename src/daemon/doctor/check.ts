@@ -8,6 +8,8 @@ export interface Host {
   readonly driver: Driver
   readonly images: Pick<Images, 'lowers'>
   readonly runDirectory: string
+  /** Of this data directory's VMs; it need not be there. */
+  readonly ramDirectory: string
   readonly hostUse: () => Promise<HostUse>
   readonly confinement: () => Promise<Confinement>
   /** The static guest agent, for a kernel that is to be installed. */

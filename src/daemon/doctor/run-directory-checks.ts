@@ -1,8 +1,8 @@
 import { chmod, lstat, rm } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { sweepVmCgroups } from '../../machines/index.ts'
-import type { Check } from './check.ts'
-import { deadRunDirectories } from './dead-run-directories.ts'
+import type { Check, Host } from './check.ts'
+import { deadDirectories } from './dead-directories.ts'
 
 export const runDirectoryCheck: Check = {
   name: 'run directory',
@@ -18,23 +18,47 @@ export const runDirectoryCheck: Check = {
   },
 }
 
-export const deadRunDirectoriesCheck: Check = {
+export const deadRunDirectoriesCheck = deadDirectoriesCheck({
   name: 'other run directories',
-  async look({ runDirectory }) {
-    const dead = await deadRunDirectories(runDirectory)
-    if (dead.length === 0) return { verdict: 'ok', found: 'none was left behind' }
-    return {
-      verdict: 'warning',
-      found: `${dead.length} below ${dirname(runDirectory)}, left behind by daemons and VMs that are gone`,
-      hint: 'remove them: cowshed doctor --fix',
-    }
+  own: ({ runDirectory }) => runDirectory,
+  async remove(path) {
+    await sweepVmCgroups(path)
+    await rm(path, { recursive: true, force: true })
   },
-  async fix({ runDirectory }) {
-    const dead = await deadRunDirectories(runDirectory)
-    for (const path of dead) {
-      await sweepVmCgroups(path)
-      await rm(path, { recursive: true, force: true })
-    }
-    return `removed ${dead.join(', ')}`
+})
+
+/** On a tmpfs: what is left there is memory of the host. */
+export const deadRamDirectoriesCheck = deadDirectoriesCheck({
+  name: 'other RAM directories',
+  own: ({ ramDirectory }) => ramDirectory,
+  async remove(path) {
+    await rm(path, { recursive: true, force: true })
   },
+})
+
+interface DeadDirectories {
+  readonly name: string
+  /** This daemon's own. */
+  readonly own: (host: Host) => string
+  readonly remove: (path: string) => Promise<void>
+}
+
+function deadDirectoriesCheck({ name, own, remove }: DeadDirectories): Check {
+  return {
+    name,
+    async look(host) {
+      const dead = await deadDirectories(own(host))
+      if (dead.length === 0) return { verdict: 'ok', found: 'none was left behind' }
+      return {
+        verdict: 'warning',
+        found: `${dead.length} below ${dirname(own(host))}, left behind by daemons and VMs that are gone`,
+        hint: 'remove them: cowshed doctor --fix',
+      }
+    },
+    async fix(host) {
+      const dead = await deadDirectories(own(host))
+      for (const path of dead) await remove(path)
+      return `removed ${dead.join(', ')}`
+    },
+  }
 }

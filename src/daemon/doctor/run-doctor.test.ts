@@ -29,7 +29,14 @@ const lowers = {
 const images = { lowers: async () => lowers }
 const use = { sheds: 2, memory_bytes: 3e9, max_memory_bytes: 8e9 }
 const host = {
-  ...{ layout, driver: healthy, images, runDirectory: root, agentPath: '/nonexistent/agent' },
+  ...{
+    layout,
+    driver: healthy,
+    images,
+    runDirectory: root,
+    ramDirectory: join(root, 'cowshed-0123456789'),
+    agentPath: '/nonexistent/agent',
+  },
   hostUse: async () => use,
   confinement: async () => ({ isRoot: false, bounded: [], unbounded: [] }),
 }

@@ -8,7 +8,7 @@ import { limitsCheck } from './limits-check.ts'
 import { lowersCheck } from './lowers-check.ts'
 import { accelerationCheck, driverCheck, kernelCheck, templateCheck } from './machine-checks.ts'
 import { libzstdCheck, loopbackCheck, nodeCheck, toolCheck } from './program-checks.ts'
-import { deadRunDirectoriesCheck, runDirectoryCheck } from './run-directory-checks.ts'
+import { deadRamDirectoriesCheck, deadRunDirectoriesCheck, runDirectoryCheck } from './run-directory-checks.ts'
 
 /** In the order in which they are fixed: a template needs mke2fs, acceleration a kernel. */
 const checks: readonly Check[] = [
@@ -20,6 +20,7 @@ const checks: readonly Check[] = [
   stagingCheck,
   runDirectoryCheck,
   deadRunDirectoriesCheck,
+  deadRamDirectoriesCheck,
   driverCheck,
   kernelCheck,
   accelerationCheck,

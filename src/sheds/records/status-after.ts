@@ -28,6 +28,9 @@ export async function statusAfter(
     : { status: 'crashed', reason: 'its VM died while no daemon was running' }
 }
 
+/** Why a shed runs whose record says that it falls asleep. */
+export const couldNotSleep = 'it could not fall asleep'
+
 /** Whether the guest ended its VM by itself: that is a stop, whoever asked for it; anything else befell it. */
 export function endedByGuest({ kind }: MachineExit): boolean {
   return kind === 'powerdown' || kind === 'reset'

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, expect, test } from 'vitest'
 import { runDirectoryName } from '../run-directory.ts'
-import { deadRunDirectories } from './dead-run-directories.ts'
+import { deadDirectories } from './dead-directories.ts'
 
 const parent = realpathSync(mkdtempSync(join(tmpdir(), 'cs-run-')))
 afterAll(() => rmSync(parent, { recursive: true }))
@@ -33,7 +33,10 @@ test('only directories that nobody has anything to do with are dead', async () =
   await using _vm = await listening(join(withVm, 'qmp.sock'))
   await using _daemon = await listening(join(root, 'daemon.sock'))
 
-  expect(await deadRunDirectories(own)).toEqual([])
+  expect(await deadDirectories(own)).toEqual([])
+  const deadRam = runDirectory('cowshed-1111111111')
+  runDirectory('cowshed-2222222222')
   const inTwoHours = lstatSync(dead).ctimeMs + 2 * 3600e3
-  expect(await deadRunDirectories(own, { now: inTwoHours })).toEqual([dead])
+  expect(await deadDirectories(own, { now: inTwoHours })).toEqual([dead])
+  expect(await deadDirectories(join(parent, 'cowshed-0000000000'), { now: inTwoHours })).toEqual([deadRam])
 })
