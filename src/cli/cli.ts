@@ -61,6 +61,7 @@ export interface ServeLazy {
   readonly failAfterMs: number | undefined
   readonly fill: boolean
   readonly fillBytesPerSecond?: number | undefined
+  readonly untilUnused: boolean
   readonly signal: AbortSignal
   readonly onReady: (served: ServedLazy) => void
   readonly onNotice: (message: string) => void

@@ -30,7 +30,7 @@ export type ShedStatus = z.infer<typeof ShedStatus>
 export const Network = z.enum(['user', 'none'])
 export type Network = z.infer<typeof Network>
 
-export const PullPolicy = z.enum(['whole', 'never'])
+export const PullPolicy = z.enum(['whole', 'lazy', 'never'])
 export type PullPolicy = z.infer<typeof PullPolicy>
 
 /**
@@ -81,8 +81,11 @@ export const CreateShedRequest = z
     secrets: SecretUses.default([]),
     thermal: OwnThermalSettings.optional(),
     start: z.boolean().default(true),
-    /** `whole`: an image that is not here is pulled first. */
-    pull: PullPolicy.default('whole'),
+    /**
+     * Of an image that is not here: `whole`: it is pulled first; `lazy`: it is fetched as the guest reads it, which needs one that was published. What config.toml says unless
+     * told: there `lazy` pulls what was not published.
+     */
+    pull: PullPolicy.optional(),
   })
   .refine(({ image, from_snapshot }) => (image === undefined) !== (from_snapshot === undefined), {
     path: ['image'],
@@ -121,6 +124,8 @@ export const Shed = z.object({
     /** The manifest that the shed is pinned to, whatever the tag says now. */
     manifest_digest: z.string(),
   }),
+  /** Its lower is not all here: what its guest reads is fetched. */
+  lazy: z.literal(true).optional(),
   /** The snapshot that it was made from. */
   snapshot: z.object({ name: z.string(), id: z.string() }).optional(),
   /** The shed that it is a fork of; that may be gone, or be another one of the same name: then its id is another. */

@@ -11,6 +11,7 @@ import { openUsage, type PressureSettings } from '../usage/index.ts'
 import { openRegistries } from '../wires/index.ts'
 import { openTokens } from './access/tokens.ts'
 import { fixHost, runDoctor } from './doctor/run-doctor.ts'
+import { openLazyLowers } from './lazy/lazy-lowers.ts'
 import { ramDirectoryPath } from './run-directory.ts'
 import { setUp } from './set-up.ts'
 import { hostLimits } from './settings/host-limits.ts'
@@ -23,7 +24,13 @@ import type { OpenedRooms, OpenRooms } from './start-daemon.ts'
 const bootTimeoutMs = 120_000
 
 /** Opens every room on a data directory that this process holds: the one place where they are wired up. */
-export async function openRooms({ layout, runDirectory, agentPath, lookAheadMs }: OpenRooms): Promise<OpenedRooms> {
+export async function openRooms({
+  layout,
+  runDirectory,
+  agentPath,
+  launcher,
+  lookAheadMs,
+}: OpenRooms): Promise<OpenedRooms> {
   const settings = await readSettings(layout.config)
   const { events, history } = openIndex(layout.indexDb)
   const pins = openPins(layout)
@@ -48,12 +55,15 @@ export async function openRooms({ layout, runDirectory, agentPath, lookAheadMs }
     // Sheds need images and images ask which sheds pin them. Nothing asks before both are there; if it did, it must not hear "nobody".
     users: () => sheds?.imageUsers() ?? Promise.reject(new Error('images were asked for before sheds were open')),
   })
+  const lazyLowers = openLazyLowers({ root: layout.root, runDirectory, launcher, events, images })
   const limits = hostLimits(settings.limits)
   const ramDirectory = ramDirectoryPath(layout, settings.sheds.ram_directory)
   sheds = await openSheds({
     layout,
     images,
     driver,
+    lazyLowers,
+    pullPolicy: settings.images.pull_policy,
     events,
     pins,
     secrets: openSecrets(layout),
@@ -106,6 +116,7 @@ export async function openRooms({ layout, runDirectory, agentPath, lookAheadMs }
     },
     async close() {
       await opened.release()
+      lazyLowers[Symbol.dispose]()
       await sweepVmCgroups(runDirectory)
       await registries.close()
       await usage.close()

@@ -16,6 +16,7 @@ let count = 0
 const options = (dataDirectory = join(parent, `d${count++}`)) => ({
   dataDirectory,
   agentPath: '/nonexistent',
+  launcher: '/nonexistent',
   log: pino({ level: 'silent' }),
   openRooms,
 })

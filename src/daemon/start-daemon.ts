@@ -19,6 +19,8 @@ export interface OpenRooms {
   readonly runDirectory: string
   /** The static guest agent, for setup. */
   readonly agentPath: string
+  /** bin/cowshed, for what is to outlive the daemon. */
+  readonly launcher: string
   /** When the disk is looked at before anybody asks: see UsageOptions. */
   readonly lookAheadMs?: number
 }
@@ -33,6 +35,7 @@ export interface OpenedRooms {
 export interface StartDaemon {
   readonly dataDirectory: string
   readonly agentPath: string
+  readonly launcher: string
   readonly log: Logger
   readonly openRooms: (options: OpenRooms) => Promise<OpenedRooms>
   /** What the command line says of the network; the rest is in config.toml. */
@@ -63,6 +66,7 @@ const lookAheadMs = 5_000
 export async function startDaemon({
   dataDirectory,
   agentPath,
+  launcher,
   log,
   openRooms,
   network: flags = {},
@@ -81,7 +85,7 @@ export async function startDaemon({
     undo.push(() => rmdir(runDirectory).catch(() => {}))
     // Only now: what is half made belongs to nobody else.
     await sweepStaging(layout)
-    const opened = await openRooms({ layout, runDirectory, agentPath, lookAheadMs })
+    const opened = await openRooms({ layout, runDirectory, agentPath, launcher, lookAheadMs })
     undo.push(() => opened.close())
     opened.rooms.events.subscribe(({ type, subject, message, data }) => log.info({ type, subject, ...data }, message))
     const stopping = new AbortController()

@@ -11,6 +11,13 @@ import { type Platform, platformOf } from '../formats/index.ts'
 import { filesystemOf } from '../host/index.ts'
 import { openPins, type Pins } from '../state/index.ts'
 import type { Registries } from '../wires/index.ts'
+import {
+  bringLazily,
+  ensureLazySource,
+  isHereWhole,
+  type LazyImage,
+  type LazyRootfs,
+} from './boot-only/bring-lazily.ts'
 import { type BuildRequest, buildImage } from './build/build-image.ts'
 import { type EvictEntry, type Evicted, evict } from './cache/evict.ts'
 import { type CacheEntry, listCache } from './cache/list-cache.ts'
@@ -126,6 +133,12 @@ export interface Images {
   resolve(ref: string): Promise<ResolvedImage>
   /** The same, pulled when it is not here. @see obtainImage */
   obtain(ref: string, work?: LongWork): Promise<ObtainedImage>
+  /** The same, but of one that is not here no more than it takes to read it in part. @see bringLazily */
+  bringLazily(ref: string, work?: LongWork): Promise<LazyImage>
+  /** Makes sure that what is read in part can be. @see ensureLazySource */
+  ensureLazySource(lazy: LazyRootfs, work?: LongWork): Promise<void>
+  /** Whether all of an image is here by now. @see isHereWhole */
+  isHereWhole(manifest: Digest, lazy: LazyRootfs): Promise<boolean>
   /** Keeps a resolved image from being removed until disposed of. @throws Problem IMAGE_NOT_FOUND when it is being removed */
   hold(manifest: Digest): Disposable
   /** Makes sure that the lower of a manifest is there. Hold the image meanwhile. @see ensureLower */
@@ -182,6 +195,9 @@ export function openImages(options: ImagesOptions): Images {
     catalog: (how = { onDamage: 'throw' }) => catalogImages(context, how),
     resolve: (ref) => resolveImage(context, ref),
     obtain: (ref, work = {}) => obtainImage(context, ref, work),
+    bringLazily: (ref, work = {}) => bringLazily(context, ref, work),
+    ensureLazySource: (lazy, work = {}) => ensureLazySource(context, lazy, work),
+    isHereWhole: (manifest, lazy) => isHereWhole(context, manifest, lazy),
     hold: (manifest) => context.leases.holdImage(manifest),
     ensureLower: (manifest, work = {}) => ensureImageLower(context, manifest, work),
     ensureRootfs: (manifest, work = {}) => ensureImageRootfs(context, manifest, work),

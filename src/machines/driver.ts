@@ -3,8 +3,11 @@ import type { KernelFiles } from './kernel-files.ts'
 /** A drive of a machine, in the order in which the guest sees it: the first is /dev/vda. */
 export interface DriveSpec {
   readonly id: string
+  /** A file; with `nbd` the unix socket of a server whose one export it is. Others than root must be allowed to search its directory and to connect to it. */
   readonly path: string
   readonly readOnly: boolean
+  /** A file unless told. A server that goes away is connected to again; what the guest reads waits for it for half a minute, then fails. */
+  readonly kind?: 'file' | 'nbd' | undefined
 }
 
 /** How much a machine may read and write in a second, all of its drives together; what is left out is not limited. */

@@ -5,6 +5,7 @@ import { type EventLog, type PinSet, type Pins, type Secrets, writeRecord } from
 import type { Admission } from './admission/admission.ts'
 import type { HostLimits } from './admission/host-limits.ts'
 import type { Ports } from './forwards/ports.ts'
+import type { LazyLowers } from './lazy-lowers.ts'
 import type { RamFiles } from './memory/ram-files.ts'
 import type { KnownRecords } from './records/load-shed.ts'
 import type { RecordedStatus, ShedRecord } from './records/shed-record.ts'
@@ -17,6 +18,9 @@ export interface ShedsOptions {
   readonly layout: DataLayout
   readonly images: Images
   readonly driver: Driver
+  readonly lazyLowers: LazyLowers
+  /** What becomes of an image that is not here, unless a request says. */
+  readonly pullPolicy: 'whole' | 'lazy'
   readonly events: EventLog
   readonly pins: Pins
   readonly secrets: Secrets

@@ -3,6 +3,7 @@ import { isProblem, Problem } from '../base/index.ts'
 import { readRecord } from '../state/index.ts'
 import { noteStatus, type ShedsContext } from './context.ts'
 import { reconcileForwards } from './forwards/forwards.ts'
+import { lazyRootfsOf } from './lazy-lowers.ts'
 import { RecordedIdentity } from './memory/memory-record.ts'
 import { dropMemory } from './memory/stored-memory.ts'
 import type { ShedRecord } from './records/shed-record.ts'
@@ -126,6 +127,7 @@ export async function adoptShed(context: ShedsContext, record: ShedRecord): Prom
   if (machine === undefined) return undefined
   // While there is a VM nothing may go on from what was kept of it: whoever woke it was killed before it could see to that.
   await dropMemory(context, record.name)
+  if (record.lazy !== undefined) context.lazyLowers.follow(record.name, lazyRootfsOf(record.lazy))
   const live = new LiveShed(record.name, machine)
   watchMachine(context, live)
   await reconcileForwards(context, record, machine)

@@ -4,6 +4,7 @@ import { createRootfs, createUpper, loadVolume } from '../disks/index.ts'
 import { type Cloned, cloneFile } from '../host/index.ts'
 import type { DriveSpec } from '../machines/index.ts'
 import type { ShedsContext } from './context.ts'
+import { lazyRootfsOf } from './lazy-lowers.ts'
 import type { ShedRecord } from './records/shed-record.ts'
 import type { LongWork } from './sheds.ts'
 import type { LoadedSnapshot } from './snapshots/load-snapshot.ts'
@@ -21,9 +22,11 @@ export function diskPath(layout: DataLayout, { name, rootfs }: Pick<ShedRecord, 
  */
 export async function ensureSource(
   { images }: ShedsContext,
-  { rootfs, image }: Pick<ShedRecord, 'rootfs' | 'image'>,
+  { rootfs, image, lazy }: Pick<ShedRecord, 'rootfs' | 'image' | 'lazy'>,
   work: LongWork,
 ): Promise<void> {
+  // That is seen to when it starts.
+  if (lazy !== undefined) return
   const manifest = parseDigest(image.manifest_digest)
   if (rootfs === 'ext4') await images.ensureRootfs(manifest, work)
   else await images.ensureLower(manifest, work)
@@ -127,20 +130,24 @@ export interface ShedDrives {
   readonly kernelArguments: readonly string[]
 }
 
-/** What a machine of the shed gets as its disks. @throws Problem as ensureLower does, unless the shed has a root filesystem of its own; VOLUME_NOT_FOUND */
+/** What a machine of the shed gets as its disks. @throws Problem as ensureLower and LazyLowers.serve do, unless the shed has a root filesystem of its own; VOLUME_NOT_FOUND */
 export async function drivesOf(context: ShedsContext, record: ShedRecord, work: LongWork): Promise<ShedDrives> {
   const own = ownDrive(context, record)
   const volumes = await volumeDrives(context, record)
   if (record.rootfs === 'ext4') return { drives: [own, ...volumes], kernelArguments: ['cowshed.rootfs=ext4'] }
-  const lower = await context.images.ensureLower(parseDigest(record.image.manifest_digest), work)
-  return {
-    drives: [
-      own,
-      { id: 'lower', path: lower.path, readOnly: true },
-      // The guest reads in the lower how many there are: guest/src/mounts.c.
-      ...lower.parts.map((part, i) => ({ id: `lower-${i + 1}`, path: part.path, readOnly: true })),
-      ...volumes,
-    ],
-    kernelArguments: [],
+  return { drives: [own, ...(await lowerDrives(context, record, work)), ...volumes], kernelArguments: [] }
+}
+
+async function lowerDrives(context: ShedsContext, record: ShedRecord, work: LongWork): Promise<DriveSpec[]> {
+  const { images, lazyLowers } = context
+  if (record.lazy !== undefined) {
+    const path = await lazyLowers.serve(record.name, lazyRootfsOf(record.lazy), work)
+    return [{ id: 'lower', path, readOnly: true, kind: 'nbd' }]
   }
+  const lower = await images.ensureLower(parseDigest(record.image.manifest_digest), work)
+  return [
+    { id: 'lower', path: lower.path, readOnly: true },
+    // The guest reads in the lower how many there are: guest/src/mounts.c.
+    ...lower.parts.map((part, i) => ({ id: `lower-${i + 1}`, path: part.path, readOnly: true })),
+  ]
 }

@@ -254,8 +254,13 @@ function planLazy({ lazy, inventory, query, layout, steps, skipped }: Planning):
     const lastUsedAt = Math.max(0, ...files.map(({ modifiedAt }) => modifiedAt))
     const age = inventory.takenAt.getTime() - lastUsedAt
     const untilMs = query.until_ms ?? 0
+    const reader = inventory.sheds.find(
+      ({ shed }) => shed.lazy && shed.image.manifest_digest === source?.manifest_digest,
+    )
     if (isOpen) skipped.push({ kind: 'lazy', name: reference, reason: 'it is being served' })
-    else if (age < untilMs) {
+    else if (reader !== undefined) {
+      skipped.push({ kind: 'lazy', name: reference, reason: `shed ${reader.shed.name} reads it` })
+    } else if (age < untilMs) {
       const reason = `too recent (${formatDuration(age)} < ${formatDuration(untilMs)})`
       skipped.push({ kind: 'lazy', name: reference, reason })
     } else {

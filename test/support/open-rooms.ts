@@ -21,7 +21,12 @@ export async function openRoomsOn(directory: string): Promise<OpenedRooms> {
   // Cgroups of VMs are named after it, too.
   const runDirectory = join(directory, runDirectoryName(layout))
   await mkdir(runDirectory, { recursive: true, mode: 0o700 })
-  const { rooms, close } = await openRooms({ layout, runDirectory, agentPath: '/nonexistent' })
+  const { rooms, close } = await openRooms({
+    layout,
+    runDirectory,
+    agentPath: '/nonexistent',
+    launcher: '/nonexistent',
+  })
   return {
     ...rooms,
     layout,

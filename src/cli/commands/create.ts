@@ -100,10 +100,10 @@ export const create: DefineCommand = (command, run) => {
     .option('--cold-after <duration>', coldAfterText, idleTime)
     .option('--keep-hot', keepHotText)
     .addOption(
-      new Option('--pull <policy>', 'an image that is not here: pull it whole, or never (whole)').choices([
-        'whole',
-        'never',
-      ]),
+      new Option(
+        '--pull <policy>',
+        'an image that is not here: pull it whole; lazy: fetch it as it is read, which needs one that was published; or never (whole, unless config.toml says lazy)',
+      ).choices(['whole', 'lazy', 'never']),
     )
     .option('--no-start', 'do not start it')
     .action(

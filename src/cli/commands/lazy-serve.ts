@@ -8,13 +8,17 @@ interface Options {
   readonly failAfter: number | 'never'
   readonly fill?: boolean
   readonly fillRate?: number
+  readonly untilUnused?: boolean
 }
 
 const failAfterMs = 60_000
 
 export const lazyServe: DefineCommand = (command, run) => {
   command
-    .argument('<image>', 'as it was published: registry.example/team/app:v1, or by its digest')
+    .argument(
+      '<image>',
+      'as it was published: registry.example/team/app:v1, or by its digest; or the chunk index of one in `lazy ls`',
+    )
     .requiredOption('--nbd <address>', 'where to listen: unix:PATH, or tcp:HOST:PORT on this host alone; port 0 is any')
     .option('--insecure', 'http instead of https')
     .option(
@@ -25,6 +29,7 @@ export const lazyServe: DefineCommand = (command, run) => {
     )
     .option('--fill', 'fetch all of it, behind what is read')
     .option('--fill-rate <size>', 'with --fill: so much of it in a second at most', parseSize)
+    .option('--until-unused', 'end when nobody has been connected for a while')
     .action(
       run(async (cli, reference: string, options: Options) => {
         await refuseElsewhere(cli)
@@ -33,6 +38,7 @@ export const lazyServe: DefineCommand = (command, run) => {
           insecure: options.insecure === true,
           failAfterMs: options.failAfter === 'never' ? undefined : options.failAfter,
           fill: options.fill === true || options.fillRate !== undefined,
+          untilUnused: options.untilUnused === true,
           fillBytesPerSecond: options.fillRate,
           onReady: (served) => sayReady(cli, served),
           onNotice: (message) => cli.notice(printable(message)),

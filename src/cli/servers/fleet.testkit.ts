@@ -57,6 +57,7 @@ export async function openFleet(): Promise<Fleet> {
       const daemon = await startDaemon({
         dataDirectory: data,
         agentPath: '/nonexistent',
+        launcher: '/nonexistent',
         log: pino({ level: 'silent' }),
         openRooms,
         network: { listen: `127.0.0.1:${port}`, tlsCert: cert, tlsKey: key },

@@ -122,6 +122,19 @@ describe.runIf(needs({ tools: registryTools }))('a published image', () => {
     await expect(attach(newHost())).rejects.toMatchObject({ code: 'REGISTRY_UNREACHABLE' })
   })
 
+  test('is known by its chunk index where some of it is here, and nobody is asked what it is', async () => {
+    const layout = newHost()
+    const first = await attach(layout)
+    const { chunkIndex } = first
+    await first[Symbol.asyncDispose]()
+    pulls.proxy.clear()
+    await using again = await attach(layout, { reference: chunkIndex })
+    expect([again.chunkIndex, again.source.reference]).toEqual([chunkIndex, pulls.ref('team/app:1')])
+    expect(pulls.proxy.requests.filter(({ path }) => path.includes('/manifests/'))).toEqual([])
+    const nothing = attach(newHost(), { reference: chunkIndex })
+    await expect(nothing).rejects.toMatchObject({ code: 'IMAGE_NOT_FOUND', hint: expect.stringContaining('lazy ls') })
+  })
+
   test('is not fetched where its layers are: only what its bootstrap takes', async () => {
     await using attached = await attach(pulls.layout)
     await expectRight(attached)

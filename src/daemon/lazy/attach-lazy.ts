@@ -1,13 +1,12 @@
-import { type DataLayout, type Digest, digestOf, isProblem, type Problem } from '../../base/index.ts'
+import { type DataLayout, type Digest, isDigest, isProblem, Problem, shortDigest } from '../../base/index.ts'
 import type { ChunkIndex, Platform } from '../../formats/index.ts'
 import type { FileLock } from '../../host/index.ts'
-import { type FoundRootfs, findPublishedRootfs, openLocalParts } from '../../images/index.ts'
+import { type FoundRootfs, findPublishedRootfs, noteFound, openLocalParts } from '../../images/index.ts'
 import {
   holdLazyDirectory,
   type LazyLower,
   type LazySource,
   listLazyLowers,
-  noteLazySource,
   type OutageListener,
   type OutagePolicy,
   openLazyLower,
@@ -73,6 +72,7 @@ interface Identified {
 }
 
 async function identify(request: AttachLazy): Promise<Identified> {
+  if (isDigest(request.reference)) return await known(request, request.reference)
   try {
     return await note(request, await findPublishedRootfs({ ...request, ref: request.reference }))
   } catch (error) {
@@ -91,28 +91,7 @@ function isOfRegistry({ code }: Problem): boolean {
 
 /** Writes down what was found, for when the registry cannot be asked. */
 async function note({ layout, reference, insecure }: AttachLazy, found: FoundRootfs): Promise<Identified> {
-  const { repository, rootfs, publishedAs } = found
-  const { manifest, index, indexBytes } = rootfs
-  const chunkIndex = digestOf(indexBytes)
-  const source: LazySource = {
-    version: 1,
-    reference,
-    repository: repository.name,
-    plain_http: insecure,
-    published_as: publishedAs,
-    manifest_digest: manifest.subject.digest,
-    profile: manifest.profile,
-    lower_bytes: [manifest.bootstrap, ...manifest.data].reduce((sum, { lowerBytes }) => sum + lowerBytes, 0),
-    data: manifest.data.map(({ digest, diffId, lowerBytes }) => ({ digest, diff_id: diffId, lower_bytes: lowerBytes })),
-  }
-  const lock = await holdLazyDirectory(layout, chunkIndex)
-  try {
-    await noteLazySource(layout, source, indexBytes)
-    return { chunkIndex, index, source, lock }
-  } catch (error) {
-    lock.release()
-    throw error
-  }
+  return { ...(await noteFound(layout, found, { reference, insecure })), index: found.rootfs.index }
 }
 
 /** By what was typed then, or by the digest in it. */
@@ -125,6 +104,20 @@ async function recall({ layout, reference }: AttachLazy): Promise<Identified | u
     lock.release()
   }
   return undefined
+}
+
+/** By the digest of its chunk index: what it is, this host knows or nobody does. */
+async function known({ layout }: AttachLazy, chunkIndex: Digest): Promise<Identified> {
+  const found = (await listLazyLowers(layout)).find((one) => one.chunkIndex === chunkIndex)
+  if (found !== undefined) {
+    const lock = await holdLazyDirectory(layout, chunkIndex)
+    const index = await readLazyIndex(layout, chunkIndex)
+    if (index !== undefined) return { ...found, index, lock }
+    lock.release()
+  }
+  throw new Problem('IMAGE_NOT_FOUND', `nothing is here of the chunk index ${shortDigest(chunkIndex)}`, {
+    hint: 'say which image it is of: cowshed lazy serve IMAGE; what is partly here: cowshed lazy ls',
+  })
 }
 
 function partOf({ digest, diff_id, lower_bytes }: LazySource['data'][number]) {

@@ -1,7 +1,7 @@
 import { dataLayout, formatDuration, isProblem, type Problem } from '../../base/index.ts'
 import { platformOf } from '../../formats/index.ts'
 import type { LazyCounters, OutagePolicy } from '../../lazy/index.ts'
-import { formatNbdAddress, openRegistries, parseNbdAddress, serveNbd } from '../../wires/index.ts'
+import { formatNbdAddress, type NbdServer, openRegistries, parseNbdAddress, serveNbd } from '../../wires/index.ts'
 import { readSettings } from '../settings/read-settings.ts'
 import { attachLazy } from './attach-lazy.ts'
 
@@ -18,6 +18,8 @@ export interface ServeLazy {
   readonly fill: boolean
   /** At most so fast. */
   readonly fillBytesPerSecond?: number | undefined
+  /** It ends when nobody is connected to it any more. */
+  readonly untilUnused: boolean
   /** Aborted when it is to end. */
   readonly signal: AbortSignal
   /** It can be connected to. */
@@ -83,8 +85,9 @@ export async function serveLazy(options: ServeLazy): Promise<LazyReport> {
       bytes: lower.bytes,
     }
     options.onReady(served)
-    const filling = options.fill ? fill(options, lower) : Promise.resolve()
-    await aborted(signal)
+    const ending = options.untilUnused ? AbortSignal.any([signal, whenUnused(server)]) : signal
+    const filling = options.fill ? fill({ ...options, signal: ending }, lower) : Promise.resolve()
+    await aborted(ending)
     await filling
     const { readBytes } = server.counters()
     await server.close()
@@ -118,6 +121,23 @@ async function fill({ fillBytesPerSecond, signal, onNotice }: ServeLazy, lower: 
 }
 
 type FilledLower = Awaited<ReturnType<typeof attachLazy>>['lower']
+
+/** How long nobody may be connected, in milliseconds, once somebody was and before that, when a busy machine may keep him; and how often that is looked at. */
+const unused = { graceMs: 3_000, firstMs: 60_000, lookMs: 500 }
+
+/** Aborted when nobody has been connected for a while. */
+function whenUnused({ counters }: NbdServer): AbortSignal {
+  const ending = new AbortController()
+  let endAt = performance.now() + unused.firstMs
+  const timer = setInterval(() => {
+    if (counters().clients > 0) endAt = performance.now() + unused.graceMs
+    if (performance.now() < endAt) return
+    clearInterval(timer)
+    ending.abort()
+  }, unused.lookMs)
+  timer.unref()
+  return ending.signal
+}
 
 async function aborted(signal: AbortSignal): Promise<void> {
   if (!signal.aborted) await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }))

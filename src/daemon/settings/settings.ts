@@ -31,6 +31,8 @@ const ImageSettings = z.strictObject({
   lower_profile: z.enum(['auto', ...lowerProfiles]).default('auto'),
   /** Whether a lower is one file, or the data of its layers is given to the guest as drives of their own. */
   lower_form: z.enum(['auto', ...lowerForms]).default('auto'),
+  /** What a new shed does about an image that is not here, when nobody says: pull it, or fetch it as it is read if it was published. */
+  pull_policy: z.enum(['whole', 'lazy']).default('whole'),
 })
 
 /** How much of the disk what is made from images may take; without any of these nothing is evicted by itself. */

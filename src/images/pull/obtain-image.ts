@@ -1,7 +1,9 @@
 import { isProblem, Problem } from '../../base/index.ts'
+import { isBootable, lazyOf } from '../boot-only/bring-lazily.ts'
 import type { ImagesContext } from '../images-context.ts'
 import type { LongWork } from '../long-work.ts'
 import { type ResolvedImage, resolveImage } from '../resolve-image.ts'
+import { isLocalOnly } from './local-only.ts'
 import { type PulledImage, pullImage } from './pull-image.ts'
 
 export interface ObtainedImage {
@@ -17,17 +19,15 @@ export interface ObtainedImage {
  */
 export async function obtainImage(context: ImagesContext, ref: string, work: LongWork): Promise<ObtainedImage> {
   try {
-    return { image: await resolveImage(context, ref), pulled: undefined }
+    const image = await resolveImage(context, ref)
+    // One that is read in part is not here.
+    const isPartial = !(await isBootable(context, image)) && (await lazyOf(context, image)) !== undefined
+    if (!isPartial || isLocalOnly(ref)) return { image, pulled: undefined }
   } catch (error) {
     if (!isProblem(error, 'IMAGE_NOT_FOUND') || isLocalOnly(ref)) throw error
   }
   const pulled = await orHint(ref, pullImage(context, { ref, ...work }))
   return { image: await resolveImage(context, ref), pulled }
-}
-
-/** A digest, or the beginning of one, says nothing about where to look. */
-function isLocalOnly(ref: string): boolean {
-  return /^(?:sha(?:256|512):.*|[a-f0-9]{12,64})$/.test(ref)
 }
 
 /** Who mistyped a name must not be left with an error of some registry alone. */

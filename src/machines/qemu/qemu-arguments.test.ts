@@ -46,6 +46,12 @@ describe('the command line', () => {
       'virtio-blk-device,drive=disk-upper,serial=upper,werror=report,rerror=report',
       'virtio-blk-device,drive=disk-lower,serial=lower,werror=report,rerror=report',
     ])
+    const drives = [{ id: 'lower', path: '/proc/self/fd/9/nbd', readOnly: true, kind: 'nbd' as const }]
+    const lazy = qemuArguments({ ...given, spec: { ...spec, drives } })
+    expect(JSON.parse(lazy[lazy.indexOf('-blockdev') + 1] ?? '')).toMatchObject({
+      'read-only': true,
+      file: { driver: 'nbd', server: { type: 'unix', path: '/proc/self/fd/9/nbd' }, 'reconnect-delay': 30 },
+    })
     expect(all('-add-fd')).toEqual(['fd=4,set=4', 'fd=5,set=5'])
     expect(all('-chardev')[1]).toBe('file,id=console,path=/d/con,,sole,append=on')
     expect(all('-name')).toEqual(['guest=a,,b'])

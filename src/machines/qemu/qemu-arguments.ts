@@ -106,13 +106,23 @@ function throttleGroup({ readBytesPerSecond, writeBytesPerSecond, operationsPerS
 }
 
 /** QEMU locks the images itself, so that no two machines ever write one upper. A write that the host refuses is an error to the guest: it never stops. */
-function drive({ id, path, readOnly }: DriveSpec, isThrottled: boolean): string[] {
+function drive(spec: DriveSpec, isThrottled: boolean): string[] {
+  const { id, readOnly } = spec
   const discard = readOnly ? 'ignore' : 'unmap'
   const common = { 'read-only': readOnly, discard }
-  const raw = { driver: 'raw', ...common, file: { driver: 'file', filename: path, locking: 'on', discard } }
+  const raw = { driver: 'raw', ...common, file: source(spec, discard) }
   const node = isThrottled ? { driver: 'throttle', 'throttle-group': throttleId, ...common, file: raw } : raw
   const device = `virtio-blk-device,drive=${driveNode(id)},serial=${id},werror=report,rerror=report`
   return ['-blockdev', JSON.stringify({ 'node-name': driveNode(id), ...node }), '-device', device]
+}
+
+/** How long the guest's reads wait for a server that has gone away, in seconds: whoever started it starts it again meanwhile. */
+const reconnectSeconds = 30
+
+function source({ path, readOnly, kind }: DriveSpec, discard: string): object {
+  if (kind !== 'nbd') return { driver: 'file', filename: path, locking: 'on', discard }
+  const server = { type: 'unix', path }
+  return { driver: 'nbd', server, 'reconnect-delay': reconnectSeconds, 'read-only': readOnly, discard }
 }
 
 /** What the monitor calls a drive. */

@@ -12,6 +12,7 @@ import {
   type Shed,
   VolumeMount,
 } from '../../contract/index.ts'
+import { RecordedLazy } from '../lazy-lowers.ts'
 import { type IdleDefaults, thermalSettings } from '../thermal/thermal-settings.ts'
 
 /**
@@ -44,6 +45,8 @@ export const ShedRecord = z.object({
   status: RecordedStatus,
   status_reason: z.string().optional(),
   image: z.object({ ref: z.string(), manifest_digest: z.string() }),
+  /** Of one whose lower is fetched as it is read. */
+  lazy: RecordedLazy.optional(),
   /** What it was made from, if it was. */
   snapshot: z.object({ name: z.string(), id: z.string() }).optional(),
   /** The shed that it is a fork of, if it is. */
@@ -93,12 +96,14 @@ export function shedOfRecord(record: ShedRecord, machine: MachineView, idle: Idl
     disk_generation: _generation,
     status_reason,
     started_at,
+    lazy,
     ...shown
   } = record
   return {
     ...shown,
     thermal: thermalSettings(record, idle),
     backend: machine.backend,
+    ...(lazy === undefined ? {} : { lazy: true as const }),
     ...(machine.idleSince === undefined ? {} : { idle_since: machine.idleSince }),
     ...(status_reason === undefined ? {} : { status_reason }),
     ...(started_at === undefined || record.status !== 'running' ? {} : { started_at }),
@@ -163,4 +168,12 @@ export function refuseCold({ name, status }: ShedRecord, what: string): void {
       hint: `wake it first: cowshed wake ${name}; or stop it: cowshed stop ${name}`,
     },
   )
+}
+
+/** What goes on with a lower must find it whole: what is kept of a shed may outlive its registry. */
+export function refuseLazy({ name, lazy, image }: ShedRecord, what: string): void {
+  if (lazy === undefined) return
+  throw new Problem('IMAGE_INCOMPLETE', `cannot ${what}: its image is not all here, and is fetched as it is read`, {
+    hint: `bring all of it, and start the shed again: cowshed image pull ${image.ref}; cowshed stop ${name}; cowshed start ${name}`,
+  })
 }

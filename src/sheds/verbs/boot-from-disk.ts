@@ -1,4 +1,6 @@
+import { parseDigest } from '../../base/index.ts'
 import { changeStatus, nextGeneration, noteStatus, type ShedsContext } from '../context.ts'
+import { lazyRootfsOf } from '../lazy-lowers.ts'
 import { dropMemory } from '../memory/stored-memory.ts'
 import type { ShedRecord } from '../records/shed-record.ts'
 import { checkSecrets } from '../secrets/secret-values.ts'
@@ -20,14 +22,24 @@ export async function bootFromDisk(
   using _place = await context.admission.admit(record)
   await checkMounts(context, { shed: record.name, mounts: record.volumes })
   await checkSecrets(context, record.secrets)
-  const starting = await changeStatus(context, nextGeneration(record), { status: 'starting' })
+  const booted = await withWholeLower(context, record)
+  const starting = await changeStatus(context, nextGeneration(booted), { status: 'starting' })
   try {
     await dropMemory(context, record.name)
     return await runShed(context, starting, { work, notice })
   } catch (error) {
+    context.lazyLowers.release(record.name)
     await noteStatus(context, starting, { status: 'stopped', reason: `its start failed: ${messageOf(error)}` })
     throw error
   }
+}
+
+/** A shed whose image was brought since reads it as any other does, from its next start on. */
+async function withWholeLower({ images }: ShedsContext, record: ShedRecord): Promise<ShedRecord> {
+  const { lazy, ...others } = record
+  if (lazy === undefined) return record
+  const manifest = parseDigest(record.image.manifest_digest)
+  return (await images.isHereWhole(manifest, lazyRootfsOf(lazy))) ? others : record
 }
 
 function messageOf(error: unknown): string {

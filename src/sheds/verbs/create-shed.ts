@@ -22,7 +22,7 @@ import { checkMounts } from '../volumes/check-mounts.ts'
 import { holdVolumes } from '../volumes/hold-volumes.ts'
 import { dropNewVolumes, keepNewVolumes, makeVolumes, refuseExistingVolumes } from '../volumes/new-volumes.ts'
 import { type VolumesOfNew, volumesFromSnapshot } from '../volumes/volumes-from-snapshot.ts'
-import { findImage, findSnapshot } from './find-source.ts'
+import { findImage, findSnapshot, type ImageOfShed } from './find-source.ts'
 import { matchShed } from './match-shed.ts'
 import { dropCreated } from './remove-shed.ts'
 import { type ShedSettings, shedSettings } from './shed-settings.ts'
@@ -45,8 +45,8 @@ export async function createShed(
   { request, existing, work, fork }: CreateShed,
 ): Promise<{ record: ShedRecord; outcome: 'created' | 'unchanged' }> {
   if (existing !== undefined) return { record: matchShed(existing, request), outcome: 'unchanged' }
-  using found = fork === undefined ? await findSnapshot(context, request) : undefined
-  const snapshot = fork ?? found
+  using held = fork === undefined ? await findSnapshot(context, request) : undefined
+  const snapshot = fork ?? held
   const settings = shedSettings(request, snapshot?.record)
   const memory = await memoryToGoOnFrom(snapshot, request, { isChecked: fork !== undefined })
   checkFits(context.limits, { ...settings, name: request.name })
@@ -57,11 +57,12 @@ export async function createShed(
   await checkMounts(context, { shed: request.name, mounts: volumes.found })
   await refuseExistingVolumes(context, volumes.made)
   await checkSecrets(context, request.secrets)
-  const { image, defaults } = snapshot?.record ?? (await findImage(context, request, work))
+  const found: ImageOfShed = snapshot?.record ?? (await findImage(context, request, work))
+  const { image } = found
   // From here to the record that pins it, nothing may take the image away. Of a snapshot's, if there is one here, that is seen to already.
   using _hold = snapshot === undefined ? context.images.hold(parseDigest(image.manifest_digest)) : undefined
   const origin = originOf(snapshot, { isFork: fork !== undefined })
-  const record = newRecord(request, { image, defaults, settings, origin, volumes })
+  const record = newRecord(request, { found, settings, origin, volumes })
   // A root filesystem of its own that was cut needs nothing of its image any more.
   if (snapshot === undefined || record.rootfs === 'erofs') await ensureSource(context, record, work)
   await installWithVolumes(context, { record, snapshot, volumes, work })
@@ -71,7 +72,8 @@ export async function createShed(
   return { record: made, outcome: 'created' }
 }
 
-interface NewRecord extends Pick<ShedRecord, 'image' | 'defaults'> {
+interface NewRecord {
+  readonly found: ImageOfShed
   readonly settings: ShedSettings
   readonly origin: Origin
   readonly volumes: VolumesOfNew
@@ -86,7 +88,8 @@ function originOf(snapshot: LoadedSnapshot | undefined, { isFork }: { readonly i
   return isFork ? { forked_from: shed } : { snapshot: { name, id } }
 }
 
-function newRecord(request: CreateShedRequest, { image, defaults, settings, origin, volumes }: NewRecord): ShedRecord {
+function newRecord(request: CreateShedRequest, { found, settings, origin, volumes }: NewRecord): ShedRecord {
+  const { image, lazy, defaults } = found
   const now = new Date().toISOString()
   return {
     version: 1,
@@ -95,6 +98,7 @@ function newRecord(request: CreateShedRequest, { image, defaults, settings, orig
     machine_id: randomBytes(16).toString('hex'),
     status: request.start ? 'creating' : 'stopped',
     image,
+    ...(lazy === undefined ? {} : { lazy }),
     ...origin,
     ...settings,
     volumes: volumes.mounts,

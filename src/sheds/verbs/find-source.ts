@@ -1,12 +1,17 @@
-import { Problem, parseDigest } from '../../base/index.ts'
+import { isProblem, Problem, parseDigest } from '../../base/index.ts'
 import type { CreateShedRequest } from '../../contract/index.ts'
+import type { LazyImage } from '../../images/index.ts'
 import type { ShedsContext } from '../context.ts'
+import { recordLazy } from '../lazy-lowers.ts'
 import type { ShedRecord } from '../records/shed-record.ts'
 import type { LongWork } from '../sheds.ts'
 import { type LoadedSnapshot, loadSnapshot } from '../snapshots/load-snapshot.ts'
 import { isImageHere, lowerOfSnapshot } from '../snapshots/lower-of-snapshot.ts'
 import type { SnapshotRecord } from '../snapshots/snapshot-record.ts'
 import { shedSettings } from './shed-settings.ts'
+
+/** What a shed record says of its image. */
+export type ImageOfShed = Pick<ShedRecord, 'image' | 'defaults' | 'lazy'>
 
 export interface HeldSnapshot extends LoadedSnapshot, Disposable {}
 
@@ -63,23 +68,62 @@ function holdImage(
 
 /** What a shed record says of its image. @throws Problem INVALID_REQUEST, IMAGE_NOT_FOUND; what a pull throws */
 export async function findImage(
-  { images, events }: ShedsContext,
-  { image: ref, pull }: CreateShedRequest,
+  context: ShedsContext,
+  request: CreateShedRequest,
   work: LongWork,
-): Promise<Pick<ShedRecord, 'image' | 'defaults'>> {
+): Promise<ImageOfShed> {
+  const { image: ref } = request
   if (ref === undefined) {
     throw new Problem('INVALID_REQUEST', 'a shed is made from an image or from a snapshot', {
       hint: 'say which: --image REF or --from-snapshot NAME',
     })
   }
-  const { image, pulled } =
-    pull === 'never' ? { image: await images.resolve(ref), pulled: undefined } : await images.obtain(ref, work)
-  if (pulled !== undefined) events.append({ type: 'image.pulled', subject: ref, message: `${ref} is pulled` })
+  const { image, lazy } = await obtain(context, { ...request, image: ref }, work)
   const { env, workingDir: cwd, user } = image.runtime
   return {
     image: { ref, manifest_digest: image.manifestDigest },
+    ...(lazy === undefined ? {} : { lazy: recordLazy(lazy) }),
     defaults: { env: environmentOf(env), cwd, user },
   }
+}
+
+type Obtained = Pick<LazyImage, 'image'> & Partial<LazyImage>
+
+/** As the request says, or else config.toml. */
+async function obtain(
+  context: ShedsContext,
+  request: CreateShedRequest & { readonly image: string },
+  work: LongWork,
+): Promise<Obtained> {
+  const { images } = context
+  const { image: ref, pull, rootfs } = request
+  if (pull === 'never') return { image: await images.resolve(ref) }
+  if (pull === 'lazy') {
+    if (rootfs !== 'ext4') return await obtainLazily(context, ref, work)
+    throw new Problem('INVALID_REQUEST', 'a root filesystem of its own is made of all of its image', {
+      hint: 'leave --pull lazy out, or --rootfs ext4',
+    })
+  }
+  if (pull === undefined && context.pullPolicy === 'lazy' && rootfs !== 'ext4') {
+    return await obtainLazily(context, ref, work).catch(async (error: unknown) => {
+      // Nobody has asked for this image to be read in part.
+      if (!isProblem(error, 'IMAGE_UNSUPPORTED')) throw error
+      return await obtainWhole(context, ref, work)
+    })
+  }
+  return await obtainWhole(context, ref, work)
+}
+
+async function obtainWhole({ images, events }: ShedsContext, ref: string, work: LongWork): Promise<Obtained> {
+  const { image, pulled } = await images.obtain(ref, work)
+  if (pulled !== undefined) events.append({ type: 'image.pulled', subject: ref, message: `${ref} is pulled` })
+  return { image }
+}
+
+async function obtainLazily({ images, events }: ShedsContext, ref: string, work: LongWork): Promise<Obtained> {
+  const found = await images.bringLazily(ref, work)
+  if (found.isNew) events.append({ type: 'image.attached', subject: ref, message: `${ref} is fetched as it is read` })
+  return found
 }
 
 /** `KEY=value` words of an image's config as a record; a word without `=` is none. */

@@ -53,10 +53,11 @@ async function endHolders(name: string, lock: string): Promise<void> {
 }
 
 /** What is known of a VM goes when it is known to be dead. */
-export async function forgetVm({ live, layout, ram, uses }: ShedsContext, name: string): Promise<void> {
+export async function forgetVm({ live, layout, ram, uses, lazyLowers }: ShedsContext, name: string): Promise<void> {
   live.get(name)?.closeAgent()
   live.delete(name)
   uses.forget(name)
+  lazyLowers.release(name)
   await ram.remove(name)
   await rm(layout.shed(name).machine, { force: true })
 }

@@ -11,7 +11,7 @@ import { Problem } from '../../base/index.ts'
 import { runTool } from '../../host/index.ts'
 import { keystream } from '../registry/registry.testkit.ts'
 import type { BlockSource } from './block-source.ts'
-import { formatNbdAddress, type NbdServer, serveNbd } from './index.ts'
+import { formatNbdAddress, type NbdServer, serveNbd, watchNbd } from './index.ts'
 import { parseNbdAddress } from './nbd-address.ts'
 
 /** Bytes, then zeros, then bytes; not a multiple of anything. */
@@ -124,6 +124,18 @@ describe('a client', () => {
     expect(answer.readBigUInt64BE()).toBe(BigInt(content.length))
     client.request({ command: 0, offset: 10, length: 100 })
     expect((await client.take(116)).subarray(16)).toEqual(content.subarray(10, 110))
+  })
+
+  test('that only waits is told when the server has gone', async () => {
+    await using directory = await temporaryDirectory()
+    const path = join(directory.path, 's')
+    expect(await watchNbd(path)).toBeUndefined()
+    const server = await serveNbd(sourceOf(content), { kind: 'unix', path })
+    using watch = await watchNbd(path)
+    expect([watch === undefined, server.counters().clients]).toEqual([false, 1])
+    await server.close()
+    await watch?.gone
+    expect(await watchNbd(path)).toBeUndefined()
   })
 
   test('that asks for what is not there, or may not be, is told so and goes on', async () => {

@@ -1,4 +1,5 @@
 import { closeSync, constants, openSync } from 'node:fs'
+import { basename, dirname } from 'node:path'
 import { problemFromSystem } from '../../../base/index.ts'
 import { listenOnUnix } from '../../../host/index.ts'
 import type { DriveSpec, MachineSpec } from '../../driver.ts'
@@ -46,7 +47,7 @@ export function lendFiles(spec: MachineSpec, { lock, sockets, stateDirectory }: 
       vmlinuz: lending.asFile(spec.kernel.vmlinuz),
       initrd: lending.asFile(spec.kernel.initrd),
     }
-    const drives = spec.drives.map((drive) => ({ ...drive, path: lending.asSet(drive.path, flagsOf(drive)) }))
+    const drives = spec.drives.map((drive) => ({ ...drive, path: lentDrive(lending, drive) }))
     // O_APPEND: it can be truncated in place while QEMU writes to it.
     const consolePath = lending.asSet(spec.consolePath, constants.O_WRONLY | constants.O_APPEND)
     const memory = spec.memory && { ...spec.memory, path: lending.asFile(spec.memory.path, constants.O_RDWR) }
@@ -115,6 +116,12 @@ class Lending {
   #lend(fd: number): number {
     return firstDescriptor + this.inherit.push(fd) - 1
   }
+}
+
+/** A server is connected to again and again, so it is reached by its name, below its directory. */
+function lentDrive(lending: Lending, drive: DriveSpec): string {
+  if (drive.kind !== 'nbd') return lending.asSet(drive.path, flagsOf(drive))
+  return `/proc/self/fd/${lending.asDirectory(dirname(drive.path))}/${basename(drive.path)}`
 }
 
 function flagsOf({ readOnly }: DriveSpec): number {

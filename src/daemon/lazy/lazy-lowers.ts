@@ -1,0 +1,215 @@
+import { chmod, mkdir, readFile, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { z } from 'zod'
+import { type Digest, digestHex, Problem, type ProblemCode, problemCodes, problemFromSystem } from '../../base/index.ts'
+import { spawnDetached, within } from '../../host/index.ts'
+import type { Images, LazyRootfs } from '../../images/index.ts'
+import type { LazyLowers, LongWork } from '../../sheds/index.ts'
+import type { EventLog } from '../../state/index.ts'
+import { type NbdWatch, watchNbd } from '../../wires/index.ts'
+
+export interface OpenLazyLowers {
+  /** The data directory. */
+  readonly root: string
+  readonly runDirectory: string
+  /** bin/cowshed. */
+  readonly launcher: string
+  readonly events: EventLog
+  readonly images: Pick<Images, 'ensureLazySource'>
+}
+
+/** How often it is looked whether a server that was started answers, in milliseconds. */
+const lookMs = 20
+/** How long after a server could not be had another is tried, in milliseconds: a guest's reads wait for half a minute. */
+const retryMs = 1_000
+
+/**
+ * Has each lower served by a process of its own, `cowshed lazy serve`, that lives as long as anybody is connected to it: QEMU is, and so is this daemon, for each lower that
+ * sheds read. That connection is how a daemon hears that a server has died, and starts another; a daemon that is gone takes none along.
+ */
+export function openLazyLowers(options: OpenLazyLowers): LazyLowers & Disposable {
+  const served = new Map<Digest, ServedLower>()
+  const lowerOf = (shed: string, lower: LazyRootfs) => {
+    const known = served.get(lower.chunkIndex) ?? new ServedLower(options, lower)
+    served.set(lower.chunkIndex, known)
+    known.sheds.add(shed)
+    return known
+  }
+  return {
+    async serve(shed, lower, work) {
+      const known = lowerOf(shed, lower)
+      await known.ensure(work)
+      return known.socket
+    },
+    follow: (shed, lower) => lowerOf(shed, lower).follow(),
+    release(shed) {
+      for (const [chunkIndex, lower] of served) {
+        if (!lower.sheds.delete(shed) || lower.sheds.size > 0) continue
+        served.delete(chunkIndex)
+        lower[Symbol.dispose]()
+      }
+    },
+    [Symbol.dispose]() {
+      for (const lower of served.values()) lower[Symbol.dispose]()
+      served.clear()
+    },
+  }
+}
+
+class ServedLower implements Disposable {
+  readonly socket: string
+  /** Those that read it. */
+  readonly sheds = new Set<string>()
+  readonly #options: OpenLazyLowers
+  readonly #lower: LazyRootfs
+  readonly #directory: string
+  readonly #closed = new AbortController()
+  #watch: NbdWatch | undefined
+  #starting: Promise<void> | undefined
+  #following: Promise<void> | undefined
+
+  constructor(options: OpenLazyLowers, lower: LazyRootfs) {
+    this.#options = options
+    this.#lower = lower
+    this.#directory = join(options.runDirectory, `lazy-${digestHex(lower.chunkIndex).slice(0, 12)}`)
+    this.socket = join(this.#directory, 'nbd')
+  }
+
+  /** Resolves when it is served. One server is started for all who ask at the same time, and none of them can cancel it for the others. */
+  async ensure({ signal, onProgress }: LongWork = {}): Promise<void> {
+    if (this.#watch !== undefined) return
+    onProgress?.({ phase: 'attach', item: this.#lower.reference, done: 0 })
+    this.#starting ??= this.#start().finally(() => {
+      this.#starting = undefined
+    })
+    await orCancelled(this.#starting, signal)
+  }
+
+  /** Starts one again and again until there is one, or nobody reads it any more. @param afterMs not at once */
+  follow(afterMs = 0): void {
+    this.#following ??= this.#follow(afterMs).finally(() => {
+      this.#following = undefined
+    })
+  }
+
+  [Symbol.dispose](): void {
+    this.#closed.abort()
+    this.#watch?.[Symbol.dispose]()
+  }
+
+  async #follow(afterMs: number): Promise<void> {
+    let told = false
+    if (afterMs > 0) await sleep(afterMs)
+    while (!this.#closed.signal.aborted) {
+      try {
+        return await this.ensure()
+      } catch (error) {
+        if (!told) this.#tell('lazy.unserved', error instanceof Error ? error.message : String(error))
+        told = true
+        await sleep(retryMs)
+      }
+    }
+  }
+
+  async #start(): Promise<void> {
+    const { images } = this.#options
+    await this.#makeDirectory()
+    const found = await watchNbd(this.socket)
+    if (found === undefined) await images.ensureLazySource(this.#lower)
+    const watch = found ?? (await this.#spawn())
+    // QEMU is another user, and nobody else gets below the run directory.
+    await chmod(this.socket, 0o666)
+    this.#keep(watch)
+  }
+
+  /** From now on it is there until the connection says otherwise. */
+  #keep(watch: NbdWatch): void {
+    this.#watch = watch
+    const begun = performance.now()
+    void watch.gone.then(() => {
+      this.#watch = undefined
+      if (this.#closed.signal.aborted) return
+      this.#tell('lazy.restarted', 'whoever served it has ended: another is started')
+      // One that cannot even begin is not started as fast as it ends.
+      this.follow(performance.now() - begun < retryMs ? retryMs : 0)
+    })
+    if (this.#closed.signal.aborted) watch[Symbol.dispose]()
+  }
+
+  /** QEMU is lent this directory; it may not put anything there, for others read from there too. */
+  async #makeDirectory(): Promise<void> {
+    try {
+      await mkdir(this.#directory, { recursive: true })
+      await chmod(this.#directory, 0o711)
+    } catch (error) {
+      throw problemFromSystem(error, `make ${this.#directory}`)
+    }
+  }
+
+  async #spawn(): Promise<NbdWatch> {
+    const { launcher, root } = this.#options
+    const logPath = join(this.#directory, 'log')
+    const logFrom = (await stat(logPath).catch(() => undefined))?.size ?? 0
+    const words = ['lazy', 'serve', this.#lower.chunkIndex, '--nbd', `unix:${this.socket}`, '--until-unused', '--json']
+    const args = [launcher, '--data', root, ...words]
+    const { exited } = await spawnDetached({ command: process.execPath, args, logPath, inherit: [] })
+    for (;;) {
+      const watch = await watchNbd(this.socket)
+      if (watch !== undefined) return watch
+      if ((await within(exited, lookMs)) !== undefined) throw await whyEnded(logPath, logFrom)
+    }
+  }
+
+  #tell(type: 'lazy.restarted' | 'lazy.unserved', what: string): void {
+    const { reference } = this.#lower
+    this.#options.events.append({ type, subject: reference, message: `${reference}: ${what}` })
+  }
+}
+
+async function orCancelled(work: Promise<void>, signal: AbortSignal | undefined): Promise<void> {
+  if (signal === undefined) return await work
+  // Whatever becomes of it has other owners.
+  work.catch(() => {})
+  const cancelled = () => new Problem('CANCELLED', 'the start was cancelled', { cause: signal.reason })
+  if (signal.aborted) throw cancelled()
+  let give = () => {}
+  const aborted = new Promise<never>((_, reject) => {
+    give = () => reject(cancelled())
+    signal.addEventListener('abort', give, { once: true })
+  })
+  try {
+    await Promise.race([work, aborted])
+  } finally {
+    signal.removeEventListener('abort', give)
+  }
+}
+
+/** What `--json` prints of an error. */
+const Said = z.object({
+  error: z.object({ code: z.string(), message: z.string(), hint: z.string().optional() }),
+})
+
+/** Of a server that has ended before it served: its own words, if it had any. */
+async function whyEnded(logPath: string, from: number): Promise<Problem> {
+  const said = (await readFile(logPath)).subarray(from).toString()
+  for (const line of said.trimEnd().split('\n').reverse()) {
+    const parsed = Said.safeParse(jsonOf(line))
+    if (!parsed.success) continue
+    const { code, message, hint } = parsed.data.error
+    return new Problem(isCode(code) ? code : 'INTERNAL', message, hint === undefined ? {} : { hint })
+  }
+  return new Problem('TOOL_FAILED', `what was to serve the image has ended; its log: ${logPath}`)
+}
+
+function jsonOf(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}
+
+function isCode(code: string): code is ProblemCode {
+  return Object.hasOwn(problemCodes, code)
+}

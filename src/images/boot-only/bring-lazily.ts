@@ -1,0 +1,148 @@
+import { type Digest, isProblem, type LowerProfile, Problem, shortDigest } from '../../base/index.ts'
+import { listLazyLowers, readLazyIndex } from '../../lazy/index.ts'
+import { formatRepository } from '../../wires/index.ts'
+import { orUndo } from '../commit-images.ts'
+import { findImage } from '../find-image.ts'
+import { imageLayers, lostLayers } from '../image-layers.ts'
+import type { ImagesContext } from '../images-context.ts'
+import { findKeptLower } from '../kept/find-kept-lower.ts'
+import type { LongWork } from '../long-work.ts'
+import { findLower } from '../lowers/ensure-lower.ts'
+import { plainWhole } from '../lowers/lower-kind.ts'
+import { isLocalOnly } from '../pull/local-only.ts'
+import { type ResolvedImage, resolveImage } from '../resolve-image.ts'
+import { bringDocuments } from './bring-documents.ts'
+import { type FoundRootfs, findPublishedRootfs } from './find-published-rootfs.ts'
+import { readKeptRecord } from './kept-record.ts'
+import { noteFound } from './lazy-source.ts'
+
+/** A lower that is read before it is here: which one, and where the rest of it is. */
+export interface LazyRootfs {
+  /** The index that it was published with, by its digest. */
+  readonly reference: string
+  readonly chunkIndex: Digest
+  readonly profile: LowerProfile
+}
+
+export interface LazyImage {
+  readonly image: ResolvedImage
+  /** Undefined when the image is here. */
+  readonly lazy: LazyRootfs | undefined
+  /** Whether a registry was asked for it. */
+  readonly isNew: boolean
+}
+
+/**
+ * The image that a reference stands for on this host, when it is here or is read in part already; else its manifest and its config are brought, and its lower is for
+ * `lazy serve` to fetch. The caller holds the image.
+ *
+ * @throws Problem as resolveImage and findPublishedRootfs do; IMAGE_UNSUPPORTED when it was not published in a form that guests of this host can read
+ */
+export async function bringLazily(context: ImagesContext, ref: string, work: LongWork): Promise<LazyImage> {
+  const known = await findKnown(context, ref)
+  if (known !== undefined) return known
+  const profiles = await wholeProfiles(context)
+  const { registries, platform } = context
+  const found = await findPublishedRootfs({ registries, ref, platform, insecure: false, profiles, ...work })
+  const lazy = await bring(context, ref, { ...work, found })
+  const image = await resolveImage(context, lazy.manifest)
+  return { image: { ...image, ref }, lazy: lazy.rootfs, isNew: true }
+}
+
+/** Of what is here: nothing is asked for that need not be. */
+async function findKnown(context: ImagesContext, ref: string): Promise<LazyImage | undefined> {
+  const image = await resolveImage(context, ref).catch((error: unknown) => {
+    if (isProblem(error, 'IMAGE_NOT_FOUND') && !isLocalOnly(ref)) return undefined
+    throw error
+  })
+  if (image === undefined) return undefined
+  if (await isBootable(context, image)) return { image, lazy: undefined, isNew: false }
+  const lazy = await lazyOf(context, image)
+  // What only this host has a name for cannot be asked for elsewhere.
+  return lazy === undefined && !isLocalOnly(ref) ? undefined : { image, lazy, isNew: false }
+}
+
+/** Whether its lower is here or can be built. */
+export async function isBootable(context: ImagesContext, image: ResolvedImage): Promise<boolean> {
+  return findKeptLower(context.layout, image.manifestDigest) !== undefined || (await isOfItsLayers(context, image))
+}
+
+/** Whether there is a lower that its layers gave, or will give. */
+async function isOfItsLayers(context: ImagesContext, image: ResolvedImage): Promise<boolean> {
+  const kinds = await context.lowerKinds()
+  if (findLower(context.layout, image.manifestDigest, kinds) !== undefined) return true
+  const [kind = plainWhole] = kinds
+  return (await lostLayers(context, imageLayers(context.blobs, image), kind.profile)).length === 0
+}
+
+/** How an image is read that is partly here, by one of the indexes that it came with: another says nothing of it. */
+export async function lazyOf(context: ImagesContext, image: ResolvedImage): Promise<LazyRootfs | undefined> {
+  const { descriptor, origin } = await findImage(context.blobs, image.manifestDigest)
+  const indexes = new Set<string>([descriptor.digest, ...origin.indexes])
+  const profiles = await wholeProfiles(context)
+  for (const { chunkIndex, source } of await listLazyLowers(context.layout)) {
+    if (source.manifest_digest !== image.manifestDigest || !indexes.has(source.published_as)) continue
+    if (!profiles.includes(source.profile)) continue
+    const reference = `${formatRepository(source.repository)}@${source.published_as}`
+    return { reference, chunkIndex, profile: source.profile }
+  }
+  return undefined
+}
+
+interface Bring extends LongWork {
+  readonly found: FoundRootfs
+}
+
+/** Its source is noted before its documents are visible: whoever finds them finds how to read it. */
+async function bring(context: ImagesContext, ref: string, { found, onProgress, signal }: Bring) {
+  const { layout, platform, leases } = context
+  using lease = leases.openBlobLease()
+  lease.add(found.rootfs.manifest.subject.digest)
+  await leases.settled()
+  const noted = await noteFound(layout, found, { reference: ref, insecure: false })
+  noted.lock.release()
+  const { chunkIndex, source } = noted
+  await orUndo(context, lease, (made) =>
+    bringDocuments(context, { ...found, platform, lease, made, onProgress, signal, bringLower: async () => {} }),
+  )
+  // A removal that was planned before the image was visible looks at our lease until it ends.
+  await leases.settled()
+  const reference = `${formatRepository(source.repository)}@${source.published_as}`
+  return { manifest: source.manifest_digest, rootfs: { reference, chunkIndex, profile: source.profile } }
+}
+
+/**
+ * Makes sure that a lazy lower can be served, also after its cache was removed.
+ *
+ * @throws Problem IMAGE_INVALID when its index has another one now; what the registry's client throws
+ */
+export async function ensureLazySource(context: ImagesContext, lazy: LazyRootfs, work: LongWork): Promise<void> {
+  const { layout, registries, platform } = context
+  const { reference, chunkIndex, profile } = lazy
+  const isKnown = (await listLazyLowers(layout)).some((known) => known.chunkIndex === chunkIndex)
+  if (isKnown && (await readLazyIndex(layout, chunkIndex)) !== undefined) return
+  const request = { registries, ref: reference, platform, insecure: false, profiles: [profile], signal: work.signal }
+  const noted = await noteFound(layout, await findPublishedRootfs(request), { reference, insecure: false })
+  noted.lock.release()
+  if (noted.chunkIndex === chunkIndex) return
+  throw new Problem('IMAGE_INVALID', `${reference} has not the rootfs ${shortDigest(chunkIndex)} that the shed reads`, {
+    hint: `bring all of it, and start the shed again: cowshed image pull ${reference}`,
+  })
+}
+
+/** Whether all of an image is here by now, so that it need not be read in part any more: the same lower whole, or what its layers give. */
+export async function isHereWhole(
+  context: ImagesContext,
+  manifest: Digest,
+  { chunkIndex }: LazyRootfs,
+): Promise<boolean> {
+  if (findKeptLower(context.layout, manifest) !== undefined) {
+    const record = await readKeptRecord(context.layout, manifest)
+    if (record === 'none' || record.chunk_index_digest === chunkIndex) return true
+  }
+  return await isOfItsLayers(context, await resolveImage(context, manifest))
+}
+
+async function wholeProfiles({ lowerKinds }: ImagesContext): Promise<LowerProfile[]> {
+  return (await lowerKinds()).filter(({ form }) => form === 'whole').map(({ profile }) => profile)
+}

@@ -1,0 +1,46 @@
+import { type DataLayout, type Digest, digestOf } from '../../base/index.ts'
+import type { FileLock } from '../../host/index.ts'
+import { holdLazyDirectory, type LazySource, noteLazySource } from '../../lazy/index.ts'
+import type { FoundRootfs } from './find-published-rootfs.ts'
+
+export interface NoteFound {
+  /** What was asked for. */
+  readonly reference: string
+  readonly insecure: boolean
+}
+
+export interface NotedSource {
+  readonly chunkIndex: Digest
+  readonly source: LazySource
+  /** Its directory is not removed until this is released. */
+  readonly lock: FileLock
+}
+
+/** Writes down what was found in a registry, so that it can be read in part, also when the registry cannot be asked. @throws Problem NO_SPACE, IO_FAILED */
+export async function noteFound(
+  layout: DataLayout,
+  { repository, rootfs, publishedAs }: FoundRootfs,
+  { reference, insecure }: NoteFound,
+): Promise<NotedSource> {
+  const { manifest, indexBytes } = rootfs
+  const chunkIndex = digestOf(indexBytes)
+  const source: LazySource = {
+    version: 1,
+    reference,
+    repository: repository.name,
+    plain_http: insecure,
+    published_as: publishedAs,
+    manifest_digest: manifest.subject.digest,
+    profile: manifest.profile,
+    lower_bytes: [manifest.bootstrap, ...manifest.data].reduce((sum, { lowerBytes }) => sum + lowerBytes, 0),
+    data: manifest.data.map(({ digest, diffId, lowerBytes }) => ({ digest, diff_id: diffId, lower_bytes: lowerBytes })),
+  }
+  const lock = await holdLazyDirectory(layout, chunkIndex)
+  try {
+    await noteLazySource(layout, source, indexBytes)
+    return { chunkIndex, source, lock }
+  } catch (error) {
+    lock.release()
+    throw error
+  }
+}

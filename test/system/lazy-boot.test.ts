@@ -1,0 +1,166 @@
+import { createHash } from 'node:crypto'
+import { readdir, readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import type { CreateShedReply, ListLazyReply, PruneReport, Shed } from '../../src/contract/index.ts'
+import { keystream } from '../../src/wires/registry/registry.testkit.ts'
+import { busyboxArchive, busyboxImageTools } from '../support/busybox-image.ts'
+import { type Cowshed, openCowshed, until } from '../support/cowshed.ts'
+import { type FaultProxy, startFaultProxy } from '../support/fault-proxy.ts'
+import { kernelTools } from '../support/kernel.ts'
+import { needs } from '../support/needs.ts'
+import { registryTools, startRegistry, type TestRegistry } from '../support/registry.ts'
+
+const able = needs({ tools: ['qemu-system-x86_64', 'mke2fs', ...busyboxImageTools, ...kernelTools, ...registryTools] })
+
+/** Of three files. */
+const large = keystream(12 << 20)
+
+/** A shed whose image is not here: each test goes on where the one before it ended. */
+describe.runIf(able)('a shed boots before its image is here', () => {
+  let cowshed: Cowshed
+  let registry: TestRegistry
+  let proxy: FaultProxy
+  let ref = ''
+
+  beforeAll(async () => {
+    registry = await startRegistry()
+    proxy = await startFaultProxy(registry)
+    ref = `${proxy.host}/team/app:1`
+    await publish()
+    cowshed = await openCowshed()
+    await writeFile(
+      cowshed.layout.config,
+      `[registries."${proxy.host}"]\nplain_http = true\n[images]\npull_policy = "lazy"\n`,
+    )
+  }, 300_000)
+  afterAll(async () => {
+    await cowshed?.[Symbol.asyncDispose]()
+    await proxy?.[Symbol.asyncDispose]()
+    await registry?.[Symbol.asyncDispose]()
+  })
+
+  beforeEach(() => proxy.clear())
+
+  async function publish(): Promise<void> {
+    await using publisher = await openCowshed({ kernel: false })
+    const archive = join(publisher.layout.root, '..', 'app.tar')
+    const files = ['one', 'two', 'three'].map((name, at) => ({ path: `srv/${name}`, content: contentOf(at) }))
+    await writeFile(archive, busyboxArchive('app:1', files))
+    await publisher.ok('image', 'load', archive)
+    await publisher.ok('image', 'publish', 'app:1', ref, '--insecure', '--profile', 'plain')
+    await publisher.ok('image', 'push', 'app:1', `${proxy.host}/team/plain:1`, '--insecure')
+  }
+
+  /** Of the files of the image: 4 MiB each. */
+  function contentOf(at: number): Buffer {
+    return large.subarray(at * (4 << 20), (at + 1) * (4 << 20))
+  }
+
+  /** What a file is in the guest, read from its drive. */
+  async function expectRight(name: string, at: number): Promise<void> {
+    const script = `echo 3 > /proc/sys/vm/drop_caches; md5sum < /srv/${name}`
+    const sum = createHash('md5').update(contentOf(at)).digest('hex')
+    expect(await cowshed.ok('exec', 'web', '--', 'sh', '-c', script)).toBe(`${sum}  -\n`)
+  }
+
+  const shed = async () => await cowshed.json<Shed>('inspect', 'web')
+  const nobodyAnswers = () => proxy.fault({ times: 10_000 }, { kind: 'reset', after: 0 })
+
+  /** The processes that serve what its sheds read. */
+  async function servers(): Promise<number[]> {
+    const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name)).map(Number)
+    const lines = await Promise.all(pids.map((pid) => readFile(`/proc/${pid}/cmdline`, 'latin1').catch(() => '')))
+    const isServer = (line = '') => line.includes('--until-unused') && line.includes(`\0${cowshed.layout.root}\0`)
+    return pids.filter((_, at) => isServer(lines[at]))
+  }
+
+  async function killServer(): Promise<void> {
+    const [pid = 0, ...others] = await servers()
+    expect([pid > 0, others]).toEqual([true, []])
+    process.kill(pid, 'SIGKILL')
+    await until(async () => !(await servers()).includes(pid), 'the server is dead')
+  }
+
+  test('of which it fetches what its guest reads', async () => {
+    const made = await cowshed.json<CreateShedReply>('create', 'web', '--image', ref, '--memory', '128MiB')
+    expect(made.shed).toMatchObject({ status: 'running', lazy: true, image: { ref } })
+    expect(await cowshed.ok('exec', 'web', '--', 'cat', '/srv/kept')).toBe('kept\n')
+    const { images } = await cowshed.json<ListLazyReply>('lazy', 'ls')
+    expect(images).toMatchObject([{ reference: ref, status: 'served' }])
+    expect(images[0]?.physical_bytes).toBeLessThan(12 << 20)
+    await expectRight('one', 0)
+  })
+
+  test('which gets an error for what the registry does not give, and reads it when it does', async () => {
+    proxy.fault({ times: 10_000 }, { kind: 'answer', status: 404 })
+    await expectRight('one', 0)
+    const lost = await cowshed.run('exec', 'web', '--', 'md5sum', '/srv/two')
+    expect([lost.code, lost.stderr]).toEqual([1, expect.stringContaining('Input/output error')])
+    proxy.clear()
+    await until(
+      async () => (await cowshed.run('exec', 'web', '--', 'md5sum', '/srv/two')).code === 0,
+      'the registry is asked again',
+    )
+    await expectRight('two', 1)
+  })
+
+  test('and goes on when whoever serves it is killed, and the daemon too', async () => {
+    await killServer()
+    await expectRight('two', 1)
+    const before = await servers()
+    await cowshed.killDaemon()
+    expect(await servers()).toEqual(before)
+    await expectRight('one', 0)
+    await killServer()
+    await expectRight('three', 2)
+  })
+
+  test('what must find its image whole is refused, and says the way out', async () => {
+    for (const words of [
+      ['stop', 'web', '--keep-memory'],
+      ['snapshot', 'create', 'web', 'now'],
+      ['fork', 'web', 'other'],
+    ]) {
+      const { code, stderr } = await cowshed.run(...words)
+      expect([words, code, stderr]).toEqual([words, 4, expect.stringContaining(`hint: bring all of it`)])
+    }
+    expect((await shed()).status).toBe('running')
+  })
+
+  test('it starts with the registry dead, from what is here, which nothing takes away', async () => {
+    await cowshed.ok('stop', 'web')
+    await until(async () => (await servers()).length === 0, 'who serves what nobody reads ends')
+    const kept = await cowshed.json<PruneReport>('system', 'prune', '--lazy', '--force')
+    expect([kept.items, kept.skipped]).toEqual([[], [{ kind: 'lazy', name: ref, reason: 'shed web reads it' }]])
+    nobodyAnswers()
+    await cowshed.ok('start', 'web')
+    await expectRight('two', 1)
+  })
+
+  test('once its image is brought, its next start makes it as any other', async () => {
+    // What is read in part is not here: it is pulled, for both of them.
+    await cowshed.ok('create', 'whole', '--no-start', '--image', ref, '--pull', 'whole')
+    await cowshed.ok('stop', 'web')
+    nobodyAnswers()
+    await cowshed.ok('start', 'web')
+    expect((await shed()).lazy).toBeUndefined()
+    await expectRight('three', 2)
+    proxy.clear()
+    await cowshed.ok('delete', 'web', 'whole', '--force')
+    await cowshed.ok('image', 'rm', ref)
+    await until(async () => (await servers()).length === 0, 'who serves what nobody reads ends')
+    await cowshed.ok('system', 'prune', '--lazy', '--force')
+    expect(await readdir(cowshed.layout.lazyLowers)).toEqual([])
+  })
+
+  test('an image that was not published is pulled, unless that was not meant', async () => {
+    const plain = `${proxy.host}/team/plain:1`
+    const refused = await cowshed.run('create', 'x', '--no-start', '--image', plain, '--pull', 'lazy')
+    expect([refused.code, refused.stderr]).toEqual([1, expect.stringContaining('was not published with a rootfs')])
+    const ext4 = await cowshed.run('create', 'x', '--image', ref, '--pull', 'lazy', '--rootfs', 'ext4')
+    expect([ext4.code, ext4.stderr]).toEqual([2, expect.stringContaining('of all of its image')])
+    const made = await cowshed.json<CreateShedReply>('create', 'x', '--no-start', '--image', plain)
+    expect(made.shed.lazy).toBeUndefined()
+  })
+})
