@@ -1,5 +1,5 @@
 import { formatSize, printable } from '../../base/index.ts'
-import { truncate } from '../terminal/display-width.ts'
+import { displayWidth, truncate } from '../terminal/display-width.ts'
 import type { PhaseTotal } from './phase-totals.ts'
 
 const widestBar = 30
@@ -17,9 +17,9 @@ export function drawBar({ phase, done, total }: PhaseTotal, columns: number): st
   const sizes = `${formatSize(Math.min(done, total))} / ${formatSize(total)}`
   const short = `${label}  ${percent}`
   const long = `${short}  ${sizes}`
-  const width = Math.min(widestBar, room - long.length - 4)
+  const width = Math.min(widestBar, room - displayWidth(long) - 4)
   if (width >= narrowestBar) return `${label}  [${fill(fraction, width)}]${percent}  ${sizes}`
-  return truncate(long.length <= room ? long : short, room)
+  return truncate(displayWidth(long) <= room ? long : short, room)
 }
 
 function fill(fraction: number, width: number): string {

@@ -2,7 +2,13 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { expectedOf, fsckErofs, snapshotOfDirectory, withMountedErofs } from '../../../test/support/erofs-mount.ts'
+import {
+  expectedOf,
+  fsckErofs,
+  snapshotOfDirectory,
+  withMountedErofs,
+  withSpare,
+} from '../../../test/support/erofs-mount.ts'
 import { needs } from '../../../test/support/needs.ts'
 import { isProblem } from '../../base/index.ts'
 import {
@@ -117,7 +123,7 @@ describe.runIf(needs({ root: true, tools: ['mount', 'fsck.erofs'] }))('the kerne
     // A name of its own: a loop device that is not quite gone would show the image that was there before.
     const image = `${directory}/image-${++images}`
     const bytes = compressedImageOf(tree, size)
-    writeFileSync(image, bytes)
+    writeFileSync(image, withSpare(bytes))
     await fsckErofs(image)
     const expected = expectedOf(tree.root, bytesIn(tree.blob))
     expect(await withMountedErofs(image, snapshotOfDirectory)).toEqual(expected)

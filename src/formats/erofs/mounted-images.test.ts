@@ -2,7 +2,13 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import fc from 'fast-check'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { expectedOf, fsckErofs, snapshotOfDirectory, withMountedErofs } from '../../../test/support/erofs-mount.ts'
+import {
+  expectedOf,
+  fsckErofs,
+  snapshotOfDirectory,
+  withMountedErofs,
+  withSpare,
+} from '../../../test/support/erofs-mount.ts'
 import { needs } from '../../../test/support/needs.ts'
 import { bytesIn, type GeneratedTree, generatedTrees, imageOf } from './generated-tree.testkit.ts'
 import { tortureTree } from './torture-tree.testkit.ts'
@@ -31,7 +37,7 @@ test.runIf(here)('fsck.erofs, as it is called here, does notice a damaged image'
 
 async function compareMounted(tree: GeneratedTree): Promise<void> {
   const image = `${directory}/image`
-  writeFileSync(image, imageOf(tree))
+  writeFileSync(image, withSpare(imageOf(tree)))
   await fsckErofs(image)
   const found = await withMountedErofs(image, snapshotOfDirectory)
   expect(found).toEqual(expectedOf(tree.root, bytesIn(tree.blob)))
