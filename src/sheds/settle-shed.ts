@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { isProblem, Problem } from '../base/index.ts'
+import { isLocked, within } from '../host/index.ts'
 import { readRecord } from '../state/index.ts'
 import { noteStatus, type ShedsContext } from './context.ts'
 import { reconcileForwards } from './forwards/forwards.ts'
@@ -74,7 +75,7 @@ export async function settleShed(context: ShedsContext, record: ShedRecord): Pro
 /** @returns the record as it was when the VM runs, else with what has become of the shed */
 async function settleRunning(context: ShedsContext, record: ShedRecord): Promise<ShedRecord> {
   const live = context.live.get(record.name) ?? (await adoptShed(context, record))
-  if (live !== undefined && live.exit === undefined) {
+  if (live !== undefined && (await isThere(context, live))) {
     await keepPace(context, live, record)
     return record
   }
@@ -84,6 +85,16 @@ async function settleRunning(context: ShedsContext, record: ShedRecord): Promise
   // What tells how it ended is kept until the record says so.
   if (written) await forgetVm(context, record.name)
   return settled
+}
+
+/** How long it may take to hear of a VMM that has died, in milliseconds. */
+const noticeMs = 60_000
+
+/** A VMM that died a moment ago has let go of its lock, though nobody may have heard of it yet. */
+async function isThere({ layout }: ShedsContext, live: LiveShed): Promise<boolean> {
+  if (live.exit !== undefined) return false
+  if (await isLocked(layout.shed(live.name).vmmLock)) return true
+  return (await within(live.machine.exited, noticeMs)) === undefined
 }
 
 /** It ends, whether its guest hears of it or not: a VMM that this daemon holds and that answers nobody is killed when the time of its guest is over. */

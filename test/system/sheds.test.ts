@@ -77,7 +77,7 @@ describe.runIf(needs({ tools }))('what happens to a shed at a bad moment', () =>
   test('the console is cut while the guest writes to it, and no line of its end is lost', async () => {
     const { console } = cowshed.layout.shed('hung')
     await cowshed.ok('exec', 'hung', '--', 'sh', '-c', 'seq 1 20000 | sed "s/^/line /" > /dev/console &')
-    await until(async () => (await readFile(console, 'latin1')).includes('line 500\r'), 'it writes')
+    await until(async () => (await readFile(console, 'latin1')).includes('line 2000\r'), 'it writes')
     const cut = await cowshed.json<PruneReport>('system', 'prune', '--logs', '--log-tail-bytes', '1000', '--force')
     expect(cut.items).toMatchObject([{ kind: 'log', name: 'hung', action: 'truncate' }])
     await until(async () => (await readFile(console, 'latin1')).includes('line 20000\r'), 'it has written all', 120_000)
