@@ -287,7 +287,7 @@ describe('create', () => {
       start: false,
       pull: 'never',
     })
-    expect(seen[1]).toEqual({ name: 'web', image: 'debian:12', volumes: [], secrets: [], start: true, pull: 'whole' })
+    expect(seen[1]).toEqual({ name: 'web', image: 'debian:12', volumes: [], secrets: [], start: true })
   })
 
   test('shows progress as JSON lines on stderr for programs', async () => {

@@ -222,7 +222,7 @@ describe('answers', () => {
       return { shed, outcome: 'created' }
     }
     await ask({ method: 'POST', path: '/api/sheds', body: '{"name":"web","image":"debian:12"}' })
-    expect(seen).toEqual({ name: 'web', image: 'debian:12', start: true, pull: 'whole', volumes: [], secrets: [] })
+    expect(seen).toEqual({ name: 'web', image: 'debian:12', start: true, volumes: [], secrets: [] })
   })
 
   test('a prune is a dry run unless told otherwise, and its query becomes numbers', async () => {
