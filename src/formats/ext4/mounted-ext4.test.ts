@@ -78,7 +78,8 @@ describe.runIf(here)('the kernel and e2fsck', { timeout: 120_000 }, () => {
       'rw',
     )
     await fsckExt4(image)
-    await run('e2fsck', ['-fp', image])
+    // Nothing was wrong, so all that it does now is to make trees of extents smaller, where there is any to be made: then it ends with 1.
+    await run('e2fsck', ['-fp', image]).catch((error: { readonly code?: unknown }) => expect(error.code).toBe(1))
     await run('resize2fs', [image, '12G'])
     await fsckExt4(image)
     await withMountedExt4(image, (mounted) => {
