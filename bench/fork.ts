@@ -78,7 +78,7 @@ async function runAt(place: FilesystemType, { runs, counts, say }: RunAt): Promi
     if (qemu === undefined) continue
     rows.push(
       { kind: 'measured', name: named('of QEMU alone'), unit: 'ms', ...summarize(qemu) },
-      { kind: 'ratio', name: named('forked / QEMU alone'), goal: 1.5, ...ratios(forks, qemu) },
+      { kind: 'ratio', name: named('forked / QEMU alone'), goal: 1.3, ...ratios(forks, qemu) },
     )
   }
   const most = counts.at(-1) ?? 1
