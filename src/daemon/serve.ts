@@ -1,5 +1,5 @@
-import { pino } from 'pino'
 import { openRooms } from './main.ts'
+import { openLog } from './open-log.ts'
 import type { NetworkFlags } from './settings/network-settings.ts'
 import { startDaemon } from './start-daemon.ts'
 
@@ -22,7 +22,7 @@ export interface Serve {
 export async function serve({ dataDirectory, agentPath, launcher, signal, network = {} }: Serve): Promise<void> {
   // Disks, consoles and memory of guests are for nobody else to read.
   process.umask(0o077)
-  const log = pino({ base: null }, pino.destination({ fd: 2, sync: true }))
+  const log = openLog(2)
   process.on('uncaughtException', (error) => {
     log.fatal({ err: error }, 'unforeseen error: the daemon ends, its VMs run on')
     process.exit(1)
