@@ -1,5 +1,5 @@
 import { type DataLayout, dataLayout, defaultDataDirectory, Problem, printableJson } from '../base/index.ts'
-import type { ProgressEvent } from '../contract/index.ts'
+import type { LazyReport, ProgressEvent, ServedLazy } from '../contract/index.ts'
 import type { ApiClient } from './client/api-client.ts'
 import { type Connection, localConnection, networkConnection } from './client/connection.ts'
 import { isListening } from './client/is-listening.ts'
@@ -65,30 +65,6 @@ export interface ServeLazy {
   readonly signal: AbortSignal
   readonly onReady: (served: ServedLazy) => void
   readonly onNotice: (message: string) => void
-}
-
-export interface ServedLazy {
-  readonly reference: string
-  readonly manifest_digest: string
-  readonly chunk_index_digest: string
-  /** As clients of NBD write it. */
-  readonly url: string
-  readonly bytes: number
-}
-
-/** What it took. */
-export interface LazyReport extends ServedLazy {
-  readonly requests: number
-  readonly requested_bytes: number
-  readonly fetched_bytes: number
-  readonly host_bytes: number
-  readonly read_bytes: number
-  readonly misses: number
-  readonly stall_ms: number
-  readonly retries: number
-  readonly wrong_leaves: number
-  readonly damaged_leaves: number
-  readonly unsaved_leaves: number
 }
 
 export interface BtrfsOptions {

@@ -21,3 +21,29 @@ export type LazyImage = z.infer<typeof LazyImage>
 
 export const ListLazyReply = z.object({ images: z.array(LazyImage) })
 export type ListLazyReply = z.infer<typeof ListLazyReply>
+
+/** What `lazy serve` prints when it can be connected to. */
+export interface ServedLazy {
+  readonly reference: string
+  readonly manifest_digest: string
+  readonly chunk_index_digest: string
+  /** As clients write it: `nbd+unix:///?socket=…`. */
+  readonly url: string
+  readonly bytes: number
+}
+
+/** What it prints in the end: what it took. */
+export interface LazyReport extends ServedLazy {
+  readonly requests: number
+  /** Of blobs, as they are stored. */
+  readonly requested_bytes: number
+  readonly fetched_bytes: number
+  readonly host_bytes: number
+  readonly read_bytes: number
+  readonly misses: number
+  readonly stall_ms: number
+  readonly retries: number
+  readonly wrong_leaves: number
+  readonly damaged_leaves: number
+  readonly unsaved_leaves: number
+}

@@ -1,5 +1,6 @@
 import { formatDuration, formatSize, Problem, parseDuration, parseSize, printable } from '../../base/index.ts'
-import type { Cli, LazyReport, ServedLazy } from '../cli.ts'
+import type { LazyReport, ServedLazy } from '../../contract/index.ts'
+import type { Cli } from '../cli.ts'
 import type { DefineCommand } from '../define-command.ts'
 
 interface Options {

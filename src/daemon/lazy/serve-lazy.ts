@@ -1,4 +1,5 @@
 import { dataLayout, formatDuration, isProblem, type Problem } from '../../base/index.ts'
+import type { LazyReport, ServedLazy } from '../../contract/index.ts'
 import { platformOf } from '../../formats/index.ts'
 import type { LazyCounters, OutagePolicy } from '../../lazy/index.ts'
 import { formatNbdAddress, type NbdServer, openRegistries, parseNbdAddress, serveNbd } from '../../wires/index.ts'
@@ -26,30 +27,6 @@ export interface ServeLazy {
   readonly onReady: (served: ServedLazy) => void
   /** What a person should know. */
   readonly onNotice: (message: string) => void
-}
-
-export interface ServedLazy {
-  readonly reference: string
-  readonly manifest_digest: string
-  readonly chunk_index_digest: string
-  /** As clients write it: `nbd+unix:///?socket=…`. */
-  readonly url: string
-  readonly bytes: number
-}
-
-export interface LazyReport extends ServedLazy {
-  readonly requests: number
-  /** Of blobs, as they are stored. */
-  readonly requested_bytes: number
-  readonly fetched_bytes: number
-  readonly host_bytes: number
-  readonly read_bytes: number
-  readonly misses: number
-  readonly stall_ms: number
-  readonly retries: number
-  readonly wrong_leaves: number
-  readonly damaged_leaves: number
-  readonly unsaved_leaves: number
 }
 
 /** A request ends with its second failure: whether to go on is for the policy to say. A registry that makes nothing of ranges is asked for the whole the second time. */
