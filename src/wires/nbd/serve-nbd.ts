@@ -48,9 +48,10 @@ export async function serveNbd(source: BlockSource, address: NbdAddress): Promis
     address: listening,
     counters: () => ({ clients: sessions.size, ...counters }),
     async close() {
+      const closed = server.listening ? once(server, 'close') : undefined
       server.close()
       for (const session of sessions) session.end()
-      if (server.listening) await once(server, 'close')
+      await closed
       if (address.kind === 'unix') await rm(address.path, { force: true })
     },
   }
