@@ -22,6 +22,32 @@ export type LazyImage = z.infer<typeof LazyImage>
 export const ListLazyReply = z.object({ images: z.array(LazyImage) })
 export type ListLazyReply = z.infer<typeof ListLazyReply>
 
+/** What serving an image that is partly here has taken so far. */
+export const LazyCounts = z.object({
+  /** To the registry. */
+  requests: z.int(),
+  /** Of blobs, as they are stored. */
+  requested_bytes: z.int(),
+  /** Of the lower, from the registry, and right. */
+  fetched_bytes: z.int(),
+  /** The same, from layers and lowers of this host. */
+  host_bytes: z.int(),
+  /** What clients have read. */
+  read_bytes: z.int(),
+  /** Reads that had to wait for what was not here, and how long in all, in milliseconds. */
+  misses: z.int(),
+  stall_ms: z.int(),
+  /** Requests that failed and were made again. */
+  retries: z.int(),
+  /** Leaves that came and were not what they must be. */
+  wrong_leaves: z.int(),
+  /** Leaves that were here and not what they must be. */
+  damaged_leaves: z.int(),
+  /** Leaves that came and could not be kept: the disk is full. */
+  unsaved_leaves: z.int(),
+})
+export type LazyCounts = z.infer<typeof LazyCounts>
+
 /** What `lazy serve` prints when it can be connected to. */
 export interface ServedLazy {
   readonly reference: string
@@ -33,17 +59,4 @@ export interface ServedLazy {
 }
 
 /** What it prints in the end: what it took. */
-export interface LazyReport extends ServedLazy {
-  readonly requests: number
-  /** Of blobs, as they are stored. */
-  readonly requested_bytes: number
-  readonly fetched_bytes: number
-  readonly host_bytes: number
-  readonly read_bytes: number
-  readonly misses: number
-  readonly stall_ms: number
-  readonly retries: number
-  readonly wrong_leaves: number
-  readonly damaged_leaves: number
-  readonly unsaved_leaves: number
-}
+export interface LazyReport extends ServedLazy, Readonly<LazyCounts> {}

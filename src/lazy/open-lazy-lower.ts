@@ -7,7 +7,7 @@ import { LeafHashes } from './cache/leaf-hashes.ts'
 import { type LazyCounters, newCounters } from './counters.ts'
 import type { Landed } from './fetch/flight.ts'
 import { LeafFetcher } from './fetch/leaf-fetcher.ts'
-import { Outage, type OutageListener, type OutagePolicy } from './fetch/outage.ts'
+import { type OriginState, Outage, type OutageListener, type OutagePolicy } from './fetch/outage.ts'
 import { type LocalPart, PartOrigins, type ReadStored } from './fetch/part-origins.ts'
 import { RequestLine, type Urgency } from './fetch/request-line.ts'
 
@@ -30,6 +30,8 @@ export interface LazyLower extends BlockSource, AsyncDisposable {
   readonly counters: Readonly<LazyCounters>
   /** Leaves of 64 KiB, and how many of them this process has not seen to be right. */
   readonly leaves: { readonly count: number; readonly missing: number }
+  /** Whether the registry gives what is asked for. */
+  readonly origin: OriginState
   /** Fetches all that is missing, behind whatever is read meanwhile, and makes it durable. Goes on through outages. @throws Problem CANCELLED */
   fill(options: FillOptions): Promise<void>
 }
@@ -71,6 +73,7 @@ class Lower implements LazyLower {
   readonly counters: LazyCounters
   readonly #cache: LeafCache
   readonly #fetcher: LeafFetcher
+  readonly #outage: Outage
   readonly #bootstrapBytes: number
 
   static async open({ index, path, readStored, local = new Map(), policy, listener }: OpenLazyLower): Promise<Lower> {
@@ -81,13 +84,14 @@ class Lower implements LazyLower {
     const outage = new Outage(policy, listener)
     const fetcher = new LeafFetcher({ cache, origins, line: new RequestLine(maxRequests), outage, counters })
     const bootstrapBytes = index.parts[0]?.lengths.reduce((sum, length) => sum + length, 0) ?? 0
-    return new Lower({ counters, cache, fetcher, bootstrapBytes })
+    return new Lower({ counters, cache, fetcher, outage, bootstrapBytes })
   }
 
-  constructor({ counters, cache, fetcher, bootstrapBytes }: LowerParts) {
+  constructor({ counters, cache, fetcher, outage, bootstrapBytes }: LowerParts) {
     this.counters = counters
     this.#cache = cache
     this.#fetcher = fetcher
+    this.#outage = outage
     this.#bootstrapBytes = bootstrapBytes
   }
 
@@ -97,6 +101,10 @@ class Lower implements LazyLower {
 
   get leaves() {
     return { count: this.#cache.hashes.count, missing: this.#cache.missing }
+  }
+
+  get origin(): OriginState {
+    return this.#outage.state
   }
 
   read(offset: number, length: number): Buffer | Promise<Buffer> {
@@ -208,6 +216,7 @@ interface LowerParts {
   readonly counters: LazyCounters
   readonly cache: LeafCache
   readonly fetcher: LeafFetcher
+  readonly outage: Outage
   readonly bootstrapBytes: number
 }
 

@@ -1,13 +1,14 @@
-import { chmod, mkdir, readFile, stat } from 'node:fs/promises'
+import { chmod, readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { z } from 'zod'
-import { type Digest, digestHex, Problem, type ProblemCode, problemCodes, problemFromSystem } from '../../base/index.ts'
+import { type Digest, Problem, type ProblemCode, problemCodes } from '../../base/index.ts'
 import { spawnDetached, within } from '../../host/index.ts'
 import type { Images, LazyRootfs } from '../../images/index.ts'
 import type { LazyLowers, LongWork } from '../../sheds/index.ts'
 import type { EventLog } from '../../state/index.ts'
 import { type NbdWatch, watchNbd } from '../../wires/index.ts'
+import { makeServingDirectory, servingDirectory } from './serving-directory.ts'
 
 export interface OpenLazyLowers {
   /** The data directory. */
@@ -72,7 +73,7 @@ class ServedLower implements Disposable {
   constructor(options: OpenLazyLowers, lower: LazyRootfs) {
     this.#options = options
     this.#lower = lower
-    this.#directory = join(options.runDirectory, `lazy-${digestHex(lower.chunkIndex).slice(0, 12)}`)
+    this.#directory = servingDirectory(options.runDirectory, lower.chunkIndex)
     this.socket = join(this.#directory, 'nbd')
   }
 
@@ -114,7 +115,7 @@ class ServedLower implements Disposable {
 
   async #start(): Promise<void> {
     const { images } = this.#options
-    await this.#makeDirectory()
+    await makeServingDirectory(this.#directory)
     const found = await watchNbd(this.socket)
     if (found === undefined) await images.ensureLazySource(this.#lower)
     const watch = found ?? (await this.#spawn())
@@ -135,16 +136,6 @@ class ServedLower implements Disposable {
       this.follow(performance.now() - begun < retryMs ? retryMs : 0)
     })
     if (this.#closed.signal.aborted) watch[Symbol.dispose]()
-  }
-
-  /** QEMU is lent this directory; it may not put anything there, for others read from there too. */
-  async #makeDirectory(): Promise<void> {
-    try {
-      await mkdir(this.#directory, { recursive: true })
-      await chmod(this.#directory, 0o711)
-    } catch (error) {
-      throw problemFromSystem(error, `make ${this.#directory}`)
-    }
   }
 
   async #spawn(): Promise<NbdWatch> {

@@ -1,10 +1,13 @@
-import { dataLayout, formatDuration, isProblem, type Problem } from '../../base/index.ts'
+import { type DataLayout, dataLayout, formatDuration, isProblem, type Problem } from '../../base/index.ts'
 import type { LazyReport, ServedLazy } from '../../contract/index.ts'
 import { platformOf } from '../../formats/index.ts'
-import type { LazyCounters, OutagePolicy } from '../../lazy/index.ts'
+import type { OutagePolicy } from '../../lazy/index.ts'
 import { formatNbdAddress, type NbdServer, openRegistries, parseNbdAddress, serveNbd } from '../../wires/index.ts'
+import { makeRunDirectory } from '../run-directory.ts'
 import { readSettings } from '../settings/read-settings.ts'
 import { attachLazy } from './attach-lazy.ts'
+import { makeServingDirectory, servingDirectory } from './serving-directory.ts'
+import { countsOf, type StatusTeller, type TellStatus, tellStatus } from './serving-status.ts'
 
 export interface ServeLazy {
   readonly dataDirectory: string
@@ -45,15 +48,22 @@ export async function serveLazy(options: ServeLazy): Promise<LazyReport> {
   const address = parseNbdAddress(options.nbd)
   const settings = await readSettings(layout.config)
   const registries = openRegistries({ settings: settings.registries, patience })
+  /** There is something new to tell of it. */
+  let changed = () => {}
   try {
     await using attached = await attachLazy({
       ...{ layout, registries, reference, insecure, signal, onNotice },
       platform: platformOf(process.arch),
       policy: policyOf(options),
-      listener: outageNotices(onNotice),
+      listener: outageNotices((message) => {
+        onNotice(message)
+        changed()
+      }),
     })
     const { lower, source } = attached
     const server = await serveNbd(lower, address)
+    await using status = await openStatus({ layout, onNotice }, { lower, server, chunkIndex: attached.chunkIndex })
+    changed = status.tell
     const served = {
       reference,
       manifest_digest: source.manifest_digest,
@@ -66,13 +76,33 @@ export async function serveLazy(options: ServeLazy): Promise<LazyReport> {
     const filling = options.fill ? fill({ ...options, signal: ending }, lower) : Promise.resolve()
     await aborted(ending)
     await filling
-    const { readBytes } = server.counters()
+    const counts = countsOf(lower, server)
     await server.close()
-    return { ...served, ...reportOf(lower.counters), read_bytes: readBytes }
+    return { ...served, ...counts }
   } finally {
     await registries.close()
   }
 }
+
+/** Without it all is as well, but that nobody sees what it does. */
+async function openStatus({ layout, onNotice }: WhereToTell, served: Served): Promise<StatusTeller> {
+  try {
+    const runDirectory = await makeRunDirectory(layout, { uid: process.geteuid?.() ?? 0, env: process.env })
+    const directory = servingDirectory(runDirectory, served.chunkIndex)
+    await makeServingDirectory(directory)
+    return await tellStatus({ ...served, directory })
+  } catch (error) {
+    if (!isProblem(error)) throw error
+    onNotice(`what it does is not shown by lazy ls: ${error.message}`)
+    return { tell: () => {}, [Symbol.asyncDispose]: async () => {} }
+  }
+}
+
+interface WhereToTell extends Pick<ServeLazy, 'onNotice'> {
+  readonly layout: DataLayout
+}
+
+type Served = Omit<TellStatus, 'directory'>
 
 function policyOf({ failAfterMs }: ServeLazy): OutagePolicy {
   return failAfterMs === undefined ? { kind: 'hang' } : { kind: 'fail', afterMs: failAfterMs }
@@ -118,19 +148,4 @@ function whenUnused({ counters }: NbdServer): AbortSignal {
 
 async function aborted(signal: AbortSignal): Promise<void> {
   if (!signal.aborted) await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }))
-}
-
-function reportOf(counters: Readonly<LazyCounters>) {
-  return {
-    requests: counters.requests,
-    requested_bytes: counters.requestedBytes,
-    fetched_bytes: counters.fetchedBytes,
-    host_bytes: counters.hostBytes,
-    misses: counters.misses,
-    stall_ms: Math.round(counters.stallMs),
-    retries: counters.retries,
-    wrong_leaves: counters.wrongLeaves,
-    damaged_leaves: counters.damagedLeaves,
-    unsaved_leaves: counters.unsavedLeaves,
-  }
 }

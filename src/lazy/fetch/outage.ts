@@ -10,6 +10,11 @@ export interface OutageListener {
   recovered(): void
 }
 
+/** What is known of the registry. `unasked`: nothing has come from it yet, and nothing has failed. */
+export type OriginState =
+  | { readonly state: 'unasked' | 'gives' }
+  | { readonly state: 'degraded'; readonly since: Date; readonly problem: Problem }
+
 /** After a fetch was given up, others need not wait as long to learn the same: so long at most they fail at once, and so long at most the next one tries. */
 const restMs = 5_000
 
@@ -17,7 +22,7 @@ const restMs = 5_000
 export class Outage {
   readonly #policy: OutagePolicy
   readonly #listener: OutageListener
-  #isDegraded = false
+  #state: OriginState = { state: 'unasked' }
   /** The fetch that was given up last, until one has succeeded. */
   #givenUp: { readonly at: number; readonly problem: Problem } | undefined
   /** When bytes came last: milliseconds of performance.now. */
@@ -26,6 +31,10 @@ export class Outage {
   constructor(policy: OutagePolicy, listener: OutageListener) {
     this.#policy = policy
     this.#listener = listener
+  }
+
+  get state(): OriginState {
+    return this.#state
   }
 
   /**
@@ -42,8 +51,9 @@ export class Outage {
   }
 
   failed(problem: Problem): void {
-    if (!this.#isDegraded) this.#listener.degraded(problem)
-    this.#isDegraded = true
+    if (this.#state.state === 'degraded') return
+    this.#state = { state: 'degraded', since: new Date(), problem }
+    this.#listener.degraded(problem)
   }
 
   gaveUp(problem: Problem): void {
@@ -53,8 +63,10 @@ export class Outage {
   gained(): void {
     this.lastGain = performance.now()
     this.#givenUp = undefined
-    if (this.#isDegraded) this.#listener.recovered()
-    this.#isDegraded = false
+    const before = this.#state.state
+    if (before === 'gives') return
+    this.#state = { state: 'gives' }
+    if (before === 'degraded') this.#listener.recovered()
   }
 }
 
