@@ -1,94 +1,25 @@
-import { randomBytes } from 'node:crypto'
-import { readFile, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { writeFile } from 'node:fs/promises'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import type { Fault, Matching } from '../../../test/support/fault-proxy.ts'
-import { buildImage, buildLayer, ociArchive } from '../../../test/support/image-builder.ts'
 import { needs } from '../../../test/support/needs.ts'
 import { registryTools } from '../../../test/support/registry.ts'
-import { type TemporaryDirectory, temporaryDirectory } from '../../../test/support/temporary-directory.ts'
-import { type DataLayout, dataLayout, parseDigest } from '../../base/index.ts'
-import { platformOf } from '../../formats/index.ts'
-import { streamOf } from '../../images/images.testkit.ts'
-import { openPulls, type Pulls } from '../../images/pull/pull.testkit.ts'
-import { lazyUses, listLazyLowers, type OutagePolicy, removeLazyLower } from '../../lazy/index.ts'
-import { openRegistries } from '../../wires/index.ts'
-import { quickPatience } from '../../wires/registry/registry.testkit.ts'
-import { type AttachedLazy, attachLazy } from './attach-lazy.ts'
-
-const base = buildLayer([
-  { path: 'usr/lib/large', content: randomBytes(2_500_000) },
-  ...Array.from({ length: 40 }, (_, at) => ({ path: `usr/share/${at}`, content: randomBytes(9000) })),
-])
-const image = buildImage({ layers: [base, buildLayer([{ path: 'etc/top', content: randomBytes(300_000) }])] })
-const sibling = buildImage({ layers: [base, buildLayer([{ path: 'etc/other', content: randomBytes(5000) }])] })
-const blobs: Matching = { method: 'GET', path: /\/blobs\/sha256:/ }
-/** As serveLazy has it, with short pauses; silence of a busy machine is borne. */
-const patience = { ...quickPatience, tries: 2 }
+import { lazyUses, listLazyLowers, removeLazyLower } from '../../lazy/index.ts'
+import { image, openPublished, type Published } from './published-image.testkit.ts'
 
 describe.runIf(needs({ tools: registryTools }))('a published image', () => {
-  let pulls: Pulls
-  let directory: TemporaryDirectory
+  let published: Published
+  let pulls: Published['pulls']
   let lower: Buffer
-  let hosts = 0
 
   beforeAll(async () => {
-    pulls = await openPulls()
-    directory = await temporaryDirectory()
-    const tagged = [image, sibling].map((one, at) => ({ image: one, ref: `app:${at + 1}` }))
-    await pulls.images.load({ source: { stream: streamOf(ociArchive(tagged)) } })
-    for (const tag of [1, 2])
-      await pulls.images.publish({ ref: `app:${tag}`, destination: pulls.ref(`team/app:${tag}`) })
-    lower = await readFile((await pulls.images.ensureLower(parseDigest(image.root.digest))).path)
+    published = await openPublished()
+    ;({ pulls, lower } = published)
   })
-  afterAll(async () => {
-    await pulls[Symbol.asyncDispose]()
-    await directory[Symbol.asyncDispose]()
-  })
+  afterAll(() => published[Symbol.asyncDispose]())
   beforeEach(() => pulls.proxy.clear())
 
-  const newHost = () => dataLayout(join(directory.path, `${hosts++}`))
-
-  async function attach(
-    layout: DataLayout,
-    { reference = pulls.ref('team/app:1'), idleMs = 20_000, policy }: Attach = {},
-  ) {
-    const registries = openRegistries({ settings: pulls.settings, env: {}, patience: { ...patience, idleMs } })
-    const notices: string[] = []
-    const close = () => registries.close()
-    try {
-      const attached = await attachLazy({
-        ...{ layout, registries, reference, platform: platformOf(process.arch), insecure: true },
-        policy: policy ?? { kind: 'fail', afterMs: 60_000 },
-        listener: { degraded: () => {}, recovered: () => {} },
-        onNotice: (message) => notices.push(message),
-        signal: new AbortController().signal,
-      })
-      return {
-        ...attached,
-        notices,
-        [Symbol.asyncDispose]: async () => {
-          await attached[Symbol.asyncDispose]()
-          await close()
-        },
-      }
-    } catch (error) {
-      await close()
-      throw error
-    }
-  }
-
-  /** Opening needs the bootstrap, which a policy of an instant might not wait for. */
-  async function hostWithBootstrap(): Promise<DataLayout> {
-    const layout = newHost()
-    await (await attach(layout))[Symbol.asyncDispose]()
-    return layout
-  }
-
-  async function expectRight({ lower: opened }: AttachedLazy, offset = 0, length = lower.length): Promise<void> {
-    const bytes = await opened.read(offset, length)
-    expect(bytes.equals(lower.subarray(offset, offset + length))).toBe(true)
-  }
+  const newHost = () => published.newHost()
+  const attach: Published['attach'] = (...how) => published.attach(...how)
+  const expectRight: Published['expectRight'] = (...what) => published.expectRight(...what)
 
   test('is read without being pulled, by ranges, and by nobody a second time', async () => {
     const layout = newHost()
@@ -179,72 +110,4 @@ describe.runIf(needs({ tools: registryTools }))('a published image', () => {
     await using attached = await attach(layout)
     await expectRight(attached)
   })
-
-  const range = (value: string): Fault => ({ kind: 'headers', headers: { 'content-range': value } })
-  const answer = (status: number, headers: Record<string, string> = {}): Fault => ({ kind: 'answer', status, headers })
-  const faults: [string, Fault, string][] = [
-    ['a reset', { kind: 'reset', after: 1000 }, 'REGISTRY_UNREACHABLE'],
-    ['silence', { kind: 'stall', after: 1000 }, 'REGISTRY_UNREACHABLE'],
-    ['a short body', { kind: 'short', after: 1000 }, 'REGISTRY_UNREACHABLE'],
-    ['a wrong byte', { kind: 'corrupt', at: 2000 }, 'COMPRESSION_INVALID|DIGEST_MISMATCH|LIMIT_EXCEEDED|SIZE_MISMATCH'],
-    // Then the whole is asked for.
-    ['a wrong range', range('bytes 7-1000/9999999'), 'none'],
-    ['416', answer(416), 'REGISTRY_UNREACHABLE'],
-    ['401', answer(401), 'REGISTRY_UNAUTHORIZED'],
-    ['403', answer(403), 'REGISTRY_UNAUTHORIZED'],
-    ['404', answer(404), 'REGISTRY_NOT_FOUND'],
-    ['429', answer(429, { 'retry-after': '3600' }), 'REGISTRY_UNREACHABLE'],
-    ['503', answer(503), 'REGISTRY_UNREACHABLE'],
-    ['a link to nowhere', answer(307, { location: 'http://127.0.0.1:1/' }), 'REGISTRY_UNREACHABLE'],
-  ]
-  test.each(faults)('%s: for ever it is an error, and then the right bytes', async (_, fault, codes) => {
-    const silent = fault.kind === 'stall'
-    const layout = await hostWithBootstrap()
-    await using attached = await attach(layout, {
-      policy: { kind: 'fail', afterMs: 300 },
-      ...(silent && { idleMs: 100 }),
-    })
-    pulls.proxy.fault({ ...blobs, times: 10_000 }, fault)
-    const error = await failure(() => expectRight(attached))
-    // On a slow machine nothing may have come in that time whatever the fault.
-    expect([...codes.split('|'), 'REGISTRY_UNREACHABLE']).toContain(error)
-    pulls.proxy.clear()
-    // Silence of a busy machine may be taken for that of the registry again.
-    await expect.poll(() => failure(() => expectRight(attached)), { timeout: 60_000 }).toBe('none')
-  })
-
-  test.each([...faults, ['the whole for a range', { kind: 'ignore-range' }, ''] as const])(
-    '%s, once, while it is filled: all of it comes and is right',
-    async (name, fault) => {
-      if (['401', '403', '404'].includes(name)) return
-      const silent = fault.kind === 'stall'
-      const passing = fault.kind === 'answer' && fault.status === 429 ? answer(429, { 'retry-after': '0' }) : fault
-      await using attached = await attach(newHost(), silent ? { idleMs: 500 } : {})
-      pulls.proxy.fault(blobs, passing)
-      await attached.lower.fill({ signal: new AbortController().signal })
-      expect(attached.lower.leaves.missing).toBe(0)
-      await expectRight(attached)
-    },
-  )
-
-  test('of a registry that knows no ranges comes all the same, and is never in memory as a whole', async () => {
-    await using attached = await attach(newHost())
-    pulls.proxy.fault({ ...blobs, times: 10_000 }, { kind: 'ignore-range' })
-    await expectRight(attached)
-  })
 })
-
-interface Attach {
-  readonly reference?: string
-  readonly idleMs?: number
-  readonly policy?: OutagePolicy
-}
-
-async function failure(work: () => unknown): Promise<string> {
-  try {
-    await work()
-    return 'none'
-  } catch (error) {
-    return (error as { code?: string }).code ?? String(error)
-  }
-}

@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { temporaryDirectory } from '../../../test/support/temporary-directory.ts'
 import { digestOf, isProblem } from '../../base/index.ts'
+import { Guard } from './http/guard.ts'
 import { openRegistries, type Registries, type RegistrySettings } from './index.ts'
 import { collect, keystream, quickPatience } from './registry.testkit.ts'
 
@@ -115,6 +116,17 @@ describe('a registry does not lead its clients', () => {
       code: 'REGISTRY_FAILED',
       message: expect.stringContaining('metadata.example (169.254.169.254)'),
     })
+  })
+
+  test('is found out once the name of the registry itself can be looked up', async () => {
+    let asked = 0
+    const guard = new Guard('home.example', async () => {
+      if (asked++ === 0) throw Object.assign(new Error('not now'), { code: 'EAI_AGAIN' })
+      return [{ address: '10.0.0.1', family: 4 }]
+    })
+    const beside = new URL('http://10.0.0.2/')
+    await expect(guard.checkLiteral(beside)).rejects.toMatchObject({ code: 'REGISTRY_FAILED' })
+    await guard.checkLiteral(beside)
   })
 
   test.each([

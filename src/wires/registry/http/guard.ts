@@ -44,10 +44,14 @@ export class Guard {
     return allowed
   }
 
+  /** A name that could not be looked up is looked up again the next time: what it leads to may be known then. */
   async #homeKinds(): Promise<ReadonlySet<AddressKind>> {
     this.#kinds ??= this.#resolve(bareHost(this.#home)).then(
       (addresses) => new Set(addresses.map(({ address }) => addressKind(address))),
-      () => new Set(),
+      () => {
+        this.#kinds = undefined
+        return new Set()
+      },
     )
     return await this.#kinds
   }
