@@ -15,6 +15,7 @@ import { openLazyLowers } from './lazy/lazy-lowers.ts'
 import { ramDirectoryPath } from './run-directory.ts'
 import { setUp } from './set-up.ts'
 import { hostLimits } from './settings/host-limits.ts'
+import { pullPolicyOf } from './settings/pull-policy.ts'
 import { readSettings } from './settings/read-settings.ts'
 import type { Settings } from './settings/settings.ts'
 import { useOfHost } from './settings/use-of-host.ts'
@@ -63,7 +64,7 @@ export async function openRooms({
     images,
     driver,
     lazyLowers,
-    pullPolicy: settings.images.pull_policy,
+    pullPolicy: pullPolicyOf(settings.images),
     events,
     pins,
     secrets: openSecrets(layout),

@@ -19,8 +19,8 @@ export interface ShedsOptions {
   readonly images: Images
   readonly driver: Driver
   readonly lazyLowers: LazyLowers
-  /** What becomes of an image that is not here, unless a request says. */
-  readonly pullPolicy: 'whole' | 'lazy'
+  /** What becomes of an image that is not here, unless a request says: of the one that a reference names. */
+  readonly pullPolicy: (ref: string) => 'whole' | 'lazy'
   readonly events: EventLog
   readonly pins: Pins
   readonly secrets: Secrets

@@ -25,6 +25,8 @@ const S3BucketSettings = z.strictObject({
   profile: z.string().min(1).optional(),
 })
 
+const PullPolicy = z.enum(['whole', 'lazy'])
+
 /** How sheds read their images. */
 const ImageSettings = z.strictObject({
   /** How file contents are stored in a lower: by the filesystem of the data directory, or always so. */
@@ -32,7 +34,9 @@ const ImageSettings = z.strictObject({
   /** Whether a lower is one file, or the data of its layers is given to the guest as drives of their own. */
   lower_form: z.enum(['auto', ...lowerForms]).default('auto'),
   /** What a new shed does about an image that is not here, when nobody says: pull it, or fetch it as it is read if it was published. */
-  pull_policy: z.enum(['whole', 'lazy']).default('whole'),
+  pull_policy: PullPolicy.default('whole'),
+  /** The same for some images, by registry or repository: `registry.example`, `registry.example/team/app`. */
+  pull_policies: z.record(z.string(), PullPolicy).default({}),
 })
 
 /** How much of the disk what is made from images may take; without any of these nothing is evicted by itself. */

@@ -104,7 +104,7 @@ async function obtain(
       hint: 'leave --pull lazy out, or --rootfs ext4',
     })
   }
-  if (pull === undefined && context.pullPolicy === 'lazy' && rootfs !== 'ext4') {
+  if (pull === undefined && rootfs !== 'ext4' && context.pullPolicy(ref) === 'lazy') {
     return await obtainLazily(context, ref, work).catch(async (error: unknown) => {
       // Nobody has asked for this image to be read in part.
       if (!isProblem(error, 'IMAGE_UNSUPPORTED')) throw error

@@ -21,3 +21,4 @@ export type {
   UploadBlob,
   WriteManifest,
 } from './registry.ts'
+export { mostSpecific, normalizeRepositoryKey, repositoryKeys } from './repository-keys.ts'

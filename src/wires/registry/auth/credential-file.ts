@@ -2,10 +2,10 @@ import { readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
 import { errnoCode, Problem } from '../../../base/index.ts'
-import { normalizeKey } from './credential-keys.ts'
+import { normalizeRepositoryKey } from '../repository-keys.ts'
 import type { Credentials } from './credentials.ts'
 
-/** What Docker's config.json and containers' auth.json have in common. Keys are in the form of credentialKeys. */
+/** What Docker's config.json and containers' auth.json have in common. Keys are in the form of repositoryKeys. */
 export interface CredentialFile {
   readonly helpers: ReadonlyMap<string, string>
   /** The helper for every registry that has none of its own. */
@@ -53,10 +53,12 @@ export function parseCredentialFile(text: string, path: string): CredentialFile 
   const entries = new Map<string, Credentials>()
   for (const [key, entry] of Object.entries(auths ?? {})) {
     const credentials = entry === null ? undefined : credentialsOf(entry)
-    const normalized = normalizeKey(key)
+    const normalized = normalizeRepositoryKey(key)
     if (credentials !== undefined && !entries.has(normalized)) entries.set(normalized, credentials)
   }
-  const helpers = new Map(Object.entries(credHelpers ?? {}).map(([key, helper]) => [normalizeKey(key), helper]))
+  const helpers = new Map(
+    Object.entries(credHelpers ?? {}).map(([key, helper]) => [normalizeRepositoryKey(key), helper]),
+  )
   return { helpers, store: credsStore || undefined, entries }
 }
 

@@ -1,8 +1,8 @@
 import { printable } from '../../../base/index.ts'
 import type { RepositoryName } from '../registry.ts'
+import { mostSpecific, repositoryKeys } from '../repository-keys.ts'
 import { askCredentialHelper } from './ask-credential-helper.ts'
 import { type CredentialFile, credentialFilePaths, readCredentialFile } from './credential-file.ts'
-import { credentialKeys, mostSpecific, serverUrl } from './credential-keys.ts'
 import type { Credentials, FoundCredentials } from './credentials.ts'
 
 /**
@@ -17,7 +17,7 @@ export async function findCredentials(
   { registry, path }: RepositoryName,
   env: Readonly<Record<string, string | undefined>>,
 ): Promise<FoundCredentials> {
-  const keys = credentialKeys({ registry, path })
+  const keys = repositoryKeys({ registry, path })
   const notes: string[] = []
   for (const file of credentialFilePaths(env)) {
     try {
@@ -49,4 +49,9 @@ async function fromFile(
     if (answer.credentials !== undefined) return answer.credentials
   }
   return mostSpecific(entries, keys)
+}
+
+/** What a credential helper calls a registry. */
+function serverUrl(registry: string): string {
+  return registry === 'docker.io' ? 'https://index.docker.io/v1/' : registry
 }

@@ -1,17 +1,17 @@
-import type { RepositoryName } from '../registry.ts'
+import type { RepositoryName } from './registry.ts'
 
-/** What Docker Hub has been called in credential files since its first version. */
+/** What Docker Hub has been called in configuration files since its first version. */
 const dockerHubNames = new Set(['docker.io', 'index.docker.io', 'registry-1.docker.io'])
 
-/** The keys that credentials for a repository may stand under, the most specific first: `host/team/app`, `host/team`, `host`. */
-export function credentialKeys({ registry, path }: RepositoryName): string[] {
+/** The keys that something for a repository may stand under, the most specific first: `host/team/app`, `host/team`, `host`. */
+export function repositoryKeys({ registry, path }: RepositoryName): string[] {
   const parts = path.split('/')
   const prefixes = parts.map((_, index) => `${registry}/${parts.slice(0, parts.length - index).join('/')}`)
   return [...prefixes, registry]
 }
 
-/** A key as files have it, in the form of credentialKeys: `https://index.docker.io/v1/` is `docker.io`. */
-export function normalizeKey(key: string): string {
+/** A key as people write it, in the form of repositoryKeys: `https://index.docker.io/v1/` is `docker.io`. */
+export function normalizeRepositoryKey(key: string): string {
   const bare = key.replace(/^https?:\/\//i, '')
   const slash = bare.indexOf('/')
   const host = (slash < 0 ? bare : bare.slice(0, slash)).toLowerCase()
@@ -23,9 +23,4 @@ export function normalizeKey(key: string): string {
 export function mostSpecific<T>(entries: ReadonlyMap<string, T>, keys: readonly string[]): T | undefined {
   const key = keys.find((candidate) => entries.has(candidate))
   return key === undefined ? undefined : entries.get(key)
-}
-
-/** What a credential helper calls a registry. */
-export function serverUrl(registry: string): string {
-  return registry === 'docker.io' ? 'https://index.docker.io/v1/' : registry
 }
