@@ -116,6 +116,8 @@ export function dataLayout(root: string) {
         chunks: `${dir}/chunks`,
         /** Which image it is of, and where the rest is. */
         record: `${dir}/source.json`,
+        /** All of it is here, as far as whoever served it knew: worth looking at. */
+        whole: `${dir}/whole`,
         /** flock, shared by those who serve it; whoever removes it wants it alone. */
         lock: `${dir}/lock`,
       }

@@ -12,6 +12,7 @@ import { openRegistries } from '../wires/index.ts'
 import { openTokens } from './access/tokens.ts'
 import { fixHost, runDoctor } from './doctor/run-doctor.ts'
 import { openLazyLowers } from './lazy/lazy-lowers.ts'
+import { WholeLowers } from './lazy/whole-lowers.ts'
 import { ramDirectoryPath } from './run-directory.ts'
 import { setUp } from './set-up.ts'
 import { hostLimits } from './settings/host-limits.ts'
@@ -56,7 +57,8 @@ export async function openRooms({
     // Sheds need images and images ask which sheds pin them. Nothing asks before both are there; if it did, it must not hear "nobody".
     users: () => sheds?.imageUsers() ?? Promise.reject(new Error('images were asked for before sheds were open')),
   })
-  const lazyLowers = openLazyLowers({ root: layout.root, runDirectory, launcher, events, images })
+  const wholes = new WholeLowers({ layout, images, events })
+  const lazyLowers = openLazyLowers({ root: layout.root, runDirectory, launcher, events, images, wholes })
   const limits = hostLimits(settings.limits)
   const ramDirectory = ramDirectoryPath(layout, settings.sheds.ram_directory)
   sheds = await openSheds({
@@ -75,6 +77,7 @@ export async function openRooms({
     limits,
     ramDirectory,
   })
+  wholes.settleAll()
   // Those that it found dead, or that died with their record, have one left.
   await sweepVmCgroups(runDirectory)
   const info = serverInfo(layout, driver.name)
@@ -118,6 +121,7 @@ export async function openRooms({
     async close() {
       await opened.release()
       lazyLowers[Symbol.dispose]()
+      await wholes[Symbol.asyncDispose]()
       await sweepVmCgroups(runDirectory)
       await registries.close()
       await usage.close()

@@ -7,10 +7,12 @@
  * Never: writes anything that an image holds as a file of the host (a builder does, below staging), mounts an image; speaks HTTP itself.
  */
 export type { LazyImage, LazyRootfs } from './boot-only/bring-lazily.ts'
+export { findKeptAs } from './boot-only/find-kept-as.ts'
 export { type FindPublishedRootfs, type FoundRootfs, findPublishedRootfs } from './boot-only/find-published-rootfs.ts'
 export { type NotedSource, noteFound } from './boot-only/lazy-source.ts'
 export { type OpenedParts, openLocalParts } from './boot-only/open-local-parts.ts'
 export type { PublishedRootfs } from './boot-only/read-published-rootfs.ts'
+export type { SettledLazy } from './boot-only/settle-lazy-lower.ts'
 export type { BuildRequest } from './build/build-image.ts'
 export type { CacheGrowth, CacheKeeper } from './cache/cache-keeper.ts'
 export { type DerivedFile, derivedFileAt, derivedFiles } from './cache/derived-files.ts'

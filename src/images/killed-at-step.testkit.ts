@@ -1,7 +1,7 @@
 /**
  * A program that loads an archive into a data directory, pulls an image, publishes the image app:1, drops its layers, removes it, or evicts all
- * that is derived, and is killed (SIGKILL) just before its nth step on the disk:
- * `killed-at-step.testkit.ts <n> load|pull|publish|drop|remove|evict <root> <archive or reference>`. It prints each step that it takes.
+ * that is derived, or makes a lower of what is lazy and whole, and is killed (SIGKILL) just before its nth step on the disk:
+ * `killed-at-step.testkit.ts <n> load|pull|publish|drop|remove|evict|settle <root> <archive, reference or chunk index>`. It prints each step that it takes.
  */
 import { readFileSync, writeSync } from 'node:fs'
 import promises from 'node:fs/promises'
@@ -32,7 +32,7 @@ syncBuiltinESMExports()
 
 const { openImages } = await import('./open-images.ts')
 const { openBlobStore } = await import('../blobs/index.ts')
-const { dataLayout } = await import('../base/index.ts')
+const { dataLayout, parseDigest } = await import('../base/index.ts')
 const { openRegistries } = await import('../wires/index.ts')
 const { streamOf, unpackHere } = await import('./images.testkit.ts')
 
@@ -43,6 +43,7 @@ const images = openImages({ layout, blobs, users: async () => [], unpackLayer: u
 if (operation === 'load') await images.load({ source: { stream: streamOf(readFileSync(archive)) } })
 if (operation === 'pull') await images.pull({ ref: archive, insecure: true })
 if (operation === 'publish') await images.publish({ ref: 'app:1', destination: archive, insecure: true })
+if (operation === 'settle') await images.settleLazyLower(parseDigest(archive))
 if (operation === 'drop') for (const planned of await images.planLayerDrops()) await images.dropLayers(planned)
 if (operation === 'evict') {
   const entries = await images.cache()

@@ -18,6 +18,7 @@ import {
   type LazyImage,
   type LazyRootfs,
 } from './boot-only/bring-lazily.ts'
+import { type SettledLazy, settleLazyLower } from './boot-only/settle-lazy-lower.ts'
 import { type BuildRequest, buildImage } from './build/build-image.ts'
 import { type EvictEntry, type Evicted, evict } from './cache/evict.ts'
 import { type CacheEntry, listCache } from './cache/list-cache.ts'
@@ -137,6 +138,8 @@ export interface Images {
   bringLazily(ref: string, work?: LongWork): Promise<LazyImage>
   /** Makes sure that what is read in part can be. @see ensureLazySource */
   ensureLazySource(lazy: LazyRootfs, work?: LongWork): Promise<void>
+  /** Makes of what is read in part, and is whole by now, the lower of its image. @see settleLazyLower */
+  settleLazyLower(chunkIndex: Digest, work?: LongWork): Promise<SettledLazy>
   /** Whether all of an image is here by now. @see isHereWhole */
   isHereWhole(manifest: Digest, lazy: LazyRootfs): Promise<boolean>
   /** Keeps a resolved image from being removed until disposed of. @throws Problem IMAGE_NOT_FOUND when it is being removed */
@@ -197,6 +200,7 @@ export function openImages(options: ImagesOptions): Images {
     obtain: (ref, work = {}) => obtainImage(context, ref, work),
     bringLazily: (ref, work = {}) => bringLazily(context, ref, work),
     ensureLazySource: (lazy, work = {}) => ensureLazySource(context, lazy, work),
+    settleLazyLower: (chunkIndex, work = {}) => settleLazyLower(context, chunkIndex, work),
     isHereWhole: (manifest, lazy) => isHereWhole(context, manifest, lazy),
     hold: (manifest) => context.leases.holdImage(manifest),
     ensureLower: (manifest, work = {}) => ensureImageLower(context, manifest, work),

@@ -10,14 +10,20 @@ export type { LazyCounters } from './counters.ts'
 export type { OriginState, OutageListener, OutagePolicy } from './fetch/outage.ts'
 export type { LocalPart, ReadStored } from './fetch/part-origins.ts'
 export {
+  forgetWhole,
   holdLazyDirectory,
+  holdWhole,
   type KnownLower,
   LazySource,
   type LazyUse,
   lazyUses,
   listLazyLowers,
   noteLazySource,
+  noteWhole,
   readLazyIndex,
+  readLazySource,
+  readStoredIndex,
   removeLazyLower,
+  type StoredIndex,
 } from './lazy-directory.ts'
 export { type FillOptions, type LazyLower, type OpenLazyLower, openLazyLower } from './open-lazy-lower.ts'

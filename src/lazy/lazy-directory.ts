@@ -11,7 +11,7 @@ import {
   problemFromSystem,
 } from '../base/index.ts'
 import { type ChunkIndex, decodeChunkIndex } from '../formats/index.ts'
-import { type FileLock, isLocked, lockFile, writeFileAtomically } from '../host/index.ts'
+import { type FileLock, fileStatus, isLocked, lockFile, writeFileAtomically } from '../host/index.ts'
 import { readRecord, writeRecord } from '../state/index.ts'
 
 const DigestText = z.string().refine(isDigest)
@@ -79,21 +79,61 @@ export async function noteLazySource(layout: DataLayout, source: LazySource, ind
 
 /** The chunk index of a lazy lower; undefined when it is not here, or damaged. @throws Problem PERMISSION_DENIED, IO_FAILED */
 export async function readLazyIndex(layout: DataLayout, chunkIndex: Digest): Promise<ChunkIndex | undefined> {
+  return (await readStoredIndex(layout, chunkIndex))?.index
+}
+
+/** A chunk index, and the bytes that its digest is of. */
+export interface StoredIndex {
+  readonly index: ChunkIndex
+  readonly bytes: Buffer
+}
+
+/** As readLazyIndex, with the bytes. @throws Problem PERMISSION_DENIED, IO_FAILED */
+export async function readStoredIndex(layout: DataLayout, chunkIndex: Digest): Promise<StoredIndex | undefined> {
   const { chunks } = layout.lazyLower(chunkIndex)
   try {
     const bytes = await readFile(chunks)
-    return digestOf(bytes) === chunkIndex ? decodeChunkIndex(bytes) : undefined
+    return digestOf(bytes) === chunkIndex ? { index: decodeChunkIndex(bytes), bytes } : undefined
   } catch (error) {
     if (errnoCode(error) === 'ENOENT' || isProblem(error)) return undefined
     throw problemFromSystem(error, `read ${chunks}`)
   }
 }
 
+/** Writes down that all of a lazy lower is here. Nobody believes it: it is what makes somebody look. Hold its directory. @throws Problem NO_SPACE, IO_FAILED */
+export async function noteWhole(layout: DataLayout, chunkIndex: Digest): Promise<void> {
+  await writeFileAtomically(layout.lazyLower(chunkIndex).whole, '')
+}
+
+/** It is not: what was to be whole has a leaf that is wrong. @throws Problem IO_FAILED */
+export async function forgetWhole(layout: DataLayout, chunkIndex: Digest): Promise<void> {
+  const { whole } = layout.lazyLower(chunkIndex)
+  try {
+    await rm(whole, { force: true })
+  } catch (error) {
+    throw problemFromSystem(error, `remove ${whole}`)
+  }
+}
+
+/**
+ * Keeps the directory of a lazy lower from being removed, when somebody has noted that all of it is here.
+ *
+ * @returns undefined when nobody has @throws Problem PERMISSION_DENIED, IO_FAILED
+ */
+export async function holdWhole(layout: DataLayout, chunkIndex: Digest): Promise<FileLock | undefined> {
+  const { whole } = layout.lazyLower(chunkIndex)
+  if ((await fileStatus(whole)) === undefined) return undefined
+  const lock = await holdLazyDirectory(layout, chunkIndex)
+  if ((await fileStatus(whole)) !== undefined) return lock
+  lock.release()
+  return undefined
+}
+
 /** Every lazy lower of a data directory that can be read, in the order of their references. @throws Problem PERMISSION_DENIED, IO_FAILED */
 export async function listLazyLowers(layout: DataLayout): Promise<KnownLower[]> {
   const found: KnownLower[] = []
   for (const chunkIndex of await digestsIn(layout.lazyLowers)) {
-    const source = await readSource(layout, chunkIndex)
+    const source = await readLazySource(layout, chunkIndex)
     if (source !== undefined) found.push({ chunkIndex, source })
   }
   return found.sort((a, b) => (a.source.reference < b.source.reference ? -1 : 1))
@@ -105,7 +145,7 @@ export async function lazyUses(layout: DataLayout): Promise<LazyUse[]> {
   return await Promise.all(
     digests.map(async (chunkIndex) => ({
       chunkIndex,
-      source: await readSource(layout, chunkIndex),
+      source: await readLazySource(layout, chunkIndex),
       isOpen: await isLocked(layout.lazyLower(chunkIndex).lock),
     })),
   )
@@ -113,12 +153,12 @@ export async function lazyUses(layout: DataLayout): Promise<LazyUse[]> {
 
 /** Removes a lazy lower, unless somebody serves it. @returns whether it is gone @throws Problem IO_FAILED */
 export async function removeLazyLower(layout: DataLayout, chunkIndex: Digest): Promise<boolean> {
-  const { dir, data, chunks, record, lock } = layout.lazyLower(chunkIndex)
+  const { dir, data, chunks, record, whole, lock } = layout.lazyLower(chunkIndex)
   try {
     using held = await lockFile(lock, { mode: 'exclusive' })
     if (held === undefined) return false
     // The record first: without it nobody takes what is left for whole.
-    for (const path of [record, chunks, data]) await rm(path, { force: true })
+    for (const path of [record, whole, chunks, data]) await rm(path, { force: true })
     await rm(dir, { recursive: true, force: true })
     return true
   } catch (error) {
@@ -137,7 +177,7 @@ async function digestsIn(directory: string): Promise<Digest[]> {
 }
 
 /** One that cannot be read is as good as none: it is written anew when the image is asked for. */
-async function readSource(layout: DataLayout, chunkIndex: Digest): Promise<LazySource | undefined> {
+export async function readLazySource(layout: DataLayout, chunkIndex: Digest): Promise<LazySource | undefined> {
   try {
     return await readRecord(layout.lazyLower(chunkIndex).record, LazySource)
   } catch (error) {

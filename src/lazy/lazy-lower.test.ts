@@ -113,7 +113,7 @@ describe('a lower that is not here', () => {
     const [bootstrap = 0, first = 0] = published.index.parts.map(({ lengths }) => lengths.reduce((a, b) => a + b, 0))
     const path = join(directory.path, 'layer')
     const bytes = Buffer.from(published.lower.subarray(bootstrap, bootstrap + first))
-    bytes[bytes.length - 100] = (bytes[bytes.length - 100] ?? 0) ^ 1
+    bytes[bytes.length - 190_000] = (bytes[bytes.length - 190_000] ?? 0) ^ 1
     await writeFile(path, Buffer.concat([Buffer.alloc(100), bytes]))
     await using file = await open(path, 'r')
     await using opened = await openLower({ local: new Map([[1, { fd: file.fd, offset: 100 }]]) })
@@ -123,6 +123,8 @@ describe('a lower that is not here', () => {
     await expectRight(opened.lower, bootstrap + first - 200_000, 200_000)
     expect(opened.lower.counters).toMatchObject({ wrongLeaves: 1 })
     expect(opened.registry.requests.map(({ digest }) => digest)).toContain(published.index.parts[1]?.digest)
+    // Giving up in the middle must not close what is not ours: its number may be another file's by now.
+    expect((await file.stat()).size).toBe(bytes.length + 100)
   })
 
   test('is filled behind those who read, and then needs nobody', async () => {

@@ -16,6 +16,8 @@ export interface OpenLazyLower {
   readonly index: ChunkIndex
   /** The sparse file that keeps what was fetched. */
   readonly path: string
+  /** That file is a lower that was whole once: it is read, and nothing is kept there. */
+  readonly isFinal?: boolean | undefined
   /** Reads a blob of the registry: one try, that ends with the first failure. */
   readonly readStored: ReadStored
   /** Files of this host that may have parts of it, by the number of the part. */
@@ -32,6 +34,8 @@ export interface LazyLower extends BlockSource, AsyncDisposable {
   readonly leaves: { readonly count: number; readonly missing: number }
   /** Whether the registry gives what is asked for. */
   readonly origin: OriginState
+  /** Resolved when this process has seen all of it to be right, and what it has kept is durable; rejected when that fails. @throws Problem NO_SPACE, IO_FAILED */
+  readonly whole: Promise<void>
   /** Fetches all that is missing, behind whatever is read meanwhile, and makes it durable. Goes on through outages. @throws Problem CANCELLED */
   fill(options: FillOptions): Promise<void>
 }
@@ -71,16 +75,18 @@ export async function openLazyLower(options: OpenLazyLower): Promise<LazyLower> 
 
 class Lower implements LazyLower {
   readonly counters: LazyCounters
+  readonly whole: Promise<void>
   readonly #cache: LeafCache
   readonly #fetcher: LeafFetcher
   readonly #outage: Outage
   readonly #bootstrapBytes: number
 
-  static async open({ index, path, readStored, local = new Map(), policy, listener }: OpenLazyLower): Promise<Lower> {
+  static async open(options: OpenLazyLower): Promise<Lower> {
+    const { index, path, isFinal, readStored, local = new Map(), policy, listener } = options
     const counters = newCounters()
     const origins = new PartOrigins({ index, readStored, local, counters })
     const hashes = new LeafHashes(index, origins.map.lowerBytes)
-    const cache = await LeafCache.open({ path, hashes, counters })
+    const cache = await LeafCache.open({ path, hashes, counters, isFinal })
     const outage = new Outage(policy, listener)
     const fetcher = new LeafFetcher({ cache, origins, line: new RequestLine(maxRequests), outage, counters })
     const bootstrapBytes = index.parts[0]?.lengths.reduce((sum, length) => sum + length, 0) ?? 0
@@ -93,6 +99,8 @@ class Lower implements LazyLower {
     this.#fetcher = fetcher
     this.#outage = outage
     this.#bootstrapBytes = bootstrapBytes
+    // Somebody may be interested, and need not be.
+    this.whole = quiet(cache.whole.then(() => cache.sync()))
   }
 
   get bytes(): number {
@@ -148,6 +156,8 @@ class Lower implements LazyLower {
       if (leaf % leavesATurn === 0) await turn()
       while (!this.#cache.has(leaf)) {
         if (signal.aborted) throw new Problem('CANCELLED', 'it was stopped on request')
+        // It could be fetched, and not be put in its place.
+        if (this.#cache.isFinal) break
         filled += await this.#fillFrom(leaf, signal)
         const ahead = (filled / bytesPerSecond) * 1000 - (performance.now() - begun)
         if (ahead > 0) await sleep(ahead, undefined, { signal }).catch(() => {})

@@ -1,7 +1,10 @@
-import { writeFile } from 'node:fs/promises'
+import { chmod, readdir, readFile, writeFile } from 'node:fs/promises'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { needs } from '../../../test/support/needs.ts'
 import { registryTools } from '../../../test/support/registry.ts'
+import { parseDigest } from '../../base/index.ts'
+import { openBlobStore } from '../../blobs/index.ts'
+import { openImages } from '../../images/index.ts'
 import { lazyUses, listLazyLowers, removeLazyLower } from '../../lazy/index.ts'
 import { image, openPublished, type Published } from './published-image.testkit.ts'
 
@@ -64,6 +67,38 @@ describe.runIf(needs({ tools: registryTools }))('a published image', () => {
     expect(pulls.proxy.requests.filter(({ path }) => path.includes('/manifests/'))).toEqual([])
     const nothing = attach(newHost(), { reference: chunkIndex })
     await expect(nothing).rejects.toMatchObject({ code: 'IMAGE_NOT_FOUND', hint: expect.stringContaining('lazy ls') })
+  })
+
+  test('is read from its lower once that is here whole, mended where that is damaged, and nothing is kept twice', async () => {
+    const layout = newHost()
+    const attached = await attach(layout)
+    await attached.lower.fill({ signal: new AbortController().signal })
+    await attached.whole
+    const { chunkIndex } = attached
+    expect((await readFile(layout.lazyLower(chunkIndex).whole)).length).toBe(0)
+    const images = openImages({
+      layout,
+      blobs: await openBlobStore(layout),
+      users: async () => [],
+      registries: pulls.registries,
+    })
+    await images.bringLazily(pulls.ref('team/app:1'))
+    expect(await images.settleLazyLower(chunkIndex)).toBe('kept')
+    // Who has it open goes on.
+    await expectRight(attached)
+    await attached[Symbol.asyncDispose]()
+    const kept = layout.keptLower(parseDigest(image.root.digest))
+    const damaged = Buffer.from(lower).fill(7, 1_000_000, 1_000_010)
+    await chmod(kept, 0o644)
+    await writeFile(kept, damaged)
+    pulls.proxy.clear()
+    await using again = await attach(layout, { reference: chunkIndex })
+    await expectRight(again)
+    expect(again.lower.counters).toMatchObject({ damagedLeaves: 1, wrongLeaves: 0 })
+    await again.lower.fill({ signal: new AbortController().signal })
+    expect(again.lower.leaves.missing).toBe(1)
+    expect(await readdir(layout.lazyLower(chunkIndex).dir)).not.toContain('data')
+    expect(await readFile(kept)).toEqual(damaged)
   })
 
   test('is not fetched where its layers are: only what its bootstrap takes', async () => {

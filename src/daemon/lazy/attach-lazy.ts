@@ -1,12 +1,13 @@
 import { type DataLayout, type Digest, isDigest, isProblem, Problem, shortDigest } from '../../base/index.ts'
 import type { ChunkIndex, Platform } from '../../formats/index.ts'
 import type { FileLock } from '../../host/index.ts'
-import { type FoundRootfs, findPublishedRootfs, noteFound, openLocalParts } from '../../images/index.ts'
+import { type FoundRootfs, findKeptAs, findPublishedRootfs, noteFound, openLocalParts } from '../../images/index.ts'
 import {
   holdLazyDirectory,
   type LazyLower,
   type LazySource,
   listLazyLowers,
+  noteWhole,
   type OutageListener,
   type OutagePolicy,
   openLazyLower,
@@ -30,6 +31,8 @@ export interface AttachedLazy extends AsyncDisposable {
   readonly lower: LazyLower
   readonly source: LazySource
   readonly chunkIndex: Digest
+  /** Resolved when all of it is here, durable, and noted to be: from then on the daemon may make it the lower of its image. */
+  readonly whole: Promise<void>
 }
 
 /**
@@ -47,20 +50,38 @@ export async function attachLazy(request: AttachLazy): Promise<AttachedLazy> {
   try {
     const { chunkIndex, index, source, lock } = await identify(request)
     opened.push(() => lock.release())
-    const local = await openLocalParts(layout, { profile: source.profile, data: source.data.map(partOf) })
+    // A lower that is whole by now needs no cache beside it.
+    const kept = await findKeptAs(layout, source.manifest_digest, chunkIndex)
+    const data = kept === undefined ? source.data.map(partOf) : []
+    const local = await openLocalParts(layout, { profile: source.profile, data })
     opened.push(() => local[Symbol.asyncDispose]())
     const repository = registries.repository(source.repository, { plainHttp: source.plain_http || undefined })
     const lower = await openLazyLower({
       ...{ index, local: local.found, policy, listener, signal },
-      path: layout.lazyLower(chunkIndex).data,
+      path: kept?.path ?? layout.lazyLower(chunkIndex).data,
+      isFinal: kept !== undefined,
       readStored: (blob) => repository.readBlob(blob),
     })
     opened.push(() => lower[Symbol.asyncDispose]())
-    return { lower, source, chunkIndex, [Symbol.asyncDispose]: close }
+    const whole = kept === undefined ? lower.whole.then(() => noteWhole(layout, chunkIndex)) : lower.whole
+    whole.catch(onNotNoted(request))
+    opened.push(async () => {
+      if (lower.leaves.missing === 0) await whole.catch(() => {})
+    })
+    return { whole, lower, source, chunkIndex, [Symbol.asyncDispose]: close }
   } catch (error) {
     await close()
     throw error
   }
+}
+
+/** It is whole all the same, and the next process that sees it so tries again. */
+function onNotNoted({ onNotice }: AttachLazy): (error: unknown) => void {
+  return (error) => onNotice(`all of it is here, and cannot be made durable: ${messageOf(error)}`)
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
 }
 
 interface Identified {

@@ -9,6 +9,7 @@ import type { LazyLowers, LongWork } from '../../sheds/index.ts'
 import type { EventLog } from '../../state/index.ts'
 import { type NbdWatch, watchNbd } from '../../wires/index.ts'
 import { makeServingDirectory, servingDirectory } from './serving-directory.ts'
+import type { WholeLowers } from './whole-lowers.ts'
 
 export interface OpenLazyLowers {
   /** The data directory. */
@@ -18,6 +19,7 @@ export interface OpenLazyLowers {
   readonly launcher: string
   readonly events: EventLog
   readonly images: Pick<Images, 'ensureLazySource'>
+  readonly wholes: Pick<WholeLowers, 'follow' | 'leave'>
 }
 
 /** How often it is looked whether a server that was started answers, in milliseconds. */
@@ -67,6 +69,7 @@ class ServedLower implements Disposable {
   readonly #directory: string
   readonly #closed = new AbortController()
   #watch: NbdWatch | undefined
+  #whole: Disposable | undefined
   #starting: Promise<void> | undefined
   #following: Promise<void> | undefined
 
@@ -97,6 +100,8 @@ class ServedLower implements Disposable {
   [Symbol.dispose](): void {
     this.#closed.abort()
     this.#watch?.[Symbol.dispose]()
+    this.#whole?.[Symbol.dispose]()
+    if (this.#whole !== undefined) this.#options.wholes.leave(this.#lower.chunkIndex)
   }
 
   async #follow(afterMs: number): Promise<void> {
@@ -127,6 +132,7 @@ class ServedLower implements Disposable {
   /** From now on it is there until the connection says otherwise. */
   #keep(watch: NbdWatch): void {
     this.#watch = watch
+    if (!this.#closed.signal.aborted) this.#whole ??= this.#options.wholes.follow(this.#lower.chunkIndex)
     const begun = performance.now()
     void watch.gone.then(() => {
       this.#watch = undefined

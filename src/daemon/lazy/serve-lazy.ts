@@ -5,7 +5,7 @@ import type { OutagePolicy } from '../../lazy/index.ts'
 import { formatNbdAddress, type NbdServer, openRegistries, parseNbdAddress, serveNbd } from '../../wires/index.ts'
 import { makeRunDirectory } from '../run-directory.ts'
 import { readSettings } from '../settings/read-settings.ts'
-import { attachLazy } from './attach-lazy.ts'
+import { type AttachedLazy, attachLazy } from './attach-lazy.ts'
 import { makeServingDirectory, servingDirectory } from './serving-directory.ts'
 import { countsOf, type StatusTeller, type TellStatus, tellStatus } from './serving-status.ts'
 
@@ -73,7 +73,7 @@ export async function serveLazy(options: ServeLazy): Promise<LazyReport> {
     }
     options.onReady(served)
     const ending = options.untilUnused ? AbortSignal.any([signal, whenUnused(server)]) : signal
-    const filling = options.fill ? fill({ ...options, signal: ending }, lower) : Promise.resolve()
+    const filling = options.fill ? fill({ ...options, signal: ending }, attached) : Promise.resolve()
     await aborted(ending)
     await filling
     const counts = countsOf(lower, server)
@@ -115,19 +115,30 @@ function outageNotices(onNotice: ServeLazy['onNotice']) {
   }
 }
 
-async function fill({ fillBytesPerSecond, signal, onNotice }: ServeLazy, lower: FilledLower): Promise<void> {
+async function fill(
+  { fillBytesPerSecond, signal, onNotice }: ServeLazy,
+  { lower, whole }: AttachedLazy,
+): Promise<void> {
   const begun = Date.now()
   try {
     await lower.fill({ bytesPerSecond: fillBytesPerSecond, signal })
+    // A lower with damage that only a pull can mend; or what could not be made durable, of which there was word.
+    if (lower.leaves.missing > 0 || !(await succeeds(whole))) return
     onNotice(
       `all of it is here, after ${formatDuration(Math.max(1000, Date.now() - begun))}: no registry is needed from now on`,
     )
   } catch (error) {
-    if (!isProblem(error, 'CANCELLED')) throw error
+    if (!isProblem(error)) throw error
+    if (error.code !== 'CANCELLED') onNotice(`it is not fetched any further: ${error.message}`)
   }
 }
 
-type FilledLower = Awaited<ReturnType<typeof attachLazy>>['lower']
+async function succeeds(work: Promise<void>): Promise<boolean> {
+  return await work.then(
+    () => true,
+    () => false,
+  )
+}
 
 /** How long nobody may be connected, in milliseconds, once somebody was and before that, when a busy machine may keep him; and how often that is looked at. */
 const unused = { graceMs: 3_000, firstMs: 60_000, lookMs: 500 }

@@ -1,15 +1,12 @@
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { isDeepStrictEqual } from 'node:util'
 import { type Digest, type OnProgress, Problem, shortDigest } from '../../base/index.ts'
 import { leafBytes, leafHashBytes } from '../../formats/index.ts'
 import { assembleFile, type FilePart } from '../../host/index.ts'
-import { checkLower } from '../lowers/check-lower.ts'
 import { forEachAtOnce } from '../lowers/for-each-at-once.ts'
-import type { LowerKind } from '../lowers/lower-kind.ts'
-import { lowerUuid } from '../lowers/lower-uuid.ts'
 import { expandPart } from './expand-part.ts'
 import { hashLeaves } from './hash-leaves.ts'
+import { publishedComplaint } from './published-complaint.ts'
 import type { PublishedRootfs } from './read-published-rootfs.ts'
 
 export interface AssembleRootfs {
@@ -39,11 +36,11 @@ export async function assembleRootfs(request: AssembleRootfs): Promise<string> {
   const path = join(request.staging, 'lower')
   const parts = new Map<number, FilePart>()
   const wrong = await attempt(request, { path, parts, local: request.local })
-  if (wrong === undefined) return await checked(request, path)
+  if (wrong === undefined) return checked(request, path)
   if (request.local.size === 0) throw wrongLeaf(wrong)
   await rm(path, { force: true })
   const again = await attempt(request, { path, parts, local: new Map() })
-  if (again === undefined) return await checked(request, path)
+  if (again === undefined) return checked(request, path)
   throw wrongLeaf(again)
 }
 
@@ -84,16 +81,14 @@ function firstDifference(found: Buffer, expected: Buffer): number | undefined {
   return expected.length / leafHashBytes
 }
 
-/** That it is what was published, its leaves say; that it is the lower of this image, its uuid does. */
-async function checked({ rootfs: { manifest } }: AssembleRootfs, path: string): Promise<string> {
-  const kind: LowerKind = { profile: manifest.profile, form: 'whole' }
-  const lower = checkLower(path, lowerUuid(kind, manifest.subject.digest, manifest.writerVersion))
-  const isOther = lower.complaint === undefined && !isDeepStrictEqual(lower.kind, kind)
-  const complaint = isOther ? `it is not ${kind.profile} and whole` : lower.complaint
+/** @throws Problem IMAGE_INVALID */
+function checked({ rootfs: { manifest } }: AssembleRootfs, path: string): string {
+  const { profile, writerVersion, subject } = manifest
+  const complaint = publishedComplaint(path, { manifest: subject.digest, profile, writerVersion })
   if (complaint === undefined) return path
   throw new Problem(
     'IMAGE_INVALID',
-    `the published rootfs is not that of image ${shortDigest(manifest.subject.digest)}: ${complaint}`,
+    `the published rootfs is not that of image ${shortDigest(subject.digest)}: ${complaint}`,
   )
 }
 

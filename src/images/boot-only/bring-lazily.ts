@@ -12,6 +12,7 @@ import { plainWhole } from '../lowers/lower-kind.ts'
 import { isLocalOnly } from '../pull/local-only.ts'
 import { type ResolvedImage, resolveImage } from '../resolve-image.ts'
 import { bringDocuments } from './bring-documents.ts'
+import { findKeptAs } from './find-kept-as.ts'
 import { type FoundRootfs, findPublishedRootfs } from './find-published-rootfs.ts'
 import { readKeptRecord } from './kept-record.ts'
 import { noteFound } from './lazy-source.ts'
@@ -136,10 +137,9 @@ export async function isHereWhole(
   manifest: Digest,
   { chunkIndex }: LazyRootfs,
 ): Promise<boolean> {
-  if (findKeptLower(context.layout, manifest) !== undefined) {
-    const record = await readKeptRecord(context.layout, manifest)
-    if (record === 'none' || record.chunk_index_digest === chunkIndex) return true
-  }
+  const kept = findKeptLower(context.layout, manifest) !== undefined
+  if (kept && (await readKeptRecord(context.layout, manifest)) === 'none') return true
+  if ((await findKeptAs(context.layout, manifest, chunkIndex)) !== undefined) return true
   return await isOfItsLayers(context, await resolveImage(context, manifest))
 }
 

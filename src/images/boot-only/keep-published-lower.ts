@@ -1,8 +1,5 @@
-import { mkdir, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
-import { type Digest, digestOf, Problem, problemFromSystem, shortDigest } from '../../base/index.ts'
+import { type Digest, digestOf, Problem, shortDigest } from '../../base/index.ts'
 import { installFile, openStaging } from '../../host/index.ts'
-import { encodeRecord } from '../../state/index.ts'
 import type { ImagesContext } from '../images-context.ts'
 import { findKeptLower } from '../kept/find-kept-lower.ts'
 import type { LongWork } from '../long-work.ts'
@@ -10,6 +7,7 @@ import { type AssembleRootfs, assembleRootfs } from './assemble-rootfs.ts'
 import { hashLeaves } from './hash-leaves.ts'
 import { type KeptRecord, readKeptRecord } from './kept-record.ts'
 import { findLocalParts } from './local-parts.ts'
+import { noteKept } from './note-kept.ts'
 import type { PublishedRootfs } from './read-published-rootfs.ts'
 
 export interface KeepPublishedLower extends LongWork {
@@ -32,7 +30,10 @@ export async function keepPublishedLower(context: ImagesContext, request: KeepPu
   const { manifest: rootfs } = request.rootfs
   const manifest = rootfs.subject.digest
   await using staging = await openStaging(layout, `rootfs-${shortDigest(manifest)}`)
-  if (await isKept(context, request)) return await leases.removal(() => note(context, request, staging.path))
+  const { rootfs: published, reference, publishedAs } = request
+  const { indexBytes } = published
+  const note = () => noteKept(layout, { manifest, reference, publishedAs, indexBytes, staging: staging.path })
+  if (await isKept(context, request)) return await leases.removal(note)
   using local = await findLocalParts(context, rootfs)
   const { fetch, onProgress, signal } = request
   const lower = await assembleRootfs({
@@ -46,9 +47,9 @@ export async function keepPublishedLower(context: ImagesContext, request: KeepPu
   // One after another, as removals are: what is noted must be of the lower that is there.
   await leases.removal(async () => {
     // Others may have been quicker: then theirs must be the same.
-    if (await isKept(context, request)) return await note(context, request, staging.path)
+    if (await isKept(context, request)) return await note()
     request.onInstall()
-    await note(context, request, staging.path)
+    await note()
     await installFile({ from: lower, to: layout.keptLower(manifest), mode: 0o444 })
   })
 }
@@ -64,38 +65,6 @@ async function isKept({ layout }: ImagesContext, { rootfs, signal }: KeepPublish
   // It is not even what it was published as: a disk has done that, and it is replaced, by what it was and by nothing else.
   if (record !== 'none' && record.chunk_index_digest === digestOf(rootfs.indexBytes)) return false
   throw anotherLower(manifest, record)
-}
-
-/** Writes down, before the lower itself or beside one that is there, where it comes from and what its bytes must be. */
-async function note({ layout }: ImagesContext, request: KeepPublishedLower, staging: string): Promise<void> {
-  const { rootfs, reference, publishedAs } = request
-  const manifest = rootfs.manifest.subject.digest
-  const isThere = findKeptLower(layout, manifest) !== undefined
-  const known = isThere ? await readKeptRecord(layout, manifest) : 'new'
-  // One that was built here needs nobody's word.
-  if (known === 'none' || (known !== 'new' && known.published_as.includes(publishedAs))) return
-  const earlier = known === 'new' ? [] : known.published_as
-  const record: KeptRecord = {
-    version: 1,
-    reference: known === 'new' ? reference : known.reference,
-    chunk_index_digest: digestOf(rootfs.indexBytes),
-    published_as: [publishedAs, ...earlier].slice(0, maxRemembered),
-  }
-  try {
-    await mkdir(layout.keptLowers, { recursive: true })
-    await write(staging, { bytes: rootfs.indexBytes, to: layout.keptLowerChunks(manifest) })
-    await write(staging, { bytes: encodeRecord(record), to: layout.keptLowerRecord(manifest) })
-  } catch (error) {
-    throw problemFromSystem(error, `write to ${layout.keptLowers}`)
-  }
-}
-
-const maxRemembered = 16
-
-async function write(staging: string, { bytes, to }: { bytes: Uint8Array | string; to: string }): Promise<void> {
-  const from = join(staging, 'note')
-  await writeFile(from, bytes)
-  await installFile({ from, to, mode: 0o644 })
 }
 
 function anotherLower(manifest: Digest, record: KeptRecord | 'none'): Problem {

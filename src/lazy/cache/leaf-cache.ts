@@ -9,6 +9,8 @@ import type { LeafHashes } from './leaf-hashes.ts'
 export interface OpenLeafCache {
   /** A sparse file, made when it is absent. */
   readonly path: string
+  /** It is a lower that was whole once, and nothing is written to it. */
+  readonly isFinal?: boolean | undefined
   readonly hashes: LeafHashes
   readonly counters: LazyCounters
 }
@@ -21,9 +23,14 @@ export interface OpenLeafCache {
  */
 export class LeafCache implements AsyncDisposable {
   readonly hashes: LeafHashes
+  /** What is damaged there stays damaged. */
+  readonly isFinal: boolean
+  /** Resolved when this process has seen every leaf to be right. */
+  readonly whole: Promise<void>
   readonly #path: string
   readonly #file: FileHandle
   readonly #counters: LazyCounters
+  #becomeWhole = () => {}
   /** What this process knows of each leaf. */
   readonly #known: Uint8Array
   /** Half written, perhaps. */
@@ -31,27 +38,21 @@ export class LeafCache implements AsyncDisposable {
   #missing: number
 
   /** @throws Problem NO_SPACE, PERMISSION_DENIED, IO_FAILED */
-  static async open({ path, hashes, counters }: OpenLeafCache): Promise<LeafCache> {
+  static async open(options: OpenLeafCache): Promise<LeafCache> {
+    const { path, hashes, isFinal } = options
     try {
-      const file = await open(path, 'a+', 0o600).then(async (made) => {
-        await made.close()
-        return await open(path, 'r+')
-      })
-      try {
-        // Longer is damage, shorter is damage or a beginning: what is missing is a hole, and holes are fetched.
-        await file.truncate(hashes.bytes)
-        return new LeafCache({ path, hashes, counters }, file)
-      } catch (error) {
-        await file.close()
-        throw error
-      }
+      return new LeafCache(options, isFinal === true ? await open(path, 'r') : await openSparse(path, hashes.bytes))
     } catch (error) {
       throw problemFromSystem(error, `open ${path}`)
     }
   }
 
-  private constructor({ path, hashes, counters }: OpenLeafCache, file: FileHandle) {
+  private constructor({ path, hashes, counters, isFinal }: OpenLeafCache, file: FileHandle) {
     this.hashes = hashes
+    this.isFinal = isFinal === true
+    this.whole = new Promise((resolve) => {
+      this.#becomeWhole = resolve
+    })
     this.#path = path
     this.#file = file
     this.#counters = counters
@@ -147,6 +148,20 @@ export class LeafCache implements AsyncDisposable {
     if (this.isVerified(leaf)) return
     this.#known[leaf] = verified
     this.#missing--
+    if (this.#missing === 0) this.#becomeWhole()
+  }
+}
+
+/** Longer is damage, shorter is damage or a beginning: what is missing is a hole, and holes are fetched. */
+async function openSparse(path: string, bytes: number): Promise<FileHandle> {
+  await (await open(path, 'a+', 0o600)).close()
+  const file = await open(path, 'r+')
+  try {
+    await file.truncate(bytes)
+    return file
+  } catch (error) {
+    await file.close()
+    throw error
   }
 }
 

@@ -1,4 +1,5 @@
-import { createReadStream } from 'node:fs'
+import { read } from 'node:fs'
+import { promisify } from 'node:util'
 import { Problem, problemFromSystem } from '../../base/index.ts'
 import { type ChunkIndex, type ChunkMap, chunkMap, type LocatedChunk, type StoredPart } from '../../formats/index.ts'
 import { decompress } from '../../host/index.ts'
@@ -112,14 +113,22 @@ async function* exactly(pieces: AsyncIterable<Buffer>, length: number): AsyncGen
   if (bytes < length) throw new Problem('SIZE_MISMATCH', `a chunk of the rootfs gives ${bytes} bytes of ${length}`)
 }
 
+/** Not a stream: one that is left before its end closes the file, which is somebody else's. */
 async function* readFrom(fd: number, offset: number, length: number): AsyncGenerator<Buffer> {
-  const stream = createReadStream('', { fd, autoClose: false, start: offset, end: offset + length - 1 })
-  try {
-    yield* exactly(stream as AsyncIterable<Buffer>, length)
-  } catch (error) {
-    throw problemFromSystem(error, 'read a layer of this host')
+  for (let done = 0; done < length; ) {
+    const piece = Buffer.allocUnsafe(Math.min(pieceBytes, length - done))
+    const { bytesRead } = await readFile(fd, piece, 0, piece.length, offset + done).catch((error: unknown) => {
+      throw problemFromSystem(error, 'read a layer of this host')
+    })
+    if (bytesRead === 0)
+      throw new Problem('SIZE_MISMATCH', `a layer of this host ends after ${done} bytes of ${length}`)
+    yield piece.subarray(0, bytesRead)
+    done += bytesRead
   }
 }
+
+const pieceBytes = 256 * 1024
+const readFile = promisify(read)
 
 function storedBytes({ storedLengths }: StoredPart): number {
   return sum(storedLengths)

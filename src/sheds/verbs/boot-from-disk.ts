@@ -1,4 +1,4 @@
-import { parseDigest } from '../../base/index.ts'
+import { isProblem, parseDigest } from '../../base/index.ts'
 import { changeStatus, nextGeneration, noteStatus, type ShedsContext } from '../context.ts'
 import { lazyRootfsOf } from '../lazy-lowers.ts'
 import { dropMemory } from '../memory/stored-memory.ts'
@@ -22,7 +22,7 @@ export async function bootFromDisk(
   using _place = await context.admission.admit(record)
   await checkMounts(context, { shed: record.name, mounts: record.volumes })
   await checkSecrets(context, record.secrets)
-  const booted = await withWholeLower(context, record)
+  const booted = await withWholeLower(context, record, work)
   const starting = await changeStatus(context, nextGeneration(booted), { status: 'starting' })
   try {
     await dropMemory(context, record.name)
@@ -35,10 +35,14 @@ export async function bootFromDisk(
 }
 
 /** A shed whose image was brought since reads it as any other does, from its next start on. */
-async function withWholeLower({ images }: ShedsContext, record: ShedRecord): Promise<ShedRecord> {
+async function withWholeLower({ images }: ShedsContext, record: ShedRecord, work: LongWork): Promise<ShedRecord> {
   const { lazy, ...others } = record
   if (lazy === undefined) return record
   const manifest = parseDigest(record.image.manifest_digest)
+  await images.settleLazyLower(lazyRootfsOf(lazy).chunkIndex, work).catch((error: unknown) => {
+    // It is read in part as before: a full disk, say, is no reason not to start.
+    if (!isProblem(error) || error.code === 'CANCELLED') throw error
+  })
   return (await images.isHereWhole(manifest, lazyRootfsOf(lazy))) ? others : record
 }
 
