@@ -2,7 +2,7 @@ import { rm, rmdir } from 'node:fs/promises'
 import type { Logger } from 'pino'
 import { type DataLayout, dataLayout, Problem } from '../base/index.ts'
 import type { ServerInfo } from '../contract/index.ts'
-import { sweepStaging } from '../host/index.ts'
+import { sweepProbes, sweepStaging } from '../host/index.ts'
 import { holdDataDirectory } from './hold-data-directory.ts'
 import { closeHttpServer } from './http/close-http-server.ts'
 import { createHttpServer } from './http/create-http-server.ts'
@@ -85,6 +85,7 @@ export async function startDaemon({
     undo.push(() => rmdir(runDirectory).catch(() => {}))
     // Only now: what is half made belongs to nobody else.
     await sweepStaging(layout)
+    await sweepProbes(layout.root)
     const opened = await openRooms({ layout, runDirectory, agentPath, launcher, lookAheadMs })
     undo.push(() => opened.close())
     opened.rooms.events.subscribe(({ type, subject, message, data }) => log.info({ type, subject, ...data }, message))

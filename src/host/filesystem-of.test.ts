@@ -1,9 +1,10 @@
-import { readdir } from 'node:fs/promises'
+import { mkdir, readdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { onEachFilesystem, withSmallFilesystem } from '../../test/support/filesystems.ts'
 import { needs } from '../../test/support/needs.ts'
-import { allocation, filesystemOf, runTool } from './index.ts'
+import { temporaryDirectory } from '../../test/support/temporary-directory.ts'
+import { allocation, filesystemOf, runTool, sweepProbes } from './index.ts'
 
 onEachFilesystem(['btrfs', 'xfs', 'ext4'], (fs) => {
   test('type, sizes and whether extents can be shared', async () => {
@@ -51,4 +52,13 @@ test('what is not there is a problem', async () => {
   await expect(filesystemOf('/nowhere/at/all')).rejects.toMatchObject({ code: 'FILE_NOT_FOUND' })
   await expect(allocation('/nowhere/at/all')).rejects.toMatchObject({ code: 'FILE_NOT_FOUND' })
   expect(await filesystemOf('/proc')).toMatchObject({ type: 'other', reflink: false })
+})
+
+test('what somebody left who was killed while he looked is swept, and nothing else', async () => {
+  await using dir = await temporaryDirectory()
+  await mkdir(join(dir.path, '.cowshed-probe-abc123'))
+  await writeFile(join(dir.path, '.cowshed-probe-abc123', 'a'), '')
+  await mkdir(join(dir.path, 'sheds'))
+  await sweepProbes(dir.path)
+  expect(await readdir(dir.path)).toEqual(['sheds'])
 })

@@ -1,5 +1,5 @@
 import { constants } from 'node:fs'
-import { copyFile, mkdtemp, rm, stat, statfs, writeFile } from 'node:fs/promises'
+import { copyFile, mkdtemp, readdir, rm, stat, statfs, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { errnoCode, problemFromSystem } from '../base/index.ts'
 
@@ -55,8 +55,24 @@ function probeOnce(key: string, directory: string): Promise<boolean | undefined>
   return probe
 }
 
+const scratchPrefix = '.cowshed-probe-'
+
+/**
+ * Removes what is left in a directory of whoever was killed while he tried there whether extents can be shared. For the holder of that directory, before he asks.
+ *
+ * @throws Problem PERMISSION_DENIED, IO_FAILED
+ */
+export async function sweepProbes(directory: string): Promise<void> {
+  try {
+    const left = (await readdir(directory)).filter((name) => name.startsWith(scratchPrefix))
+    for (const name of left) await rm(join(directory, name), { recursive: true, force: true })
+  } catch (error) {
+    throw problemFromSystem(error, `sweep ${directory}`)
+  }
+}
+
 async function probeReflink(directory: string): Promise<boolean | undefined> {
-  const scratch = await mkdtemp(join(directory, '.cowshed-probe-')).catch(() => undefined)
+  const scratch = await mkdtemp(join(directory, scratchPrefix)).catch(() => undefined)
   if (scratch === undefined) return undefined
   try {
     await writeFile(join(scratch, 'a'), Buffer.alloc(4096, 1))

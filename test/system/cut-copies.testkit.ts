@@ -1,9 +1,12 @@
 /**
- * A program that copies a shed which runs, over a fake QEMU, and is killed (SIGKILL) just before its nth step: `cut-copies.testkit.ts snapshot|create|fork <n> <directory>`.
+ * A program that copies a shed which runs, over a fake QEMU, and is cut off: `cut-copies.testkit.ts snapshot|create|fork daemon|host <cut> <directory>`.
  *
- * - `snapshot`: it keeps `web` with its memory.
+ * - `snapshot`: it keeps the disks of `web`, and then keeps it with its memory.
  * - `create`: it makes `copy` from the snapshot `mem` of it.
  * - `fork`: it forks `copy`, whose RAM is in no file of its own.
+ *
+ * - `daemon`: it is killed (SIGKILL) just before its nth step, <cut>.
+ * - `host`: before each step the disk, which is the file <cut>, is kept as it is, without what the kernel has not written yet; and once more when all is done, as `<verb>-done`.
  *
  * A step is a sync, a rename or a removal of what belongs to a shed, a snapshot or a volume, or a command to a VMM's monitor that changes something. Before it begins it looks whether
  * what the last one was killed in the middle of is whole or not there, prints what is (`found copy,web mem`: sheds and snapshots), and removes what is new.
@@ -11,16 +14,21 @@
 import assert from 'node:assert/strict'
 import { existsSync, writeSync } from 'node:fs'
 import { readdir, readFile } from 'node:fs/promises'
+import { diskKeeper } from '../support/keep-disk.ts'
 import { watchSteps } from '../support/watch-steps.ts'
 
-const [verb = '', limit = '', directory = ''] = process.argv.slice(2)
+const [verb = '', mode = '', cut = '', directory = ''] = process.argv.slice(2)
 
 /** NaN while nobody counts. */
 let steps = Number.NaN
+const keepDisk = diskKeeper(cut, verb)
 
 watchSteps((name) => {
+  if (Number.isNaN(steps)) return
   if (!/\/(sheds|staging|snapshots|volumes)\/|^qmp (stop|cont|migrate|migrate-incoming)$/.test(name)) return
-  if (steps++ === Number(limit)) process.kill(process.pid, 'SIGKILL')
+  const isNow = steps++ === Number(cut)
+  if (mode === 'host') keepDisk()
+  else if (isNow) process.kill(process.pid, 'SIGKILL')
 })
 
 const { dataLayout } = await import('../../src/base/index.ts')
@@ -34,13 +42,21 @@ const rooms = await openRoomsOn(directory)
 await look()
 await removeNew()
 steps = 0
-if (verb === 'snapshot') await rooms.sheds.snapshots.create({ shed: 'web', name: 'mem', memory: true })
-else if (verb === 'fork') await rooms.sheds.fork('copy', { name: 'fork' })
-else await rooms.create('copy', { image: undefined, from_snapshot: 'mem', memory_bytes: 64 * 2 ** 20, start: true })
+await copy()
 steps = Number.NaN
+if (mode === 'host') diskKeeper(cut, `${verb}-done`)()
 await look()
 await removeNew()
 await rooms[Symbol.asyncDispose]()
+
+async function copy(): Promise<void> {
+  const { sheds } = rooms
+  if (verb === 'snapshot') {
+    await sheds.snapshots.create({ shed: 'web', name: 'disks' })
+    await sheds.snapshots.create({ shed: 'web', name: 'mem', memory: true })
+  } else if (verb === 'fork') await sheds.fork('copy', { name: 'fork' })
+  else await rooms.create('copy', { image: undefined, from_snapshot: 'mem', memory_bytes: 64 * 2 ** 20, start: true })
+}
 
 /** Every shed that is there runs, and is alone with its RAM and its disk; a snapshot is whole; nothing else is there. */
 async function look(): Promise<void> {
@@ -62,7 +78,7 @@ async function look(): Promise<void> {
   }
   for (const { name, status } of snapshots) {
     assert.equal(status, 'whole', name)
-    assert.ok(existsSync(layout.snapshot(name).memSnap))
+    assert.equal(existsSync(layout.snapshot(name).memSnap), name === 'mem')
   }
   assert.deepEqual(await readdir(layout.staging).catch(() => []), [])
   const volumes = (await rooms.sheds.volumes.list()).map(({ name }) => name)
@@ -75,7 +91,6 @@ async function removeNew(): Promise<void> {
     await rooms.sheds.remove(name, { force: true })
     await rooms.sheds.volumes.remove(`${name}-data`, { force: true })
   }
-  if (verb === 'snapshot' && (await rooms.sheds.snapshots.list()).length > 0) {
-    await rooms.sheds.snapshots.remove('mem', { force: true })
-  }
+  if (verb !== 'snapshot') return
+  for (const { name } of await rooms.sheds.snapshots.list()) await rooms.sheds.snapshots.remove(name, { force: true })
 }

@@ -1,5 +1,4 @@
-import { readdir } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { dataLayout } from '../../src/base/index.ts'
 import { runTool, sweepStaging } from '../../src/host/index.ts'
@@ -7,6 +6,7 @@ import { bringTo, createWeb, expectAtRest } from '../support/at-rest.ts'
 import { busyboxImageTools } from '../support/busybox-image.ts'
 import { type FakeQemu, fakeQemu } from '../support/fake-qemu.ts'
 import { toolsFor } from '../support/filesystems.ts'
+import { keptDisks } from '../support/keep-disk.ts'
 import { mountFile, mountFresh } from '../support/mount-filesystem.ts'
 import { needs } from '../support/needs.ts'
 import { runScript } from '../support/node-script.ts'
@@ -67,13 +67,10 @@ describe.runIf(needs({ tools }))('a shed whose transition is cut off at any step
     await makeWeb(disk.directory)
     // The kernel that the test has put there.
     await runTool('sync', ['-f', disk.directory])
-    const kept = dirname(disk.backing)
     for (const verb of ['sleep', 'wake']) {
       expect(await run(verb, 'host', disk.backing, disk.directory)).toMatchObject({ code: 0 })
       const found = new Set<string>()
-      for (const name of await readdir(kept)) {
-        if (name.startsWith(`disk.${verb}-`)) found.add(await afterCrash(join(kept, name)))
-      }
+      for (const kept of await keptDisks(disk.backing, verb)) found.add(await afterCrash(kept))
       expect(found).toEqual(new Set(['crashed', 'cold']))
     }
     await removeWeb(disk.directory)

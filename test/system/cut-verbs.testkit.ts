@@ -9,14 +9,15 @@
  * (`found running`; `found none` without the shed) and each step (`step sync …`).
  */
 import assert from 'node:assert/strict'
-import { execFileSync } from 'node:child_process'
-import { existsSync, readFileSync, statSync, writeSync } from 'node:fs'
+import { existsSync, readFileSync, writeSync } from 'node:fs'
+import { diskKeeper } from '../support/keep-disk.ts'
 import { watchSteps } from '../support/watch-steps.ts'
 
 const [verb = '', mode = '', cut = '', directory = ''] = process.argv.slice(2)
 
 /** The number of the next step, and of that which is cut off; NaN while nobody counts. */
 let [now, end] = [Number.NaN, Number.NaN]
+const keepDisk = diskKeeper(cut, verb)
 
 watchSteps((name) => {
   if (Number.isNaN(now)) return
@@ -28,16 +29,6 @@ watchSteps((name) => {
   else if (isNow && mode === 'daemon') process.kill(process.pid, 'SIGKILL')
   else if (isNow) killVmm()
 })
-
-let lastWritten = 0n
-
-/** Unless nothing was written since it was kept the last time: the kernel does that when it is told to sync, and now and then. */
-function keepDisk(): void {
-  const { mtimeNs } = statSync(cut, { bigint: true })
-  if (mtimeNs === lastWritten) return
-  lastWritten = mtimeNs
-  execFileSync('cp', ['--sparse=always', cut, `${cut}.${verb}-${now}`])
-}
 
 const { dataLayout } = await import('../../src/base/index.ts')
 const { processStartTime, sweepStaging } = await import('../../src/host/index.ts')

@@ -30,7 +30,7 @@ describe.runIf(needs({ root: true, tools }))('copies of a running shed on a disk
   })
 })
 
-type Verb = 'snapshot' | 'create' | 'fork'
+type Verb = 'snapshot' | 'create' | 'fork' | 'forks'
 
 async function tryAll(directory: string): Promise<void> {
   await using rooms = await openRoomsOn(directory)
@@ -38,16 +38,24 @@ async function tryAll(directory: string): Promise<void> {
   await createWeb(rooms, { volumes: [{ volume: 'data', path: '/data', read_only: false }] })
   await rooms.sheds.snapshots.create({ shed: 'web', name: 'mem', memory: true })
   const { pid } = await rooms.sheds.get('web')
-  const failedAt: Record<Verb, Set<string>> = { snapshot: new Set(), create: new Set(), fork: new Set() }
-  for (const verb of ['snapshot', 'create', 'fork'] as const) {
-    // One after the other of all that is written finds no space, until all of it does.
-    for (let left = 0; ; left += stepBytes) {
+  const failedAt: Record<Verb, Set<string>> = {
+    snapshot: new Set(),
+    create: new Set(),
+    fork: new Set(),
+    forks: new Set(),
+  }
+  let enough = 0
+  for (const verb of ['snapshot', 'create', 'fork', 'forks'] as const) {
+    // One after the other of all that is written finds no space, until all of it does; many find what one does before.
+    const isMany = verb === 'forks'
+    for (let left = isMany ? enough : 0; ; left += isMany ? 16 * stepBytes : stepBytes) {
       const why = await tryOnce(rooms, { verb, left, directory })
       expect(await expectAtRest(rooms), `${verb} with ${left} bytes`).toMatchObject({ status: 'running', pid })
+      enough = left
       if (why === undefined) break
       failedAt[verb].add(why)
     }
-    expect(await names(rooms)).toContain(verb === 'snapshot' ? 'new' : 'copy')
+    expect(await names(rooms)).toEqual(expect.arrayContaining(madeBy[verb]))
     await removeMade(rooms)
   }
   const copied = ['upper.ext4', 'data.ext4']
@@ -55,10 +63,18 @@ async function tryAll(directory: string): Promise<void> {
   expect(of('snapshot')).toEqual(expect.arrayContaining(['staging', ...copied, 'mem.snap']))
   expect(of('create')).toEqual(expect.arrayContaining(['staging', ...copied]))
   expect(of('fork')).toEqual(expect.arrayContaining(['staging', ...copied, 'mem.snap']))
+  expect(of('forks')).not.toEqual([])
   await rooms.sheds.remove('web', { force: true })
 }
 
 const stepBytes = 4096
+
+const madeBy: Record<Verb, string[]> = {
+  snapshot: ['new'],
+  create: ['copy'],
+  fork: ['copy'],
+  forks: ['copy-1', 'copy-2', 'copy-3'],
+}
 
 interface Try {
   readonly verb: Verb
@@ -77,6 +93,7 @@ async function tryOnce(rooms: OpenedRooms, { verb, left, directory }: Try): Prom
     return undefined
   } catch (error) {
     if (!isProblem(error, 'NO_SPACE')) throw error
+    if (verb === 'forks') expect(error.message).toMatch(/^of 3 forks none is there: /)
     await rm(filler)
     expect([await names(rooms), await readdir(rooms.layout.staging)]).toEqual([['web', 'data', 'mem'], []])
     await until(async () => (await freeBytes(rooms)) === before, `all of the space is back after: ${error.message}`)
@@ -89,6 +106,7 @@ async function tryOnce(rooms: OpenedRooms, { verb, left, directory }: Try): Prom
 async function make(rooms: OpenedRooms, verb: Verb): Promise<void> {
   if (verb === 'snapshot') await rooms.sheds.snapshots.create({ shed: 'web', name: 'new', memory: true })
   else if (verb === 'fork') await rooms.sheds.fork('web', { name: 'copy' })
+  else if (verb === 'forks') await rooms.sheds.fork('web', { name: 'copy', count: 3 })
   else await rooms.create('copy', { image: undefined, from_snapshot: 'mem', memory_bytes: ramBytes, start: true })
 }
 

@@ -1,4 +1,4 @@
-import { inParallel, Problem, parseDigest, parseName } from '../../base/index.ts'
+import { inParallel, isProblem, Problem, parseDigest, parseName } from '../../base/index.ts'
 import type { CreateShedRequest, ForkShedRequest } from '../../contract/index.ts'
 import { removeVolume } from '../../disks/index.ts'
 import { fileStatus, openStaging } from '../../host/index.ts'
@@ -119,15 +119,34 @@ async function forkAll(context: ShedsContext, names: readonly string[], fork: Fo
       fork.work.onProgress?.({ phase: 'fork', item: name, done: made.size, total: names.length })
     })
   } catch (error) {
+    const left: string[] = []
     for (const record of made.values()) {
-      await removeFork(context, record).catch((left: unknown) => {
+      await removeFork(context, record).catch((why: unknown) => {
         // It is a shed like any other; the first failure is the one to tell.
-        context.events.append({ type: 'shed.unsettled', subject: record.name, message: String(left) })
+        left.push(record.name)
+        context.events.append({ type: 'shed.unsettled', subject: record.name, message: String(why) })
       })
     }
-    throw error
+    throw names.length === 1 ? error : withCount(error, { wanted: names.length, left })
   }
   return names.flatMap((name) => made.get(name) ?? [])
+}
+
+interface Count {
+  readonly wanted: number
+  /** The names of those that could not be removed again. */
+  readonly left: readonly string[]
+}
+
+/** Why one of many could not be, and how many are there. */
+function withCount(error: unknown, { wanted, left }: Count): unknown {
+  if (!isProblem(error)) return error
+  const there = left.length === 0 ? 'none is there' : `${left.length} could not be removed again (${left.join(', ')})`
+  return new Problem(error.code, `of ${wanted} forks ${there}: ${error.message}`, {
+    ...(error.hint === undefined ? {} : { hint: error.hint }),
+    cause: error,
+    data: { ...error.data, forks: left },
+  })
 }
 
 async function forkOne(context: ShedsContext, name: string, { cut, template, work }: ForkAll): Promise<ShedRecord> {
