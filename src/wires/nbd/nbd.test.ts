@@ -1,6 +1,5 @@
 import { once } from 'node:events'
 import { readFile, writeFile } from 'node:fs/promises'
-import { connect, type Socket } from 'node:net'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -12,13 +11,13 @@ import { runTool } from '../../host/index.ts'
 import { keystream } from '../registry/registry.testkit.ts'
 import type { BlockSource } from './block-source.ts'
 import { formatNbdAddress, type NbdServer, serveNbd, watchNbd } from './index.ts'
+import { connectTo, goOption, newstyle, openClient, option, requestBytes } from './nbd.testkit.ts'
 import { parseNbdAddress } from './nbd-address.ts'
 
 /** Bytes, then zeros, then bytes; not a multiple of anything. */
 const content = Buffer.concat([keystream(3 << 20), Buffer.alloc(1 << 20), keystream((1 << 20) + 512, 2)])
 const hole = { from: 3 << 20, to: 4 << 20 }
 const tools = ['nbdinfo', 'nbdcopy', 'qemu-img', 'qemu-io']
-const newstyle = '00000003'
 
 /** Every second read is answered later than those after it. */
 function sourceOf(bytes: Buffer): BlockSource & { readonly hints: number[][] } {
@@ -107,7 +106,7 @@ describe.runIf(needs({ tools }))('other programs', () => {
   })
 
   test('say what they will read', async () => {
-    await using client = await openClient(server)
+    await using client = await openClient(server.address)
     await client.go()
     client.request({ command: 5, offset: 4096, length: 8192 })
     expect((await client.take(16)).readUInt32BE(4)).toBe(0)
@@ -118,7 +117,7 @@ describe.runIf(needs({ tools }))('other programs', () => {
 describe('a client', () => {
   test('of long ago names an export and gets it', async () => {
     await using served = await serve(sourceOf(content))
-    await using client = await openClient(served.server)
+    await using client = await openClient(served.server.address)
     client.send(newstyle, option(1, Buffer.alloc(0)))
     const answer = await client.take(10)
     expect(answer.readBigUInt64BE()).toBe(BigInt(content.length))
@@ -140,7 +139,7 @@ describe('a client', () => {
 
   test('that asks for what is not there, or may not be, is told so and goes on', async () => {
     await using served = await serve(sourceOf(content))
-    await using client = await openClient(served.server)
+    await using client = await openClient(served.server.address)
     await client.go()
     const end = content.length
     for (const [request, error] of [
@@ -171,7 +170,7 @@ describe('a client', () => {
       },
     }
     await using served = await serve(failing)
-    await using client = await openClient(served.server)
+    await using client = await openClient(served.server.address)
     await client.go({ structured: true })
     client.request({ command: 0, offset: 0, length: 4096 })
     const reply = await client.take(20 + 6 + 'nobody answers'.length)
@@ -191,7 +190,7 @@ describe('a client', () => {
           ? new Promise((resolve) => waiting.push(() => resolve(first)))
           : content.subarray(offset, offset + length),
     })
-    await using client = await openClient(served.server)
+    await using client = await openClient(served.server.address)
     await client.go()
     client.request({ command: 0, offset: 0, length: 512, cookie: 1n })
     client.request({ command: 0, offset: 1024, length: 512, cookie: 2n })
@@ -209,12 +208,12 @@ describe('a client', () => {
       runAt: (_, length) => ({ isZero: false, length }),
     }
     await using served = await serve(large)
-    await using greedy = await openClient(served.server)
+    await using greedy = await openClient(served.server.address)
     await greedy.go()
     greedy.socket.pause()
     const before = heldBytes()
     for (let at = 0; at < 500; at++) greedy.request({ command: 0, offset: at << 20, length: 1 << 20 })
-    await using other = await openClient(served.server)
+    await using other = await openClient(served.server.address)
     await other.go()
     for (let at = 0; at < 20; at++) {
       other.request({ command: 0, offset: at * 4096, length: 4096 })
@@ -239,7 +238,7 @@ describe('a client', () => {
     )
     await fc.assert(
       fc.asyncProperty(fc.array(stretch, { maxLength: 20 }), fc.boolean(), async (stretches, agreed) => {
-        const socket = connectTo(served.server)
+        const socket = connectTo(served.server.address)
         const closed = once(socket, 'close')
         socket.resume()
         socket.write(Buffer.from(newstyle, 'hex'))
@@ -250,7 +249,7 @@ describe('a client', () => {
       }),
       { numRuns: 300 },
     )
-    await using client = await openClient(served.server)
+    await using client = await openClient(served.server.address)
     await client.go()
     client.request({ command: 0, offset: 0, length: 512 })
     expect((await client.take(528)).subarray(16)).toEqual(content.subarray(0, 512))
@@ -298,77 +297,4 @@ describe('an address', () => {
 async function serve(source: BlockSource) {
   const server = await serveNbd(source, { kind: 'tcp', host: '127.0.0.1', port: 0 })
   return { server, [Symbol.asyncDispose]: () => server.close() }
-}
-
-function connectTo({ address }: NbdServer): Socket {
-  const socket = connect(address.kind === 'unix' ? { path: address.path } : { host: address.host, port: address.port })
-  socket.on('error', () => {})
-  return socket
-}
-
-interface SentRequest {
-  readonly command: number
-  readonly offset: number
-  readonly length: number
-  readonly cookie?: bigint
-  readonly payload?: Buffer
-}
-
-async function openClient(server: NbdServer) {
-  const socket = connectTo(server)
-  const chunks = socket[Symbol.asyncIterator]() as AsyncIterator<Buffer>
-  let held: Buffer = Buffer.alloc(0)
-  const take = async (length: number): Promise<Buffer> => {
-    const parts = [held]
-    let total = held.length
-    while (total < length) {
-      const { value, done } = await chunks.next()
-      if (done === true) throw new Error('the server hung up')
-      parts.push(value)
-      total += value.length
-    }
-    const all = Buffer.concat(parts)
-    held = all.subarray(length)
-    return all.subarray(0, length)
-  }
-  const send = (...parts: (string | Buffer)[]) => {
-    for (const part of parts) socket.write(typeof part === 'string' ? Buffer.from(part, 'hex') : part)
-  }
-  await take(18)
-  return {
-    socket,
-    send,
-    take,
-    async go({ structured = false } = {}) {
-      send(newstyle)
-      if (structured) {
-        send(option(8, Buffer.alloc(0)))
-        await take(20)
-      }
-      send(goOption)
-      await take(20 + 12 + 20)
-    },
-    request: (request: SentRequest) => send(requestBytes(request)),
-    [Symbol.asyncDispose]: async () => void socket.destroy(),
-  }
-}
-
-function option(code: number, data: Buffer): Buffer {
-  const header = Buffer.from('49484156454f50540000000000000000', 'hex')
-  header.writeUInt32BE(code, 8)
-  header.writeUInt32BE(data.length, 12)
-  return Buffer.concat([header, data])
-}
-
-/** GO for the export without a name, without asking for anything. */
-const goOption = option(7, Buffer.alloc(6))
-
-function requestBytes({ command, offset, length, cookie = 0n, payload = Buffer.alloc(0) }: SentRequest): Buffer {
-  const bytes = Buffer.alloc(28)
-  bytes.writeUInt32BE(0x25609513, 0)
-  bytes.writeUInt16BE(command, 6)
-  bytes.writeBigUInt64BE(cookie, 8)
-  bytes.writeBigUInt64BE(BigInt(offset), 16)
-  bytes.writeUInt32BE(length, 24)
-  return Buffer.concat([bytes, payload])
 }
