@@ -31,7 +31,7 @@ const faults: readonly Fault[] = [
   { kind: 'ignore-range' },
   { kind: 'headers', headers: { 'content-range': 'bytes 7-1000/9999999' } },
   { kind: 'answer', status: 503 },
-  { kind: 'answer', status: 404 },
+  { kind: 'trickle', bytesPerSecond: 200_000 },
 ]
 
 async function main(): Promise<void> {

@@ -22,16 +22,31 @@ export async function publishedLower(seed = 1): Promise<PublishedLower> {
     keystream(211 * block, seed + 2),
   ])
   const second = keystream(523 * block, seed + 3)
-  const parts = await Promise.all([
-    store(bootstrap, [20, 17]),
-    store(first, [16, 61, 256, 23, 200, 105]),
-    store(second, [90, 1, 17, 255, 64, 96]),
+  return await publish([
+    [bootstrap, [20, 17]],
+    [first, [16, 61, 256, 23, 200, 105]],
+    [second, [90, 1, 17, 255, 64, 96]],
   ])
-  const lower = Buffer.concat([bootstrap, first, second])
+}
+
+/** Any bytes that are a multiple of 4 KiB: a little of them as bootstrap, and one part. */
+export async function publishBytes(bytes: Buffer): Promise<PublishedLower> {
+  const rest = bytes.length / block - 20
+  const sizes = Array.from({ length: Math.floor(rest / 150) }, () => 150)
+  return await publish([
+    [bytes.subarray(0, 20 * block), [20]],
+    [bytes.subarray(20 * block), [...sizes, rest % 150].filter((size) => size > 0)],
+  ])
+}
+
+/** @param parts each with the blocks of its chunks */
+async function publish(parts: readonly (readonly [Buffer, readonly number[]])[]): Promise<PublishedLower> {
+  const stored = await Promise.all(parts.map(([bytes, blocks]) => store(bytes, blocks)))
+  const lower = Buffer.concat(parts.map(([bytes]) => bytes))
   const hasher = new LeafHasher()
   hasher.update(lower)
-  const index = { writerVersion: 2, profile: 'plain', parts: parts.map(({ part }) => part), leaves: hasher.finish() }
-  return { lower, index, blobs: new Map(parts.map(({ part, blob }) => [part.digest, blob])) }
+  const index = { writerVersion: 2, profile: 'plain', parts: stored.map(({ part }) => part), leaves: hasher.finish() }
+  return { lower, index, blobs: new Map(stored.map(({ part, blob }) => [part.digest, blob])) }
 }
 
 /** @param blocks of each chunk */

@@ -11,7 +11,16 @@ import { runTool } from '../../host/index.ts'
 import { keystream } from '../registry/registry.testkit.ts'
 import type { BlockSource } from './block-source.ts'
 import { formatNbdAddress, type NbdServer, serveNbd, watchNbd } from './index.ts'
-import { connectTo, goOption, newstyle, openClient, option, requestBytes } from './nbd.testkit.ts'
+import {
+  allocation,
+  connectTo,
+  goOption,
+  newstyle,
+  openClient,
+  option,
+  requestBytes,
+  structured,
+} from './nbd.testkit.ts'
 import { parseNbdAddress } from './nbd-address.ts'
 
 /** Bytes, then zeros, then bytes; not a multiple of anything. */
@@ -225,36 +234,49 @@ describe('a client', () => {
     for (let at = 0; at < 500; at++) await greedy.take(16 + (1 << 20))
   })
 
-  test('may say anything: it is answered or hung up on, and the server serves others', async () => {
+  test('may say anything: it is answered or hung up on, nothing of it is kept, and the server serves others', async () => {
     await using served = await serve(sourceOf(content))
-    const stretch = fc.oneof(
-      fc.uint8Array({ maxLength: 64 }).map((bytes) => Buffer.from(bytes)),
-      fc
-        .tuple(fc.nat({ max: 12 }), fc.uint8Array({ maxLength: 40 }))
-        .map(([code, data]) => option(code, Buffer.from(data))),
-      fc
-        .record({ command: fc.nat({ max: 9 }), offset: fc.nat(), length: fc.nat({ max: 1 << 20 }) })
-        .map((request) => requestBytes(request)),
-    )
+    const number = fc.oneof(fc.nat({ max: 1 << 20 }), fc.nat({ max: 0xffff_ffff }))
+    const request = fc
+      .record({ command: fc.nat({ max: 9 }), offset: fc.oneof(fc.nat(), fc.maxSafeNat()), length: number })
+      .map((one) => requestBytes(one))
+    const known = fc
+      .tuple(fc.nat({ max: 12 }), fc.uint8Array({ maxLength: 40 }))
+      .map(([code, data]) => option(code, Buffer.from(data)))
+    const noise = fc.uint8Array({ maxLength: 64 }).map((bytes) => Buffer.from(bytes))
+    const agreements = [[], [goOption], [structured, allocation, goOption]]
+    const conversation = fc
+      .tuple(fc.constantFrom(...agreements), fc.array(fc.oneof(noise, known, request), { maxLength: 20 }))
+      .map(([agreed, said]) => Buffer.concat([Buffer.from(newstyle, 'hex'), ...agreed, ...said]))
+    // Some with a few bytes that are others than they should be.
+    const slips = fc.array(fc.tuple(fc.nat(), fc.nat({ max: 255 })), { maxLength: 3 })
+    const before = heldBytes()
     await fc.assert(
-      fc.asyncProperty(fc.array(stretch, { maxLength: 20 }), fc.boolean(), async (stretches, agreed) => {
-        const socket = connectTo(served.server.address)
-        const closed = once(socket, 'close')
-        socket.resume()
-        socket.write(Buffer.from(newstyle, 'hex'))
-        if (agreed) socket.write(goOption)
-        for (const bytes of stretches) socket.write(bytes)
-        socket.end()
-        await closed
+      fc.asyncProperty(conversation, slips, fc.integer({ min: 1, max: 200 }), fc.boolean(), async (...said) => {
+        const [bytes, changes, step, reset] = said
+        for (const [at, value] of changes) bytes[at % bytes.length] = value
+        await sayAll(served.server, bytes, { step, reset })
       }),
-      { numRuns: 300 },
+      { numRuns: 400 },
     )
+    await expect.poll(() => served.server.counters().clients, { timeout: 60_000 }).toBe(0)
+    expect(heldBytes() - before).toBeLessThan(16 << 20)
     await using client = await openClient(served.server.address)
     await client.go()
-    client.request({ command: 0, offset: 0, length: 512 })
-    expect((await client.take(528)).subarray(16)).toEqual(content.subarray(0, 512))
+    expect((await client.read(0, 512)).equals(content.subarray(0, 512))).toBe(true)
   })
 })
+
+/** Says something in pieces of `step` bytes, and hangs up, or is gone at once. */
+async function sayAll({ address }: NbdServer, bytes: Buffer, how: { step: number; reset: boolean }): Promise<void> {
+  const socket = connectTo(address)
+  const closed = once(socket, 'close')
+  socket.resume()
+  for (let at = 0; at < bytes.length; at += how.step) socket.write(bytes.subarray(at, at + how.step))
+  if (how.reset) socket.resetAndDestroy()
+  else socket.end()
+  await closed
+}
 
 describe('an address', () => {
   test.each([

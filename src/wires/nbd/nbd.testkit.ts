@@ -54,10 +54,10 @@ export async function openClient(address: NbdAddress) {
     socket,
     send,
     take,
-    async go({ structured = false } = {}) {
+    async go({ structured: asked = false } = {}) {
       send(newstyle)
-      if (structured) {
-        send(option(8, Buffer.alloc(0)))
+      if (asked) {
+        send(structured)
         await take(20)
       }
       send(goOption)
@@ -81,6 +81,15 @@ export function option(code: number, data: Buffer): Buffer {
   header.writeUInt32BE(data.length, 12)
   return Buffer.concat([header, data])
 }
+
+/** That replies may be structured. */
+export const structured = option(8, Buffer.alloc(0))
+
+/** That the client may ask where zeros are: SET_META_CONTEXT of the export without a name. */
+export const allocation = option(
+  10,
+  Buffer.concat([Buffer.from('00000000000000010000000f', 'hex'), Buffer.from('base:allocation')]),
+)
 
 /** GO for the export without a name, without asking for anything. */
 export const goOption = option(7, Buffer.alloc(6))
