@@ -1,8 +1,10 @@
 /**
- * Serves a lower that is all in its cache, until it is killed: `node serve-lower.js FILE SOCKET`. Prints a line when it can be connected to.
+ * Serves a lower that is all in its cache, until it is killed: `node serve-lower.js FILE SOCKET [watched]`. Prints a line when it can be connected to; on SIGTERM, when it is watched, another with the 99th percentile
+ * of how long its event loop let others wait since the first read, in milliseconds, and ends.
  */
 import { createReadStream } from 'node:fs'
 import { stat } from 'node:fs/promises'
+import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { digestOf } from '../../src/base/index.ts'
 import { LeafHasher } from '../../src/formats/index.ts'
 import { openLazyLower } from '../../src/lazy/index.ts'
@@ -24,5 +26,22 @@ const lower = await openLazyLower({
   policy: { kind: 'hang' },
   listener: { degraded: () => {}, recovered: () => {} },
 })
-await serveNbd(lower, { kind: 'unix', path: socket })
+const resolution = 1
+const delays = monitorEventLoopDelay({ resolution })
+const watched = {
+  bytes: lower.bytes,
+  read(offset: number, length: number) {
+    delays.enable()
+    return lower.read(offset, length)
+  },
+  hint: lower.hint.bind(lower),
+  runAt: lower.runAt.bind(lower),
+}
+await serveNbd(process.argv[4] === 'watched' ? watched : lower, { kind: 'unix', path: socket })
+process.once('SIGTERM', () => {
+  delays.disable()
+  // What it measures is the time between two looks.
+  console.log(Math.max(0, delays.percentile(99) / 1e6 - resolution))
+  process.exit()
+})
 console.log('ready')

@@ -1,9 +1,10 @@
-import { setTimeout as sleep, setImmediate as turn } from 'node:timers/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { isProblem, Problem } from '../base/index.ts'
 import { type ChunkIndex, leafBytes } from '../formats/index.ts'
 import type { BlockSource } from '../wires/index.ts'
 import { LeafCache } from './cache/leaf-cache.ts'
 import { LeafHashes } from './cache/leaf-hashes.ts'
+import { TurnBudget } from './cache/turn-budget.ts'
 import { type LazyCounters, newCounters } from './counters.ts'
 import type { Landed } from './fetch/flight.ts'
 import { LeafFetcher } from './fetch/leaf-fetcher.ts'
@@ -48,8 +49,8 @@ export interface FillOptions {
 
 /** Requests to one registry at a time. */
 const maxRequests = 8
-/** Leaves that are looked at in one turn: a millisecond or two of hashing. */
-const leavesATurn = 8
+/** Leaves that all who read look at in one turn of the event loop: a millisecond or two of hashing. */
+const leavesATurn = 16
 /** Of a hint: nobody reads further at once. */
 const maxHinted = 512
 /** A window of a fill. */
@@ -79,6 +80,7 @@ class Lower implements LazyLower {
   readonly #cache: LeafCache
   readonly #fetcher: LeafFetcher
   readonly #outage: Outage
+  readonly #looks = new TurnBudget(leavesATurn)
   readonly #bootstrapBytes: number
 
   static async open(options: OpenLazyLower): Promise<Lower> {
@@ -123,13 +125,7 @@ class Lower implements LazyLower {
   }
 
   hint(offset: number, length: number): void {
-    const first = leafOf(offset)
-    const last = Math.min(leafOf(offset + length - 1), first + maxHinted)
-    for (let leaf = first; leaf <= last; leaf++) {
-      if (this.#cache.isVerified(leaf) || this.#fetcher.isComing(leaf) || this.#cache.has(leaf)) continue
-      // Whoever reads it hears of what went wrong.
-      this.#want(leaf, 'later').catch(() => {})
-    }
+    void this.#bringLater(leafOf(offset), leafOf(offset + length - 1))
   }
 
   runAt(offset: number, length: number): { length: number; isZero: boolean } {
@@ -143,8 +139,7 @@ class Lower implements LazyLower {
     const coming: Promise<Landed>[] = []
     for (let leaf = 0; leaf * leafBytes < this.#bootstrapBytes; leaf++) {
       if (signal?.aborted) throw new Problem('CANCELLED', 'it was stopped on request')
-      if (leaf % leavesATurn === 0) await turn()
-      if (!this.#cache.has(leaf)) coming.push(this.#bring(leaf))
+      if (!(await this.#has(leaf))) coming.push(quiet(this.#bring(leaf)))
     }
     await Promise.all(coming)
   }
@@ -153,8 +148,7 @@ class Lower implements LazyLower {
     const begun = performance.now()
     let filled = 0
     for (let leaf = 0; leaf < this.#cache.hashes.count; leaf++) {
-      if (leaf % leavesATurn === 0) await turn()
-      while (!this.#cache.has(leaf)) {
+      while (!(await this.#has(leaf))) {
         if (signal.aborted) throw new Problem('CANCELLED', 'it was stopped on request')
         // It could be fetched, and not be put in its place.
         if (this.#cache.isFinal) break
@@ -169,6 +163,20 @@ class Lower implements LazyLower {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#fetcher.close()
     await this.#cache[Symbol.asyncDispose]()
+  }
+
+  /** What of it is not here and not on its way; whoever reads it hears of what went wrong. */
+  async #bringLater(first: number, last: number): Promise<void> {
+    for (let leaf = first; leaf <= Math.min(last, first + maxHinted); leaf++) {
+      if (this.#fetcher.isComing(leaf) || (await this.#has(leaf))) continue
+      quiet(this.#want(leaf, 'later'))
+    }
+  }
+
+  /** Whether a leaf is here and right; when that has to be looked at, in a turn that is not too long for others. */
+  async #has(leaf: number): Promise<boolean> {
+    if (!this.#cache.isVerified(leaf)) await this.#looks.next()
+    return this.#cache.has(leaf)
   }
 
   /** @returns the bytes that may have come */
@@ -187,9 +195,8 @@ class Lower implements LazyLower {
   async #readMissing(offset: number, length: number): Promise<Buffer> {
     const begun = performance.now()
     const coming = new Map<number, Promise<Landed>>()
-    for (let leaf = leafOf(offset), at = 0; leaf <= leafOf(offset + length - 1); leaf++, at++) {
-      if (at > 0 && at % leavesATurn === 0) await turn()
-      if (!this.#cache.has(leaf)) coming.set(leaf, quiet(this.#bring(leaf)))
+    for (let leaf = leafOf(offset); leaf <= leafOf(offset + length - 1); leaf++) {
+      if (!(await this.#has(leaf))) coming.set(leaf, quiet(this.#bring(leaf)))
     }
     const bytes = Buffer.allocUnsafe(length)
     for (let leaf = leafOf(offset); leaf <= leafOf(offset + length - 1); leaf++) {
