@@ -15,6 +15,11 @@ const able = needs({ tools: ['qemu-system-x86_64', 'mke2fs', ...busyboxImageTool
 
 /** Of three files. */
 const large = keystream(12 << 20)
+/** Names enough that their directories have blocks of their own. */
+const tree = Array.from({ length: 900 }, (_, at) => ({
+  path: `srv/tree/${at % 30}/a-name-that-takes-its-space-${at}`,
+  content: `${at}\n`,
+}))
 
 /** A shed whose image is not here: each test goes on where the one before it ended. */
 describe.runIf(able)('a shed boots before its image is here', () => {
@@ -46,7 +51,7 @@ describe.runIf(able)('a shed boots before its image is here', () => {
     await using publisher = await openCowshed({ kernel: false })
     const archive = join(publisher.layout.root, '..', 'app.tar')
     const files = ['one', 'two', 'three'].map((name, at) => ({ path: `srv/${name}`, content: contentOf(at) }))
-    await writeFile(archive, busyboxArchive('app:1', files))
+    await writeFile(archive, busyboxArchive('app:1', [...files, ...tree]))
     await publisher.ok('image', 'load', archive)
     await publisher.ok('image', 'publish', 'app:1', ref, '--insecure', '--profile', 'plain')
     await publisher.ok('image', 'push', 'app:1', `${proxy.host}/team/plain:1`, '--insecure')
@@ -103,6 +108,34 @@ describe.runIf(able)('a shed boots before its image is here', () => {
       'the registry is asked again',
     )
     await expectRight('two', 1)
+  })
+
+  test('whose names and sizes need no registry', async () => {
+    const find = async () => {
+      const script = 'echo 3 > /proc/sys/vm/drop_caches; find / -xdev -type f -size -2 | grep -c /srv/tree/'
+      expect(await cowshed.ok('exec', 'web', '--', 'sh', '-c', script)).toBe(`${tree.length}\n`)
+    }
+    // What finds is a file as others, that has to come once; and who serves next is not fetching anything.
+    await find()
+    await killServer()
+    await until(async () => (await servers()).length === 1, 'another serves')
+    proxy.clear()
+    await find()
+    expect(proxy.requests).toEqual([])
+  })
+
+  test('and reads on, no byte wrong, while whoever serves it is killed again and again', async () => {
+    const sums = [0, 1].map((at) => createHash('sha256').update(contentOf(at)).digest('hex'))
+    const read = 'echo 3 > /proc/sys/vm/drop_caches; cat /srv/one | sha256sum; cat /srv/two | sha256sum'
+    const reading = cowshed.ok('exec', 'web', '--', 'sh', '-c', `${read}; ${read}; ${read}`)
+    // It may fail before it is waited for.
+    reading.catch(() => {})
+    for (let kill = 0; kill < 3; kill++) {
+      await killServer()
+      await until(async () => (await servers()).length === 1, 'another serves')
+    }
+    const right = sums.map((sum) => `${sum}  -\n`).join('')
+    expect(await reading).toBe(right.repeat(3))
   })
 
   test('and goes on when whoever serves it is killed, and the daemon too', async () => {
