@@ -38,6 +38,7 @@ function allPaths(): string[] {
     keptLowerDigest: layout.keptLowerDigest(digest),
     keptLowerChunks: layout.keptLowerChunks(digest),
     lazyLower: layout.lazyLower(digest),
+    bootTrace: layout.bootTrace(digest, '<name>'),
     token: layout.token('<id>'),
     secret: layout.secret('<name>'),
     backupKey: layout.backupKey('<id>'),

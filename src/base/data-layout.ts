@@ -120,8 +120,11 @@ export function dataLayout(root: string) {
         whole: `${dir}/whole`,
         /** flock, shared by those who serve it; whoever removes it wants it alone. */
         lock: `${dir}/lock`,
+        /** What boots of it have read, by name. */
+        traces: `${dir}/traces`,
       }
     },
+    bootTrace: (chunkIndex: Digest, name: string) => `${root}/lazy/${digestHex(chunkIndex)}/traces/${name}`,
 
     kernels: `${root}/kernels`,
     /** The id of the kernel that sheds boot: the one that was installed last. */

@@ -66,6 +66,7 @@ export const problemCodes = {
   LIMIT_EXCEEDED: { status: 400, exit: 1 },
   LAYER_INVALID: { status: 400, exit: 1 },
   CHUNK_INDEX_INVALID: { status: 400, exit: 1 },
+  BOOT_TRACE_INVALID: { status: 400, exit: 1 },
   EROFS_INVALID: { status: 500, exit: 1 },
   EXT4_INVALID: { status: 400, exit: 1 },
   CPIO_INVALID: { status: 500, exit: 1 },

@@ -59,6 +59,8 @@ export interface ServeLazy {
   readonly insecure: boolean
   /** Undefined: reads wait for as long as it takes. */
   readonly failAfterMs: number | undefined
+  /** Of a boot trace; that of any boot unless told. */
+  readonly trace?: string | undefined
   readonly fill: boolean
   readonly fillBytesPerSecond?: number | undefined
   readonly untilUnused: boolean

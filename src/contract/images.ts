@@ -139,6 +139,8 @@ export const PublishImageRequest = z.strictObject({
   platform: z.string().optional(),
   /** Of the lower; as the server's host would build it unless told. */
   profile: z.enum(lowerProfiles).optional(),
+  /** Boot traces, as absolute paths of files on the server's disk, besides those that its boots have left and those that the tag has for the same rootfs. */
+  traces: z.array(z.string()).max(16).default([]),
   insecure: z.boolean().default(false),
 })
 export type PublishImageRequest = z.infer<typeof PublishImageRequest>
@@ -158,6 +160,8 @@ export const PublishImageReply = z.object({
   lower_bytes: z.int(),
   /** What a host fetches that has nothing of it. */
   rootfs_bytes: z.int(),
+  /** Names of the boot traces that came with it. */
+  traces: z.array(z.string()),
   uploaded_bytes: z.int(),
   /** By how they came to be there. */
   blobs: z.object({ uploaded: z.int(), mounted: z.int(), present: z.int() }),

@@ -30,7 +30,9 @@ export const LazyCounts = z.object({
   requested_bytes: z.int(),
   /** Of the lower, from the registry, and right. */
   fetched_bytes: z.int(),
-  /** The same, from layers and lowers of this host. */
+  /** Of leaves that were fetched before anybody read them, and that nobody has read yet. */
+  unread_bytes: z.int(),
+  /** As `fetched_bytes`, from layers and lowers of this host. */
   host_bytes: z.int(),
   /** What clients have read. */
   read_bytes: z.int(),

@@ -6,7 +6,9 @@ export interface LazyCounters {
   requestedBytes: number
   /** Bytes of the lower that came from the registry and are right. */
   fetchedBytes: number
-  /** The same, from layers and lowers that this host has. */
+  /** Bytes of leaves that were fetched before anybody read them, and that nobody has read yet: what was fetched for nothing, in the end. */
+  unreadBytes: number
+  /** As `fetchedBytes`, from layers and lowers that this host has. */
   hostBytes: number
   /** Reads that had to wait for something that was not here, and how long in all. */
   misses: number
@@ -26,6 +28,7 @@ export function newCounters(): LazyCounters {
     requests: 0,
     requestedBytes: 0,
     fetchedBytes: 0,
+    unreadBytes: 0,
     hostBytes: 0,
     misses: 0,
     stallMs: 0,

@@ -1,7 +1,8 @@
 /**
  * lazy: a lower that is not all here yet.
  *
- * Belongs here: the leaves that are here, fetching those that are not, what becomes of reads while the registry is away; the directories that all of it is in.
+ * Belongs here: the leaves that are here, fetching those that are not, what becomes of reads while the registry is away; what boots have read, and fetching it before the
+ * next one does; the directories that all of it is in.
  * Promises: every byte that is given was verified since this process began, whatever it came from and whatever became of the cache; a read ends in the right bytes
  * or in a Problem within the policy, never in anything else.
  * Never: resolves a reference, listens on a socket, knows what a shed is.
@@ -27,3 +28,6 @@ export {
   type StoredIndex,
 } from './lazy-directory.ts'
 export { type FillOptions, type LazyLower, type OpenLazyLower, openLazyLower } from './open-lazy-lower.ts'
+export { defaultTrace, type OpenedTrace, openTrace } from './trace/open-trace.ts'
+export { listBootTraces, type NamedTrace, readBootTrace, writeBootTrace } from './trace/trace-files.ts'
+export { TraceKeeper } from './trace/trace-keeper.ts'

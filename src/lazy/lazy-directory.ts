@@ -30,6 +30,8 @@ export const LazySource = z.object({
   lower_bytes: z.int(),
   /** The data blobs of its layers, in order: what this host may have of them. */
   data: z.array(z.object({ digest: DigestText, diff_id: DigestText, lower_bytes: z.int() })),
+  /** Boot traces that were published with it. */
+  traces: z.array(z.object({ name: z.string(), digest: DigestText, size: z.int() })).optional(),
 })
 export type LazySource = z.infer<typeof LazySource>
 

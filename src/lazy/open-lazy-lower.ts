@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { isProblem, Problem } from '../base/index.ts'
-import { type ChunkIndex, leafBytes } from '../formats/index.ts'
+import { type BootTrace, type ChunkIndex, leafBytes } from '../formats/index.ts'
 import type { BlockSource } from '../wires/index.ts'
 import { LeafCache } from './cache/leaf-cache.ts'
 import { LeafHashes } from './cache/leaf-hashes.ts'
@@ -11,6 +11,8 @@ import { LeafFetcher } from './fetch/leaf-fetcher.ts'
 import { type OriginState, Outage, type OutageListener, type OutagePolicy } from './fetch/outage.ts'
 import { type LocalPart, PartOrigins, type ReadStored } from './fetch/part-origins.ts'
 import { RequestLine, type Urgency } from './fetch/request-line.ts'
+import { LeafUse } from './trace/leaf-use.ts'
+import { replayWindows } from './trace/replay-windows.ts'
 
 export interface OpenLazyLower {
   /** What the lower is; its digest was verified. */
@@ -25,6 +27,8 @@ export interface OpenLazyLower {
   readonly local?: ReadonlyMap<number, LocalPart> | undefined
   readonly policy: OutagePolicy
   readonly listener: OutageListener
+  /** What will be read: it is fetched ahead as soon as it is known. Must not reject. */
+  readonly trace?: Promise<BootTrace | undefined> | undefined
   readonly signal?: AbortSignal | undefined
 }
 
@@ -37,6 +41,8 @@ export interface LazyLower extends BlockSource, AsyncDisposable {
   readonly origin: OriginState
   /** Resolved when this process has seen all of it to be right, and what it has kept is durable; rejected when that fails. @throws Problem NO_SPACE, IO_FAILED */
   readonly whole: Promise<void>
+  /** Leaves beyond the bootstrap in the order in which they were read first, as many as a boot trace may have. */
+  readonly touched: readonly number[]
   /** Fetches all that is missing, behind whatever is read meanwhile, and makes it durable. Goes on through outages. @throws Problem CANCELLED */
   fill(options: FillOptions): Promise<void>
 }
@@ -66,6 +72,7 @@ const fillPauseMs = 1_000
 export async function openLazyLower(options: OpenLazyLower): Promise<LazyLower> {
   const lower = await Lower.open(options)
   try {
+    lower.replayWhenKnown(options.trace)
     await lower.bringBootstrap(options.signal)
     return lower
   } catch (error) {
@@ -81,7 +88,9 @@ class Lower implements LazyLower {
   readonly #fetcher: LeafFetcher
   readonly #outage: Outage
   readonly #looks = new TurnBudget(leavesATurn)
-  readonly #bootstrapBytes: number
+  readonly #use: LeafUse
+  readonly #bootstrapLeaves: number
+  #isClosed = false
 
   static async open(options: OpenLazyLower): Promise<Lower> {
     const { index, path, isFinal, readStored, local = new Map(), policy, listener } = options
@@ -90,17 +99,21 @@ class Lower implements LazyLower {
     const hashes = new LeafHashes(index, origins.map.lowerBytes)
     const cache = await LeafCache.open({ path, hashes, counters, isFinal })
     const outage = new Outage(policy, listener)
-    const fetcher = new LeafFetcher({ cache, origins, line: new RequestLine(maxRequests), outage, counters })
     const bootstrapBytes = index.parts[0]?.lengths.reduce((sum, length) => sum + length, 0) ?? 0
-    return new Lower({ counters, cache, fetcher, outage, bootstrapBytes })
+    const bootstrapLeaves = Math.ceil(bootstrapBytes / leafBytes)
+    const use = new LeafUse({ hashes, counters, bootstrap: bootstrapLeaves })
+    const line = new RequestLine(maxRequests)
+    const fetcher = new LeafFetcher({ cache, origins, line, outage, counters, use })
+    return new Lower({ counters, cache, fetcher, use, outage, bootstrapLeaves })
   }
 
-  constructor({ counters, cache, fetcher, outage, bootstrapBytes }: LowerParts) {
+  constructor({ counters, cache, fetcher, use, outage, bootstrapLeaves }: LowerParts) {
     this.counters = counters
     this.#cache = cache
     this.#fetcher = fetcher
+    this.#use = use
     this.#outage = outage
-    this.#bootstrapBytes = bootstrapBytes
+    this.#bootstrapLeaves = bootstrapLeaves
     // Somebody may be interested, and need not be.
     this.whole = quiet(cache.whole.then(() => cache.sync()))
   }
@@ -117,11 +130,17 @@ class Lower implements LazyLower {
     return this.#outage.state
   }
 
+  get touched(): readonly number[] {
+    return this.#use.touched
+  }
+
   read(offset: number, length: number): Buffer | Promise<Buffer> {
+    let isHere = true
     for (let leaf = leafOf(offset); leaf <= leafOf(offset + length - 1); leaf++) {
-      if (!this.#cache.isVerified(leaf)) return this.#readMissing(offset, length)
+      this.#use.read(leaf)
+      isHere &&= this.#cache.isVerified(leaf)
     }
-    return this.#cache.read(offset, length)
+    return isHere ? this.#cache.read(offset, length) : this.#readMissing(offset, length)
   }
 
   hint(offset: number, length: number): void {
@@ -137,11 +156,19 @@ class Lower implements LazyLower {
 
   async bringBootstrap(signal: AbortSignal | undefined): Promise<void> {
     const coming: Promise<Landed>[] = []
-    for (let leaf = 0; leaf * leafBytes < this.#bootstrapBytes; leaf++) {
+    for (let leaf = 0; leaf < this.#bootstrapLeaves; leaf++) {
       if (signal?.aborted) throw new Problem('CANCELLED', 'it was stopped on request')
       if (!(await this.#has(leaf))) coming.push(quiet(this.#bring(leaf)))
     }
     await Promise.all(coming)
+  }
+
+  /** Nobody waits for it, and nobody need hear of what went wrong: whoever reads it does. */
+  replayWhenKnown(trace: Promise<BootTrace | undefined> | undefined): void {
+    const replaying = trace?.then(async (known) => {
+      if (known !== undefined) await this.#replay(known)
+    })
+    replaying?.catch(() => {})
   }
 
   async fill({ bytesPerSecond = Number.POSITIVE_INFINITY, signal }: FillOptions): Promise<void> {
@@ -161,6 +188,7 @@ class Lower implements LazyLower {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#isClosed = true
     await this.#fetcher.close()
     await this.#cache[Symbol.asyncDispose]()
   }
@@ -177,6 +205,17 @@ class Lower implements LazyLower {
   async #has(leaf: number): Promise<boolean> {
     if (!this.#cache.isVerified(leaf)) await this.#looks.next()
     return this.#cache.has(leaf)
+  }
+
+  async #replay(trace: BootTrace): Promise<void> {
+    for (const { first, count } of replayWindows(trace)) {
+      for (let leaf = first; leaf < first + count; leaf++) {
+        if (this.#cache.isVerified(leaf) || this.#fetcher.isComing(leaf)) continue
+        const isHere = await this.#has(leaf)
+        if (this.#isClosed) return
+        if (!isHere) this.#want(leaf, 'later', first + count - leaf).catch(() => {})
+      }
+    }
   }
 
   /** @returns the bytes that may have come */
@@ -234,7 +273,8 @@ interface LowerParts {
   readonly cache: LeafCache
   readonly fetcher: LeafFetcher
   readonly outage: Outage
-  readonly bootstrapBytes: number
+  readonly use: LeafUse
+  readonly bootstrapLeaves: number
 }
 
 function leafOf(offset: number): number {

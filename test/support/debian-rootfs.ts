@@ -9,12 +9,16 @@ const run = promisify(execFile)
 const release = 'bookworm'
 
 /**
- * `minbase` is about 170 MB and has no init; `large`, with compilers that nobody runs, about 560 MB; `init`, in which systemd is PID 1, 150 MB: the least that
+ * `minbase` is about 170 MB and has no init; `large`, with compilers that nobody runs, about 560 MB; `programs`, with Python, Node and more compilers, over 1 GB; `init`, in which systemd is PID 1, 150 MB: the least that
  * boots, without apt and most of what is translated.
  */
 const flavours = {
   minbase: ['--variant=minbase'],
   large: ['--variant=minbase', '--include=build-essential,python3,git,perl-doc'],
+  programs: [
+    '--variant=minbase',
+    '--include=build-essential,python3,nodejs,git,perl-doc,golang-go,openjdk-17-jdk-headless',
+  ],
   init: [
     '--variant=essential',
     '--include=systemd-sysv,dbus,iproute2,procps',

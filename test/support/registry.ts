@@ -19,6 +19,8 @@ export interface StartRegistry {
   readonly tls?: true
   /** How long tokens are good; 300 unless told. */
   readonly tokenSeconds?: number
+  /** A directory that stays, for what is kept between runs; one of its own unless told. */
+  readonly storage?: string
 }
 
 export interface TestRegistry {
@@ -60,8 +62,8 @@ export async function startRegistry(options: StartRegistry = {}): Promise<TestRe
 }
 
 async function prepare(directory: string, options: StartRegistry, parts: AsyncDisposable[]) {
-  const storage = join(directory, 'storage')
-  await mkdir(storage)
+  const { storage = join(directory, 'storage') } = options
+  await mkdir(storage, { recursive: true })
   const certificate = options.tls || options.auth === 'token' ? await issueCertificate(directory) : undefined
   let tokens: TokenServer | undefined
   if (options.auth === 'token' && certificate !== undefined) {

@@ -143,7 +143,8 @@ describe.runIf(needs({ tools }))('a published image is served as a block device'
   /** QEMU's client, that of a guest's drive, goes on with the next server where the one before it was killed. */
   async function survivesKill(): Promise<void> {
     const { requests } = proxy
-    const first = await serve()
+    // By a trace it would be fetched before anybody reads.
+    const first = await serve('--trace', 'unknown')
     const begun = requests.length
     const server = `file.driver=nbd,file.server.type=unix,file.server.path=${socket()},file.reconnect-delay=300`
     const converting = runTool('qemu-img', ['convert', '--image-opts', `driver=raw,${server}`, '-O', 'raw', copy()])
@@ -165,7 +166,7 @@ describe.runIf(needs({ tools }))('a published image is served as a block device'
     try {
       proxy.network.bytesPerSecond = 4 << 20
       for (let at = 0; at < 2; at++) {
-        const { child, url } = await serve('--fill')
+        const { child, url } = await serve('--fill', '--trace', `unknown-${at}`)
         const reading = runTool('nbdcopy', [url, copy()]).catch(() => undefined)
         const { requests } = proxy
         const begun = requests.length

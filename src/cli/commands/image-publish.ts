@@ -2,11 +2,13 @@ import { Option } from 'commander'
 import { formatSize, type LowerProfile, lowerProfiles, printable } from '../../base/index.ts'
 import type { PublishImageReply } from '../../contract/index.ts'
 import type { DefineCommand } from '../define-command.ts'
+import { absolutePath } from '../options/absolute-path.ts'
 import { byDigest } from '../output/by-digest.ts'
 
 interface Options {
   readonly platform?: string
   readonly profile?: LowerProfile
+  readonly trace?: readonly string[]
   readonly insecure?: boolean
 }
 
@@ -24,11 +26,17 @@ export const imagePublish: DefineCommand = (command, run) => {
         "of what hosts boot from: as the server's host would build it unless told",
       ).choices(lowerProfiles),
     )
+    .option(
+      '--trace <file>',
+      'a boot trace, besides those that boots here have left: it is called as its file; may be repeated',
+      (path: string, before: readonly string[] = []) => [...before, path],
+    )
     .option('--insecure', 'http instead of https')
     .action(
-      run(async (cli, ref: string, destination: string, { platform, profile, insecure }: Options) => {
+      run(async (cli, ref: string, destination: string, { platform, profile, trace = [], insecure }: Options) => {
         const body = {
           ...{ ref, destination, insecure: insecure === true },
+          traces: trace.map((path) => absolutePath(cli, path)),
           ...(platform && { platform }),
           ...(profile && { profile }),
         }
@@ -41,9 +49,11 @@ export const imagePublish: DefineCommand = (command, run) => {
 }
 
 function summary(reply: PublishImageReply): string {
-  const { destination, platform, profile, other_platforms, lower_bytes, rootfs_bytes, uploaded_bytes, blobs } = reply
+  const { destination, platform, profile, other_platforms, lower_bytes, rootfs_bytes, traces, uploaded_bytes, blobs } =
+    reply
   const sent = `${blobs.uploaded} blobs uploaded (${formatSize(uploaded_bytes)}), ${blobs.mounted + blobs.present} there already`
   const boots = `a host fetches ${formatSize(rootfs_bytes)} to boot from ${formatSize(lower_bytes)}`
   const others = other_platforms.length === 0 ? '' : `; as before for ${other_platforms.map(printable).join(', ')}`
-  return `${printable(destination)} for ${printable(platform)} (${profile}): ${sent}; ${boots}${others}`
+  const ahead = traces.length === 0 ? '' : `, ahead of its reads by the boot traces ${traces.map(printable).join(', ')}`
+  return `${printable(destination)} for ${printable(platform)} (${profile}): ${sent}; ${boots}${ahead}${others}`
 }

@@ -10,6 +10,7 @@ interface Options {
   readonly fill?: boolean
   readonly fillRate?: number
   readonly untilUnused?: boolean
+  readonly trace?: string
 }
 
 const failAfterMs = 60_000
@@ -30,6 +31,10 @@ export const lazyServe: DefineCommand = (command, run) => {
     )
     .option('--fill', 'fetch all of it, behind what is read')
     .option('--fill-rate <size>', 'with --fill: so much of it in a second at most', parseSize)
+    .option(
+      '--trace <name>',
+      'the boot trace to fetch ahead by, which is recorded when there is none of that name (boot)',
+    )
     .option('--until-unused', 'end when nobody has been connected for a while')
     .action(
       run(async (cli, reference: string, options: Options) => {
@@ -38,6 +43,7 @@ export const lazyServe: DefineCommand = (command, run) => {
           ...{ dataDirectory: cli.layout.root, reference, nbd: onThisHost(cli, options.nbd), signal: cli.signal },
           insecure: options.insecure === true,
           failAfterMs: options.failAfter === 'never' ? undefined : options.failAfter,
+          trace: options.trace,
           fill: options.fill === true || options.fillRate !== undefined,
           untilUnused: options.untilUnused === true,
           fillBytesPerSecond: options.fillRate,
@@ -72,8 +78,9 @@ function sayReady(cli: Cli, served: ServedLazy): void {
 }
 
 function summary(report: LazyReport): string {
-  const { read_bytes, fetched_bytes, host_bytes, requests, requested_bytes, misses, stall_ms } = report
+  const { read_bytes, fetched_bytes, unread_bytes, host_bytes, requests, requested_bytes, misses, stall_ms } = report
   const fetched = `${formatSize(fetched_bytes)} fetched in ${requests} requests (${formatSize(requested_bytes)})`
   const here = host_bytes === 0 ? '' : `, ${formatSize(host_bytes)} taken from this host`
-  return `${formatSize(read_bytes)} read; ${fetched}${here}; ${misses} reads waited ${formatDuration(stall_ms)} in all`
+  const wasted = unread_bytes === 0 ? '' : `, ${formatSize(unread_bytes)} of it read by nobody`
+  return `${formatSize(read_bytes)} read; ${fetched}${wasted}${here}; ${misses} reads waited ${formatDuration(stall_ms)} in all`
 }

@@ -1,8 +1,8 @@
-import { chmod, readdir, readFile, writeFile } from 'node:fs/promises'
+import { chmod, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { needs } from '../../../test/support/needs.ts'
 import { registryTools } from '../../../test/support/registry.ts'
-import { parseDigest } from '../../base/index.ts'
+import { type DataLayout, parseDigest } from '../../base/index.ts'
 import { openBlobStore } from '../../blobs/index.ts'
 import { openImages } from '../../images/index.ts'
 import { lazyUses, listLazyLowers, removeLazyLower } from '../../lazy/index.ts'
@@ -106,6 +106,38 @@ describe.runIf(needs({ tools: registryTools }))('a published image', () => {
     await expectRight(attached)
     const { hostBytes, fetchedBytes, wrongLeaves } = attached.lower.counters
     expect([wrongLeaves, fetchedBytes < 64 * 1024, hostBytes > 2_500_000]).toEqual([0, true, true])
+  })
+
+  test('has what a boot read before the next one reads it: on this host, and, once that is published, on any', async () => {
+    const reads = [2_000_000, 900_000, lower.length - 100_000]
+    const boot = async (layout: DataLayout, trace: string) => {
+      await using attached = await attach(layout, { trace })
+      for (const offset of reads) await expectRight(attached, offset, 5000)
+      return attached
+    }
+    const layout = newHost()
+    const { chunkIndex } = await boot(layout, 'web')
+    const files = [layout.bootTrace(chunkIndex, 'web')]
+    // Again on a host that has lost all but its trace.
+    await rm(layout.lazyLower(chunkIndex).data)
+    await expectAhead(layout)
+    const again = await pulls.images.publish({ ref: 'app:1', destination: pulls.ref('team/app:1'), traces: files })
+    expect(again.traces).toContain('web')
+    const other = newHost()
+    await expectAhead(other)
+    expect(await readdir(other.lazyLower(chunkIndex).dir)).not.toContain('traces')
+    // What was published under another name is not it.
+    await boot(other, 'other')
+    expect(await readdir(other.lazyLower(chunkIndex).traces)).toEqual(['other'])
+
+    async function expectAhead(host: DataLayout): Promise<void> {
+      await using attached = await attach(host, { trace: 'web' })
+      const { data } = host.lazyLower(chunkIndex)
+      const cameAt = async (offset: number) =>
+        (await readFile(data)).subarray(offset, offset + 5000).equals(lower.subarray(offset, offset + 5000))
+      for (const offset of reads) await expect.poll(() => cameAt(offset), { timeout: 60_000 }).toBe(true)
+      expect(attached.lower.counters.misses).toBe(0)
+    }
   })
 
   test('goes when nobody serves it', async () => {

@@ -1,8 +1,9 @@
 import { type DataLayout, type Digest, isDigest, isProblem, Problem, shortDigest } from '../../base/index.ts'
-import type { ChunkIndex, Platform } from '../../formats/index.ts'
+import { type ChunkIndex, leafHashBytes, type Platform } from '../../formats/index.ts'
 import type { FileLock } from '../../host/index.ts'
 import { type FoundRootfs, findKeptAs, findPublishedRootfs, noteFound, openLocalParts } from '../../images/index.ts'
 import {
+  defaultTrace,
   holdLazyDirectory,
   type LazyLower,
   type LazySource,
@@ -11,7 +12,10 @@ import {
   type OutageListener,
   type OutagePolicy,
   openLazyLower,
+  openTrace,
+  type ReadStored,
   readLazyIndex,
+  TraceKeeper,
 } from '../../lazy/index.ts'
 import type { Registries } from '../../wires/index.ts'
 
@@ -21,6 +25,8 @@ export interface AttachLazy {
   readonly reference: string
   readonly platform: Platform
   readonly insecure: boolean
+  /** Which boot trace is fetched ahead by, and recorded when there is none; that of any boot unless told. */
+  readonly trace?: string | undefined
   readonly policy: OutagePolicy
   readonly listener: OutageListener
   readonly onNotice: (message: string) => void
@@ -42,7 +48,7 @@ export interface AttachedLazy extends AsyncDisposable {
  * @throws Problem as findPublishedRootfs and openLazyLower do
  */
 export async function attachLazy(request: AttachLazy): Promise<AttachedLazy> {
-  const { layout, registries, policy, listener, signal } = request
+  const { layout, registries, trace: name = defaultTrace, policy, listener, signal } = request
   const opened: (() => PromiseLike<void> | void)[] = []
   const close = async () => {
     for (let step = opened.pop(); step !== undefined; step = opened.pop()) await step()
@@ -56,13 +62,24 @@ export async function attachLazy(request: AttachLazy): Promise<AttachedLazy> {
     const local = await openLocalParts(layout, { profile: source.profile, data })
     opened.push(() => local[Symbol.asyncDispose]())
     const repository = registries.repository(source.repository, { plainHttp: source.plain_http || undefined })
+    const readStored: ReadStored = (blob) => repository.readBlob(blob)
+    const closing = new AbortController()
+    opened.push(() => closing.abort())
+    const { replay, record } = await openTrace({
+      ...{ layout, name, readStored, signal: closing.signal },
+      published: (kept === undefined && source.traces) || [],
+      lower: { chunkIndex, leaves: index.leaves.length / leafHashBytes },
+    })
     const lower = await openLazyLower({
-      ...{ index, local: local.found, policy, listener, signal },
+      ...{ index, local: local.found, readStored, policy, listener, trace: replay, signal },
       path: kept?.path ?? layout.lazyLower(chunkIndex).data,
       isFinal: kept !== undefined,
-      readStored: (blob) => repository.readBlob(blob),
     })
     opened.push(() => lower[Symbol.asyncDispose]())
+    if (record !== undefined) {
+      const keeper = new TraceKeeper({ layout, name, earlier: record, touched: () => lower.touched })
+      opened.push(() => keeper[Symbol.asyncDispose]())
+    }
     const whole = kept === undefined ? lower.whole.then(() => noteWhole(layout, chunkIndex)) : lower.whole
     whole.catch(onNotNoted(request))
     opened.push(async () => {

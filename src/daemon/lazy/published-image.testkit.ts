@@ -26,6 +26,8 @@ export interface Attach {
   /** How long silence is borne, in milliseconds. */
   readonly idleMs?: number
   readonly policy?: OutagePolicy
+  /** The boot trace. */
+  readonly trace?: string | undefined
 }
 
 /** Where the name `registry.test` leads: to the proxy, to where nobody listens, or nowhere. */
@@ -45,14 +47,19 @@ export async function openPublished() {
 
   async function attach(
     layout: DataLayout,
-    { reference = pulls.ref('team/app:1'), idleMs = 20_000, policy = { kind: 'fail', afterMs: 60_000 } }: Attach = {},
+    {
+      reference = pulls.ref('team/app:1'),
+      idleMs = 20_000,
+      policy = { kind: 'fail', afterMs: 60_000 },
+      trace,
+    }: Attach = {},
   ) {
     const { settings } = pulls
     const registries = openRegistries({ settings, env: {}, patience: { ...patience, idleMs }, resolve })
     const notices: string[] = []
     try {
       const attached = await attachLazy({
-        ...{ layout, registries, reference, platform: platformOf(process.arch), insecure: true, policy },
+        ...{ layout, registries, reference, platform: platformOf(process.arch), insecure: true, policy, trace },
         listener: { degraded: () => {}, recovered: () => {} },
         onNotice: (message) => notices.push(message),
         signal: new AbortController().signal,

@@ -18,6 +18,8 @@ export interface ServeLazy {
   readonly insecure: boolean
   /** Reads fail when nothing came for so long; undefined: they wait for as long as it takes. */
   readonly failAfterMs: number | undefined
+  /** The boot trace that is replayed, or recorded. */
+  readonly trace?: string | undefined
   /** Fetch all of it, behind those who read. */
   readonly fill: boolean
   /** At most so fast. */
@@ -43,7 +45,7 @@ const patience = { tries: 2, connectMs: 5_000, idleMs: 10_000, firstPauseMs: 200
  */
 export async function serveLazy(options: ServeLazy): Promise<LazyReport> {
   process.umask(0o077)
-  const { reference, insecure, signal, onNotice } = options
+  const { reference, insecure, trace, signal, onNotice } = options
   const layout = dataLayout(options.dataDirectory)
   const address = parseNbdAddress(options.nbd)
   const settings = await readSettings(layout.config)
@@ -52,7 +54,7 @@ export async function serveLazy(options: ServeLazy): Promise<LazyReport> {
   let changed = () => {}
   try {
     await using attached = await attachLazy({
-      ...{ layout, registries, reference, insecure, signal, onNotice },
+      ...{ layout, registries, reference, insecure, trace, signal, onNotice },
       platform: platformOf(process.arch),
       policy: policyOf(options),
       listener: outageNotices((message) => {

@@ -106,6 +106,7 @@ export function countsOf({ counters }: Pick<LazyLower, 'counters'>, server: Pick
     requests: counters.requests,
     requested_bytes: counters.requestedBytes,
     fetched_bytes: counters.fetchedBytes,
+    unread_bytes: counters.unreadBytes,
     host_bytes: counters.hostBytes,
     read_bytes: server.counters().readBytes,
     misses: counters.misses,

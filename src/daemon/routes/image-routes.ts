@@ -75,7 +75,8 @@ export function imageRoutes({ images, events }: Pick<Rooms, 'images' | 'events'>
     },
     async publishImage({ body, onProgress, signal }) {
       const platform = body.platform === undefined ? undefined : parsePlatform(body.platform)
-      const published = await images.publish({ ...body, platform, onProgress, signal })
+      const traces = body.traces.map(absolute)
+      const published = await images.publish({ ...body, platform, traces, onProgress, signal })
       const { destination, digest } = published
       const message = `${body.ref} is published as ${destination}`
       events.append({ type: 'image.published', subject: body.ref, message, data: { destination, digest } })
@@ -89,6 +90,7 @@ export function imageRoutes({ images, events }: Pick<Rooms, 'images' | 'events'>
         other_platforms: published.otherPlatforms.map(formatPlatform),
         lower_bytes: published.lowerBytes,
         rootfs_bytes: published.rootfsBytes,
+        traces: [...published.traces],
         uploaded_bytes: published.uploadedBytes,
         blobs: { ...published.blobs },
       }

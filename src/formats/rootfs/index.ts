@@ -10,6 +10,7 @@ export {
   emptyConfig,
   encodeRootfsManifest,
   isRootfsManifest,
+  type PublishedTrace,
   parseRootfsManifest,
   type RootfsManifest,
   type RootfsPart,

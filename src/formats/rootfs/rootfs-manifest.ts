@@ -1,4 +1,5 @@
 import { type Digest, isDigest, Problem, printable } from '../../base/index.ts'
+import { bootTraceLimits, isTraceName } from '../boot-trace/index.ts'
 import type { Descriptor } from '../oci/descriptor.ts'
 import { mediaTypes } from '../oci/media-types.ts'
 import type { Manifest } from '../oci/parse-manifest.ts'
@@ -8,7 +9,11 @@ export const rootfsTypes = {
   bootstrap: 'application/vnd.cowshed.rootfs.bootstrap.v1+zstd',
   data: 'application/vnd.cowshed.rootfs.data.v1+zstd',
   chunkIndex: 'application/vnd.cowshed.rootfs.chunks.v1',
+  trace: 'application/vnd.cowshed.rootfs.trace.v1',
 } as const
+
+/** So many boot traces of a rootfs are read. */
+const maxTraces = 16
 
 /** What a manifest has for a config when it has none. @see image-spec manifest.md, "Guidance for an Empty Descriptor" */
 export const emptyConfig = {
@@ -31,6 +36,12 @@ export interface RootfsManifest {
   /** In the order of the lower. */
   readonly data: readonly (RootfsPart & { readonly diffId: Digest })[]
   readonly chunkIndex: Pick<Descriptor, 'digest' | 'size'>
+  /** What boots have read of it, by name: no two have the same. */
+  readonly traces: readonly PublishedTrace[]
+}
+
+export interface PublishedTrace extends Pick<Descriptor, 'digest' | 'size'> {
+  readonly name: string
 }
 
 export interface RootfsPart {
@@ -47,11 +58,12 @@ const annotations = {
   profile: `${prefix}profile`,
   lowerBytes: `${prefix}uncompressed-size`,
   diffId: `${prefix}diff-id`,
+  trace: `${prefix}trace`,
 } as const
 
 /** The bytes of a rootfs manifest. */
 export function encodeRootfsManifest(rootfs: RootfsManifest): Buffer {
-  const { subject, bootstrap, data, chunkIndex } = rootfs
+  const { subject, bootstrap, data, chunkIndex, traces } = rootfs
   return Buffer.from(
     JSON.stringify({
       schemaVersion: 2,
@@ -62,6 +74,7 @@ export function encodeRootfsManifest(rootfs: RootfsManifest): Buffer {
         partDescriptor(rootfsTypes.bootstrap, bootstrap),
         ...data.map((part) => partDescriptor(rootfsTypes.data, part)),
         { mediaType: rootfsTypes.chunkIndex, digest: chunkIndex.digest, size: chunkIndex.size },
+        ...traces.map(traceDescriptor),
       ],
       subject: { mediaType: subject.mediaType, digest: subject.digest, size: subject.size },
       annotations: {
@@ -77,12 +90,16 @@ function partDescriptor(mediaType: string, { digest, size, lowerBytes, diffId }:
   return { mediaType, digest, size, annotations: diffId ? { ...known, [annotations.diffId]: diffId } : known }
 }
 
+function traceDescriptor({ name, digest, size }: PublishedTrace) {
+  return { mediaType: rootfsTypes.trace, digest, size, annotations: { [annotations.trace]: name } }
+}
+
 export function isRootfsManifest({ artifactType }: Pick<Manifest, 'artifactType'>): boolean {
   return artifactType === rootfsTypes.artifact
 }
 
 /**
- * What a manifest of the type of a rootfs says. Layers of types that are not known are passed over.
+ * What a manifest of the type of a rootfs says. Layers of types that are not known are passed over, and so are boot traces that cannot be used: an image boots without.
  *
  * @throws Problem IMAGE_INVALID
  */
@@ -102,7 +119,18 @@ export function parseRootfsManifest(manifest: Manifest): RootfsManifest {
     bootstrap: parsePart(bootstrap),
     data: ofType(rootfsTypes.data).map((layer) => ({ ...parsePart(layer), diffId: parseDiffId(layer) })),
     chunkIndex: { digest: chunkIndex.digest, size: chunkIndex.size },
+    traces: parseTraces(ofType(rootfsTypes.trace)),
   }
+}
+
+function parseTraces(layers: readonly Descriptor[]): PublishedTrace[] {
+  const traces = new Map<string, PublishedTrace>()
+  for (const { digest, size, annotations: own } of layers) {
+    const name = own?.[annotations.trace] ?? ''
+    if (isTraceName(name) && size <= bootTraceLimits.bytes && !traces.has(name))
+      traces.set(name, { name, digest, size })
+  }
+  return [...traces.values()].slice(0, maxTraces)
 }
 
 function parsePart(layer: Descriptor): RootfsPart {

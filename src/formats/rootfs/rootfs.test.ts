@@ -24,6 +24,13 @@ const rootfs: fc.Arbitrary<RootfsManifest> = fc.record({
     { maxLength: 5 },
   ),
   chunkIndex: fc.record({ digest, size: fc.nat() }),
+  traces: fc.uniqueArray(
+    fc.record({ name: fc.stringMatching(/^[a-z]{1,8}$/), digest, size: fc.nat({ max: 1 << 20 }) }),
+    {
+      selector: ({ name }) => name,
+      maxLength: 4,
+    },
+  ),
 })
 
 describe('a rootfs manifest', () => {
@@ -39,8 +46,23 @@ describe('a rootfs manifest', () => {
 
   test('layers of another type are passed over', () => {
     const document = documentOf(sample())
-    document.layers.push({ mediaType: 'application/vnd.cowshed.rootfs.trace.v1', digest: digestOf('t'), size: 1 })
+    document.layers.push({ mediaType: 'application/vnd.cowshed.rootfs.other.v1', digest: digestOf('t'), size: 1 })
     expect(parseRootfsManifest(parseManifest(Buffer.from(JSON.stringify(document))))).toEqual(sample())
+  })
+
+  test('boot traces that cannot be used are passed over, and are never many', () => {
+    const trace = (name: string | undefined, size = 1) => ({
+      ...{ mediaType: 'application/vnd.cowshed.rootfs.trace.v1', digest: digestOf('t'), size },
+      ...(name !== undefined && { annotations: { 'vnd.cowshed.rootfs.trace': name } }),
+    })
+    const tracesOf = (...layers: object[]) => {
+      const document = documentOf(sample())
+      document.layers.push(...layers)
+      return parseRootfsManifest(parseManifest(Buffer.from(JSON.stringify(document)))).traces.map(({ name }) => name)
+    }
+    const wrong = [undefined, '', '../x', 'A'].map((name) => trace(name))
+    expect(tracesOf(...wrong, trace('large', 2 << 20), trace('boot'), trace('boot', 2))).toEqual(['boot'])
+    expect(tracesOf(...Array.from({ length: 100 }, (_, at) => trace(`t${at}`)))).toHaveLength(16)
   })
 
   test.each([
@@ -125,5 +147,6 @@ function sample(): RootfsManifest {
     bootstrap: part('bootstrap'),
     data: [{ ...part('data'), diffId: digestOf('layer') }],
     chunkIndex: { digest: digestOf('index'), size: 7 },
+    traces: [],
   }
 }

@@ -34,6 +34,7 @@ export async function noteFound(
     profile: manifest.profile,
     lower_bytes: [manifest.bootstrap, ...manifest.data].reduce((sum, { lowerBytes }) => sum + lowerBytes, 0),
     data: manifest.data.map(({ digest, diffId, lowerBytes }) => ({ digest, diff_id: diffId, lower_bytes: lowerBytes })),
+    ...(manifest.traces.length > 0 && { traces: [...manifest.traces] }),
   }
   const lock = await holdLazyDirectory(layout, chunkIndex)
   try {

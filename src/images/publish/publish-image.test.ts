@@ -1,14 +1,16 @@
 import { createHash, randomBytes } from 'node:crypto'
-import { readFile, writeFile } from 'node:fs/promises'
-import { describe, expect, test } from 'vitest'
+import { readFile, rm, writeFile } from 'node:fs/promises'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { FaultProxy } from '../../../test/support/fault-proxy.ts'
 import { type BuiltImage, buildImage, buildLayer, ociArchive } from '../../../test/support/image-builder.ts'
 import { needs } from '../../../test/support/needs.ts'
 import { registryTools, startRegistry } from '../../../test/support/registry.ts'
-import { type OnProgress, parseDigest } from '../../base/index.ts'
+import { type Digest, type OnProgress, parseDigest } from '../../base/index.ts'
 import {
+  addToTrace,
   chunkMap,
   decodeChunkIndex,
+  encodeBootTrace,
   leafBytes,
   leafHashBytes,
   parseIndex,
@@ -17,6 +19,7 @@ import {
   rootfsMembers,
 } from '../../formats/index.ts'
 import { decompress, runTool } from '../../host/index.ts'
+import { writeBootTrace } from '../../lazy/index.ts'
 import type { Repository } from '../../wires/index.ts'
 import { streamOf } from '../images.testkit.ts'
 import { openPulls } from '../pull/pull.testkit.ts'
@@ -129,6 +132,52 @@ describe.runIf(needs({ tools: registryTools }))('an image is published', () => {
     expect(there).toEqual({ ...first, destination })
   })
 
+  describe('with boot traces of it', () => {
+    let place: Place
+    const traceOf = (chunkIndex: Digest, ...leaves: number[]) => addToTrace({ chunkIndex, boots: 0, runs: [] }, leaves)
+    beforeAll(async () => {
+      place = await makePlace()
+      await place.publish(image, 'app:1')
+    })
+    afterAll(() => place[Symbol.asyncDispose]())
+
+    test('that this host has: published again, it has them, and nothing else is sent', async () => {
+      const { rootfs } = await readRootfs(place.repository, '1')
+      const { digest: chunkIndex } = rootfs.chunkIndex
+      await writeBootTrace(place.layout, { name: 'boot', trace: traceOf(chunkIndex, 3, 1) })
+      const again = await place.publish(image, 'app:1')
+      expect([again.traces, again.blobs]).toEqual([['boot'], { present: 9, mounted: 0, uploaded: 1 }])
+      const found = await readRootfs(place.repository, '1')
+      expect(found.image.digest).toBe(image.root.digest)
+      const [trace] = found.rootfs.traces
+      if (trace === undefined) throw new Error('it has none')
+      const bytes = await collect(place.repository.readBlob(trace))
+      expect(bytes.equals(encodeBootTrace(traceOf(chunkIndex, 3, 1)))).toBe(true)
+      expect(found.rootfs.chunkIndex).toEqual(rootfs.chunkIndex)
+    })
+
+    test('in a file; those that it has already it keeps', async () => {
+      const { rootfs } = await readRootfs(place.repository, '1')
+      const { digest: chunkIndex } = rootfs.chunkIndex
+      await rm(place.layout.lazyLower(chunkIndex).traces, { recursive: true })
+      await writeFile(place.path('web.trace'), encodeBootTrace(traceOf(chunkIndex, 2)))
+      const again = await place.publish(image, 'app:1', [place.path('web.trace')])
+      expect(again.traces).toEqual(['boot', 'web'])
+      const { traces } = (await readRootfs(place.repository, '1')).rootfs
+      expect(traces).toEqual([...rootfs.traces, expect.objectContaining({ name: 'web' })])
+      expect((await place.publish(image, 'app:1')).digest).toBe(again.digest)
+    })
+
+    test('but not with one of another image, or with what is none', async () => {
+      await writeFile(place.path('other'), encodeBootTrace(traceOf(parseDigest(image.root.digest), 1)))
+      await writeFile(place.path('Name'), '')
+      const publishWith = async (name: string) => await place.publish(image, 'app:1', [place.path(name)])
+      await expect(publishWith('other')).rejects.toMatchObject({ code: 'BOOT_TRACE_INVALID' })
+      await expect(publishWith('Name')).rejects.toMatchObject({ code: 'INVALID_REQUEST' })
+      await expect(publishWith('absent')).rejects.toMatchObject({ code: 'FILE_NOT_FOUND' })
+    })
+  })
+
   test('nobody sees anything of it before all is there', async () => {
     await using place = await makePlace()
     place.proxy.fault({ method: 'PUT', path: /manifests\/1$/ }, { kind: 'answer', status: 403, body: '{}' })
@@ -161,14 +210,16 @@ async function makePlace() {
     /** The phases of the last publication. */
     phases,
     /** `app:1` becomes `team/app:1`. */
-    publish: async (built: BuiltImage, to: string) => {
+    publish: async (built: BuiltImage, to: string, traces: string[] = []) => {
       phases.clear()
       const ref = built === image ? 'app:1' : 'app:2'
       const onProgress: OnProgress = ({ phase }) => phases.add(phase)
-      return await pulls.images.publish({ ref, destination: pulls.ref(`team/${to}`), onProgress })
+      return await pulls.images.publish({ ref, destination: pulls.ref(`team/${to}`), traces, onProgress })
     },
   }
 }
+
+type Place = Awaited<ReturnType<typeof makePlace>>
 
 /** What a lazy reader knows: everything from the index of the tag on, by digest. */
 async function readRootfs(repository: Repository, tag: string) {

@@ -8,8 +8,10 @@ import {
   encodeChunkIndex,
   encodePublishedIndex,
   encodeRootfsManifest,
+  leafHashBytes,
   mediaTypes,
   type Platform,
+  type PublishedTrace,
   type RootfsManifest,
 } from '../../formats/index.ts'
 import { openStaging } from '../../host/index.ts'
@@ -23,6 +25,7 @@ import type { LongWork } from '../long-work.ts'
 import { writeLowerParts } from '../lowers/ensure-lower.ts'
 import { remoteName } from '../remote-name.ts'
 import { type ResolvedImage, resolveImage } from '../resolve-image.ts'
+import { type CollectTraces, collectTraces } from './collect-traces.ts'
 import { otherPlatforms } from './other-platforms.ts'
 import { evenChunks } from './part-chunks.ts'
 import { type BlobToSend, type SendTo, type Sent, sendBlob } from './send-blob.ts'
@@ -37,6 +40,8 @@ export interface PublishRequest extends LongWork {
   readonly platform?: Platform | undefined
   /** How the lower is laid out; as this host would build it unless told. */
   readonly profile?: LowerProfile | undefined
+  /** Files of boot traces, besides those that this host and the tag have of it. */
+  readonly traces?: readonly string[] | undefined
   /** Plain http. */
   readonly insecure?: boolean | undefined
 }
@@ -57,6 +62,8 @@ export interface PublishedImage {
   readonly lowerBytes: number
   /** What a host fetches of it when it has nothing: bootstrap, data blobs and chunk index. */
   readonly rootfsBytes: number
+  /** The names of the boot traces that came with it. */
+  readonly traces: readonly string[]
   readonly uploadedBytes: number
   /** Blobs by how they came to be there. */
   readonly blobs: Readonly<Record<Sent, number>>
@@ -64,11 +71,12 @@ export interface PublishedImage {
 
 /**
  * Puts an image of one platform into a registry together with the form that hosts boot from. The tag is written last: until then nobody sees anything of it.
- * What the tag has for other platforms stays. What the registry has already is not sent again; what an earlier publication made of a layer is not made again.
+ * What the tag has for other platforms stays. What the registry has already is not sent again; what an earlier publication made of a layer is not made again. Boot traces of the same lower come with it:
+ * publishing once more adds those that there are by then.
  *
  * Progress: `unpack` for layers that are not in the cache, `compress` in bytes of data, `hash` in bytes of the lower, `push` in bytes of each blob.
  *
- * @throws Problem IMAGE_NOT_FOUND, PLATFORM_NOT_FOUND, IMAGE_INCOMPLETE, CANCELLED, NO_SPACE; what unpacking and the registry's client throw
+ * @throws Problem IMAGE_NOT_FOUND, PLATFORM_NOT_FOUND, IMAGE_INCOMPLETE, CANCELLED, NO_SPACE; what collectTraces, unpacking and the registry's client throw
  */
 export async function publishImage(context: ImagesContext, request: PublishRequest): Promise<PublishedImage> {
   const { repository: name, reference: tag, digest } = remoteName(request.destination)
@@ -83,7 +91,7 @@ export async function publishImage(context: ImagesContext, request: PublishReque
   await using staging = await openStaging(context.layout, `publish-${shortDigest(image.manifestDigest)}`)
   const publication = new Publication({ ...request, repository, mountFrom: origin.repositories })
   const subject = await sendImage(context, publication, image)
-  const rootfs = await sendRootfs(context, { publication, image, subject, profile, staging: staging.path })
+  const rootfs = await sendRootfs(context, { publication, image, subject, profile, tag, staging: staging.path })
   const { architecture, os, variant } = image.config
   const platform = { architecture, os, variant }
   const others = await otherPlatforms({ repository, tag, platform, signal })
@@ -99,6 +107,7 @@ export async function publishImage(context: ImagesContext, request: PublishReque
     otherPlatforms: others.map((other) => other.platform),
     lowerBytes: rootfs.lowerBytes,
     rootfsBytes: rootfs.storedBytes,
+    traces: rootfs.traces,
     uploadedBytes: publication.uploadedBytes,
     blobs: publication.blobs,
   }
@@ -180,6 +189,7 @@ interface SendRootfs {
   readonly image: ResolvedImage
   readonly subject: Descriptor
   readonly profile: LowerProfile
+  readonly tag: string
   readonly staging: string
 }
 
@@ -187,11 +197,12 @@ interface SentRootfs {
   readonly descriptor: Descriptor
   readonly lowerBytes: number
   readonly storedBytes: number
+  readonly traces: readonly string[]
 }
 
 async function sendRootfs(
   context: ImagesContext,
-  { publication, image, subject, profile, staging }: SendRootfs,
+  { publication, image, subject, profile, tag, staging }: SendRootfs,
 ): Promise<SentRootfs> {
   const { layout } = context
   const { onProgress, signal } = publication.request
@@ -231,10 +242,25 @@ async function sendRootfs(
   }
   const chunkIndex = await publication.sendBytes(encodeChunkIndex(index))
   await publication.sendBytes(emptyConfig.bytes)
-  const manifest: RootfsManifest = { writerVersion, profile, subject, bootstrap, data, chunkIndex }
+  const traced = { chunkIndex: chunkIndex.digest, leaves: leaves.length / leafHashBytes }
+  const traces = await sendTraces(context, publication, { lower: traced, tag })
+  const manifest: RootfsManifest = { writerVersion, profile, subject, bootstrap, data, chunkIndex, traces }
   const storedBytes = [bootstrap, ...data, chunkIndex].reduce((sum, { size }) => sum + size, 0)
   const descriptor = await publication.sendDocument(mediaTypes.ociManifest, encodeRootfsManifest(manifest))
-  return { descriptor, lowerBytes: lower.totalBytes, storedBytes }
+  return { descriptor, lowerBytes: lower.totalBytes, storedBytes, traces: traces.map(({ name }) => name) }
+}
+
+/** @returns all of them in the order of their names, so that the same traces give the same manifest */
+async function sendTraces(
+  { layout }: ImagesContext,
+  publication: Publication,
+  wanted: Pick<CollectTraces, 'lower' | 'tag'>,
+): Promise<PublishedTrace[]> {
+  const { repository, traces: files = [], signal } = publication.request
+  const { own, there } = await collectTraces({ ...wanted, layout, files, repository, signal })
+  const traces = [...there]
+  for (const [name, bytes] of own) traces.push({ name, ...(await publication.sendBytes(bytes)) })
+  return traces.sort((a, b) => (a.name < b.name ? -1 : 1))
 }
 
 /** Of this image alone, and small. */

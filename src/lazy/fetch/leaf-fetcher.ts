@@ -3,6 +3,7 @@ import { leafBytes } from '../../formats/index.ts'
 import { Attempts, PassingProblem, unlessCancelled } from '../../wires/index.ts'
 import type { LeafCache } from '../cache/leaf-cache.ts'
 import type { LazyCounters } from '../counters.ts'
+import type { LeafUse } from '../trace/leaf-use.ts'
 import { Flight, type Landed } from './flight.ts'
 import { Fragments } from './fragments.ts'
 import { LeafPass } from './leaf-pass.ts'
@@ -18,6 +19,7 @@ export interface OpenLeafFetcher {
   readonly line: RequestLine
   readonly outage: Outage
   readonly counters: LazyCounters
+  readonly use: LeafUse
 }
 
 export interface WantedLeaf {
@@ -151,14 +153,14 @@ export class LeafFetcher {
 
   /** One try, with all that has come so far taken for granted. */
   async #pass(flight: Flight, watch: SilenceWatch, wrong: number): Promise<void> {
-    const { cache, origins, counters, outage } = this.#options
+    const { cache, origins, counters, outage, use } = this.#options
     if (wrong > 0) {
       // Something of what it was made of was wrong, and nothing says what.
       this.#fragments.drop(flight.next)
       origins.distrustHost(flight.next * leafBytes, flight.next * leafBytes + cache.hashes.lengthOf(flight.next))
     }
     const pass = new LeafPass({
-      ...{ flight, cache, origins, counters, fragments: this.#fragments },
+      ...{ flight, cache, origins, counters, use, fragments: this.#fragments },
       onGain: () => {
         watch.gained()
         outage.gained()

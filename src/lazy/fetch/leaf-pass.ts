@@ -2,6 +2,7 @@ import { Problem } from '../../base/index.ts'
 import { leafBytes } from '../../formats/index.ts'
 import type { LeafCache } from '../cache/leaf-cache.ts'
 import type { LazyCounters } from '../counters.ts'
+import type { LeafUse } from '../trace/leaf-use.ts'
 import type { Flight } from './flight.ts'
 import type { Fragments } from './fragments.ts'
 import type { HowToRead, PartOrigins, Segment } from './part-origins.ts'
@@ -12,6 +13,7 @@ export interface OpenLeafPass {
   readonly origins: PartOrigins
   readonly fragments: Fragments
   readonly counters: LazyCounters
+  readonly use: LeafUse
   /** Bytes have come that had never come before. */
   readonly onGain: () => void
 }
@@ -23,6 +25,8 @@ export class LeafPass {
   #at: number
   /** The leaf that is being put together, as far as it has come. */
   #leaf: Buffer
+  /** Where its bytes came from last. */
+  #from: Segment['from'] = 'registry'
 
   constructor(options: OpenLeafPass) {
     const { flight, cache } = options
@@ -48,6 +52,7 @@ export class LeafPass {
   async #read(segment: Segment, { until, ...how }: HowToRead & { readonly until: number }): Promise<void> {
     const { flight, counters, onGain } = this.#options
     const from = this.#at
+    this.#from = segment.from
     const edges = this.#edges(segment, from, until)
     let at = segment.start
     for await (const piece of segment.read(how)) {
@@ -89,7 +94,7 @@ export class LeafPass {
   }
 
   async #land(): Promise<void> {
-    const { flight, cache, fragments } = this.#options
+    const { flight, cache, fragments, use } = this.#options
     const { hashes } = cache
     const leaf = flight.next
     if (!hashes.isRight(leaf, this.#leaf)) {
@@ -102,6 +107,7 @@ export class LeafPass {
         },
       )
     }
+    if (this.#from === 'registry') use.fetched(leaf)
     await cache.keep(leaf, this.#leaf)
     fragments.drop(leaf)
     flight.land(this.#leaf)
