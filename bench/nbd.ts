@@ -1,6 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { once } from 'node:events'
-import { access, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { keystream } from '../src/wires/registry/registry.testkit.ts'
 import { isOnPath } from '../test/support/needs.ts'
@@ -8,6 +7,7 @@ import { firstLine, killScript } from '../test/support/node-script.ts'
 import type { Bench, BenchOptions, BenchReport } from './support/bench.ts'
 import { bundle } from './support/bundle.ts'
 import { interleave } from './support/interleave.ts'
+import { startNbdkit } from './support/nbdkit.ts'
 import { runCommand } from './support/run-command.ts'
 import { ratios, summarize } from './support/statistics.ts'
 
@@ -38,7 +38,7 @@ async function run({ runs, small, say }: BenchOptions): Promise<BenchReport> {
     const own = spawn(process.execPath, [server, file, ours], { stdio: ['ignore', 'pipe', 'inherit'] })
     children.push(own)
     await firstLine(own)
-    children.push(await startNbdkit(file, theirs))
+    await using _ = await startNbdkit(theirs, ['file', file])
     const rows: BenchReport['rows'][number][] = []
     for (const work of works) {
       const bytes = small ? work.bytes / 16 : work.bytes
@@ -59,25 +59,6 @@ async function run({ runs, small, say }: BenchOptions): Promise<BenchReport> {
     for (const child of children) await killScript(child)
     await rm(scratch, { recursive: true, force: true })
   }
-}
-
-async function startNbdkit(file: string, socket: string): Promise<ChildProcess> {
-  const pidFile = `${socket}.pid`
-  const child = spawn('nbdkit', ['--foreground', '--readonly', '--pidfile', pidFile, '--unix', socket, 'file', file], {
-    stdio: ['ignore', 'ignore', 'inherit'],
-  })
-  const ended = once(child, 'exit').then(() => Promise.reject(new Error('nbdkit ended')))
-  ended.catch(() => {})
-  // It writes its pid when it listens.
-  while (!(await isThere(pidFile))) await Promise.race([new Promise((resolve) => setTimeout(resolve, 10)), ended])
-  return child
-}
-
-async function isThere(path: string): Promise<boolean> {
-  return await access(path).then(
-    () => true,
-    () => false,
-  )
 }
 
 /** @returns milliseconds that the reads took, without fio's start */

@@ -32,7 +32,7 @@ const readBytes = 1 << 20
  * A real Debian as an OCI image of three gzip layers, the last of which deletes things. Made once per machine, beside the root filesystem that
  * it is made of; needs root, because only root can unpack owners and devices.
  */
-export async function benchImage(flavour: 'minbase' | 'large'): Promise<BenchImage> {
+export async function benchImage(flavour: 'minbase' | 'large' | 'programs'): Promise<BenchImage> {
   const rootfs = await debianRootfs(flavour)
   const layout = rootfs.replace(/\.tar$/, '.oci')
   const record = join(layout, 'bench.json')

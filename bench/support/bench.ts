@@ -25,7 +25,7 @@ export interface BenchReport {
 export interface Measured extends Summary {
   readonly kind: 'measured'
   readonly name: string
-  readonly unit: 'ms' | 'MB' | 'KiB'
+  readonly unit: 'ms' | 'MB' | 'KiB' | 'GETs'
 }
 
 /** One contestant by another, run by run. */
