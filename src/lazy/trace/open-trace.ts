@@ -1,5 +1,11 @@
 import { type DataLayout, DigestHasher, digestAlgorithm, Problem } from '../../base/index.ts'
-import { type BootTrace, decodeBootTrace, type PublishedTrace, type TracedLower } from '../../formats/index.ts'
+import {
+  type BootTrace,
+  decodeBootTrace,
+  isTraceName,
+  type PublishedTrace,
+  type TracedLower,
+} from '../../formats/index.ts'
 import type { ReadStored } from '../fetch/part-origins.ts'
 import { readBootTrace } from './trace-files.ts'
 
@@ -25,9 +31,14 @@ export interface OpenedTrace {
   readonly record: BootTrace | undefined
 }
 
-/** The trace that came with an image, or what its first boots here have left, to which this one is added. */
+/** The trace that came with an image, or what its first boots here have left, to which this one is added. @throws Problem INVALID_REQUEST for what is no name of a trace */
 export async function openTrace(options: OpenTrace): Promise<OpenedTrace> {
   const { layout, lower, name, published } = options
+  if (!isTraceName(name)) {
+    throw new Problem('INVALID_REQUEST', `a boot trace cannot be called ${JSON.stringify(name.slice(0, 80))}`, {
+      hint: 'lower-case letters, digits, dots and dashes: --trace web',
+    })
+  }
   const descriptor = published.find((one) => one.name === name)
   if (descriptor !== undefined) {
     return { replay: fetchTrace(options, descriptor).catch(() => undefined), record: undefined }

@@ -201,6 +201,11 @@ describe('a trace that came with an image', () => {
   })
 })
 
+test('a trace has a name that is no path', async () => {
+  const refused = open(await newHost(), undefined, undefined, '../data')
+  await expect(refused).rejects.toMatchObject({ code: 'INVALID_REQUEST', hint: expect.stringContaining('--trace') })
+})
+
 test('traces of a host are listed by name; what is damaged is passed over', async () => {
   const layout = await newHost()
   for (const name of ['web', 'boot']) await writeBootTrace(layout, { name, trace: traceOf(5) })
