@@ -98,6 +98,8 @@ export const SetLimitsRequest = z
   .strictObject({
     cpus: settings.cpus,
     memory_bytes: settings.memory_bytes,
+    /** At least what it has: a disk grows, and its filesystem with it. */
+    upper_bytes: settings.upper_bytes,
     io: z
       .strictObject({
         read_bytes_per_second: IoLimits.shape.read_bytes_per_second.nullable(),

@@ -9,6 +9,7 @@ import { RecordedIdentity } from './memory/memory-record.ts'
 import { dropMemory } from './memory/stored-memory.ts'
 import type { ShedRecord } from './records/shed-record.ts'
 import { couldNotSleep, statusAfter } from './records/status-after.ts'
+import { withSizeOfDisk } from './records/with-size-of-disk.ts'
 import { deleteShed, dropCreated } from './verbs/remove-shed.ts'
 import { stopShed } from './verbs/stop-shed.ts'
 import { endHeir, endLeftover, endVm, forgetVm } from './vm/end-vm.ts'
@@ -68,7 +69,7 @@ export async function settleShed(context: ShedsContext, record: ShedRecord): Pro
     case 'crashed':
     case 'cold':
       await endVm(context, name)
-      return record
+      return await withSizeOfDisk(context, record)
   }
 }
 

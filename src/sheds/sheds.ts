@@ -120,9 +120,10 @@ export interface Sheds {
   /** Says what becomes of a shed that nobody uses; also of one that runs. */
   set(name: string, request: SetThermalRequest): Promise<Shed>
   /**
-   * Says what a shed may have of its host from its next start on.
+   * Says what a shed may have of its host from its next start on; its disk grows at once.
    *
-   * @throws Problem SHED_NOT_STOPPED for one that has a VM or sleeps; INVALID_REQUEST for what this host does not have; NO_SPACE
+   * @throws Problem SHED_NOT_STOPPED for one that has a VM or sleeps; INVALID_REQUEST for what this host does not have, and for a smaller disk; EXT4_INVALID for a
+   *   disk whose filesystem is not in order; NO_SPACE
    */
   setLimits(name: string, request: SetLimitsRequest): Promise<Shed>
   /** The agent of a shed, which counts as used until what is returned is disposed of. @throws Problem SHED_NOT_RUNNING, AGENT_UNREACHABLE */

@@ -37,6 +37,7 @@ describe.runIf(needs({ tools }))('a shed whose transition is cut off at any step
     ['sleep', ['running', 'cold']],
     ['wake', ['cold', 'running']],
     ['stop', ['running', 'stopped']],
+    ['grow', ['running', 'stopped']],
     ['delete', ['running', 'none']],
   ])('%s, and kill -9 of the daemon: it is as it was, or as it was to be', async (verb, all) => {
     await using place = await temporaryDirectory()

@@ -1,5 +1,5 @@
 /**
- * A program that does something with the shed `web` over a fake QEMU, and is cut off: `cut-verbs.testkit.ts create|start|sleep|wake|stop|delete daemon|vmm|host <cut> <directory>`.
+ * A program that does something with the shed `web` over a fake QEMU, and is cut off: `cut-verbs.testkit.ts create|start|sleep|wake|stop|grow|delete daemon|vmm|host <cut> <directory>`.
  *
  * - `daemon`: it is killed (SIGKILL) just before its nth step, <cut>.
  * - `vmm`: its VMM is, before the first step, then again before the second, and so on.
@@ -10,6 +10,7 @@
  */
 import assert from 'node:assert/strict'
 import { existsSync, readFileSync, writeSync } from 'node:fs'
+import { stat } from 'node:fs/promises'
 import { diskKeeper } from '../support/keep-disk.ts'
 import { watchSteps } from '../support/watch-steps.ts'
 
@@ -46,6 +47,7 @@ const verbs: Readonly<Record<string, { from: Parameters<typeof bringTo>[1] | 'no
   sleep: { from: 'running', act: () => sheds.stop('web', { timeout_ms: 1000, keep_memory: true }) },
   wake: { from: 'cold', act: () => sheds.wake('web') },
   stop: { from: 'running', act: () => sheds.stop('web', { timeout_ms: 60_000 }) },
+  grow: { from: 'stopped', act: async () => sheds.setLimits('web', { upper_bytes: (await diskBytes()) + 2 ** 24 }) },
   delete: { from: 'running', act: () => sheds.remove('web', { force: true }) },
 }
 if (mode !== 'vmm') await cutAt(Number(cut))
@@ -69,8 +71,14 @@ async function cutAt(at: number): Promise<boolean> {
 }
 
 async function look(): Promise<void> {
-  const isThere = (await rooms.sheds.list()).length > 0
+  const [web] = await rooms.sheds.list()
+  const isThere = web !== undefined
+  if (isThere) assert.equal(web.upper_bytes, await diskBytes())
   writeSync(1, `found ${isThere ? (await expectAtRest(rooms)).status : await expectNone(rooms)}\n`)
+}
+
+async function diskBytes(): Promise<number> {
+  return (await stat(layout.shed('web').upper)).size
 }
 
 function killVmm(): void {

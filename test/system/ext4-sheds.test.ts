@@ -85,10 +85,13 @@ describe.runIf(able)('a shed that was made with --rootfs ext4', () => {
     await fsckExt4(rootfs('own'))
   })
 
-  test('starts although lower and cache are gone', async () => {
+  test('grows while it is stopped, and starts although lower and cache are gone', async () => {
+    expect(await cowshed.ok('set', 'own', '--upper-size', '10GB')).toContain('10.0 GB of disk')
+    await fsckExt4(rootfs('own'))
     await rm(cowshed.layout.cache, { recursive: true })
     await cowshed.ok('start', 'own')
     expect(await sh('own', 'cat /a/b/file')).toBe('one\n')
+    expect(Number(await sh('own', "df -P -m / | awk 'NR == 2 { print $2 }'"))).toBeGreaterThan(9000)
     expect(await readdir(cowshed.layout.root)).not.toContain('cache')
   })
 
@@ -96,8 +99,8 @@ describe.runIf(able)('a shed that was made with --rootfs ext4', () => {
     expect(await status('own')).toMatchObject({ rootfs: 'ext4' })
     const { sheds } = await cowshed.json<UsageReport>('system', 'df')
     expect(sheds.find(({ name }) => name === 'own')?.rootfs).toMatchObject({ path: rootfs('own'), kind: 'rootfs' })
-    expect((await create('own', '--upper-size', '1GiB')).stdout).toContain('own unchanged')
-    const other = await cowshed.run('create', 'own', '--image', 'mini:1', '--upper-size', '1GiB')
+    expect((await create('own', '--upper-size', '10GB')).stdout).toContain('own unchanged')
+    const other = await cowshed.run('create', 'own', '--image', 'mini:1', '--upper-size', '10GB')
     expect(other).toMatchObject({ code: 4, stderr: expect.stringContaining('another rootfs') })
   })
 

@@ -82,9 +82,12 @@ describe.runIf(able)('a host of a few sheds', () => {
       stderr: expect.stringMatching(/hint: stop it first: cowshed stop a$/m),
     })
     await cowshed.ok('stop', 'a')
-    const all = ['--memory', '256MiB', '--io-write', '20MB/s']
-    expect(await cowshed.ok('set', 'a', ...all)).toBe('a may have 1 CPU, 268.4 MB of memory, writes 20.0 MB/s\n')
+    const all = ['--memory', '256MiB', '--upper-size', '9GiB', '--io-write', '20MB/s']
+    expect(await cowshed.ok('set', 'a', ...all)).toBe(
+      'a may have 1 CPU, 268.4 MB of memory, 9.7 GB of disk, writes 20.0 MB/s\n',
+    )
     await cowshed.ok('start', 'a')
+    expect(Number(await sh("df -P -m / | awk 'NR == 2 { print $2 }'"))).toBeGreaterThan(8 * 1024)
     expect(await sh('cat /root/file')).toBe('kept\n')
     expect(await memoryKiB()).toBeGreaterThan(before + 50 * 1024)
   })

@@ -1,15 +1,16 @@
-import { readFile, stat } from 'node:fs/promises'
+import { open, readdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { SetLimitsRequest } from '../../src/contract/index.ts'
 import { createWeb, expectAtRest } from '../support/at-rest.ts'
 import { busyboxImageTools } from '../support/busybox-image.ts'
+import { fsckExt4 } from '../support/ext4-mount.ts'
 import { type FakeQemu, fakeQemu } from '../support/fake-qemu.ts'
 import { needs } from '../support/needs.ts'
 import { type OpenedRooms, openRoomsOn } from '../support/open-rooms.ts'
 import { type TemporaryDirectory, temporaryDirectory } from '../support/temporary-directory.ts'
 
 /** One shed through all its states, over a fake QEMU. */
-describe.runIf(needs({ tools: ['mke2fs', ...busyboxImageTools] }))('what a shed may have of its host', () => {
+describe.runIf(needs({ tools: ['mke2fs', 'e2fsck', ...busyboxImageTools] }))('what a shed may have of its host', () => {
   let fake: FakeQemu
   let directory: TemporaryDirectory
   let rooms: OpenedRooms
@@ -59,6 +60,51 @@ describe.runIf(needs({ tools: ['mke2fs', ...busyboxImageTools] }))('what a shed 
     await rooms.sheds.stop('web', { timeout_ms: 1000 })
   })
 
+  test('is a larger disk at once, never a smaller one, and what is on it is in order', async () => {
+    const before = await rooms.sheds.get('web')
+    const refused = { code: 'INVALID_REQUEST', message: expect.stringContaining('can only grow') }
+    await expect(set({ memory_bytes: 64 * MiB, upper_bytes: 64 * MiB - 4096 })).rejects.toThrow()
+    await growTo(80 * MiB)
+    await expect(set({ memory_bytes: 64 * MiB, upper_bytes: 64 * MiB })).rejects.toMatchObject(refused)
+    // All of it or nothing.
+    expect(await rooms.sheds.get('web')).toEqual({ ...before, upper_bytes: 80 * MiB })
+    // What is no whole number of blocks has one more.
+    await growTo(300_000_000, 300_003_328)
+    // A snapshot has the disk as it is; a shed that is made of it, too.
+    await rooms.sheds.snapshots.create({ shed: 'web', name: 'kept' })
+    expect(await rooms.sheds.snapshots.get('kept')).toMatchObject({ status: 'whole', bytes: 300_003_328 })
+    await rooms.sheds.snapshots.remove('kept', { force: true })
+    await rooms.sheds.start('web')
+    await expectAtRest(rooms)
+    await rooms.sheds.stop('web', { timeout_ms: 1000 })
+  })
+
+  test('is what the disk says, when whoever made it larger was killed before the record said so', async () => {
+    const { record } = rooms.layout.shed('web')
+    const written = JSON.parse(await readFile(record, 'utf8')) as { upper_bytes: number }
+    await writeFile(record, JSON.stringify({ ...written, upper_bytes: 80 * MiB }))
+    await rooms.sheds.snapshots.create({ shed: 'web', name: 'kept' })
+    expect(await rooms.sheds.snapshots.get('kept')).toMatchObject({ status: 'whole', bytes: written.upper_bytes })
+    await rooms.sheds.snapshots.remove('kept', { force: true })
+    expect((await rooms.sheds.get('web')).upper_bytes).toBe(written.upper_bytes)
+  })
+
+  test('is no larger disk while its filesystem is not in order', async () => {
+    const { upper } = rooms.layout.shed('web')
+    const before = await stat(upper)
+    await using file = await open(upper, 'r+')
+    const superblock = Buffer.alloc(1024)
+    await file.read(superblock, 0, 1024, 1024)
+    await file.write(Buffer.from([superblock.readUInt8(0x60) | 4]), 0, 1, 1024 + 0x60)
+    await expect(set({ upper_bytes: 2 ** 30 })).rejects.toMatchObject({
+      code: 'EXT4_INVALID',
+      hint: expect.stringContaining('start the shed and stop it'),
+    })
+    expect(await stat(upper)).toMatchObject({ ino: before.ino, size: before.size })
+    await file.write(superblock, 0, 1024, 1024)
+    expect(await readdir(rooms.layout.staging)).toEqual([])
+  })
+
   test('is never what this host does not have', async () => {
     const before = await rooms.sheds.get('web')
     for (const [request, hint] of [
@@ -72,6 +118,14 @@ describe.runIf(needs({ tools: ['mke2fs', ...busyboxImageTools] }))('what a shed 
     expect(() => SetLimitsRequest.parse({})).toThrow('nothing that is to change')
     expect(() => SetLimitsRequest.parse({ io: { operations_per_second: 1 } })).toThrow()
   })
+
+  async function growTo(bytes: number, has = bytes): Promise<void> {
+    expect(await set({ upper_bytes: bytes })).toMatchObject({ upper_bytes: has })
+    const { upper } = rooms.layout.shed('web')
+    expect(await stat(upper)).toMatchObject({ size: has, mode: 0o100600 })
+    await fsckExt4(upper)
+    expect(await readdir(rooms.layout.staging)).toEqual([])
+  }
 
   async function ramOf(): Promise<string> {
     const { memory } = JSON.parse(await readFile(rooms.layout.shed('web').machine, 'utf8')) as {

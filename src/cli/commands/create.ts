@@ -1,13 +1,6 @@
 import { Option } from 'commander'
 import { Problem, parseName } from '../../base/index.ts'
-import {
-  type CreateShedReply,
-  type OwnThermalSettings,
-  type PullPolicy,
-  type SecretUse,
-  smallestUpperBytes,
-  type VolumeMount,
-} from '../../contract/index.ts'
+import type { CreateShedReply, OwnThermalSettings, PullPolicy, SecretUse, VolumeMount } from '../../contract/index.ts'
 import type { Cli } from '../cli.ts'
 import type { DefineCommand } from '../define-command.ts'
 import { collectPairs } from '../options/collect-pairs.ts'
@@ -27,9 +20,9 @@ import {
   type LimitOptions,
   limitsRequest,
   memoryOf,
+  upperSizeOf,
 } from '../options/limit-options.ts'
 import { collectSecrets } from '../options/secret-use.ts'
-import { sizeAtLeast } from '../options/size-at-least.ts'
 import { snapshotName } from '../options/snapshot-names.ts'
 import { collectVolumes } from '../options/volume-mount.ts'
 import { forkLines } from './fork.ts'
@@ -38,7 +31,6 @@ interface Options extends IdleOptions, LimitOptions {
   readonly image?: string
   readonly fromSnapshot?: string
   readonly from?: string
-  readonly upperSize?: number
   readonly rootfs?: 'erofs' | 'ext4'
   readonly net?: 'user' | 'none'
   readonly env?: Record<string, string>
@@ -76,7 +68,7 @@ export const create: DefineCommand = (command, run) => {
     .option(
       '--upper-size <size>',
       'how much it can write to its disk, or with --rootfs ext4 the size of all of it; what is not written takes no space (5GiB)',
-      sizeAtLeast('--upper-size', smallestUpperBytes),
+      upperSizeOf,
     )
     .addOption(
       new Option(
@@ -145,14 +137,13 @@ async function createFork(cli: Cli, name: string, options: Options & { readonly 
 }
 
 function requestOf(name: string, options: Options) {
-  const { image, fromSnapshot, upperSize, rootfs, net, env, label, volume, secret, start, pull } = options
+  const { image, fromSnapshot, rootfs, net, env, label, volume, secret, start, pull } = options
   return {
     name,
     start,
     ...(image === undefined ? {} : { image }),
     ...(fromSnapshot === undefined ? {} : { from_snapshot: fromSnapshot }),
     ...limitsRequest(options),
-    ...(upperSize === undefined ? {} : { upper_bytes: upperSize }),
     ...(rootfs === undefined ? {} : { rootfs }),
     ...(net === undefined ? {} : { network: net }),
     ...(env === undefined ? {} : { env }),

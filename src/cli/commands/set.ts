@@ -19,6 +19,7 @@ import {
   type LimitOptions,
   limitsRequest,
   memoryOf,
+  upperSizeOf,
 } from '../options/limit-options.ts'
 import { shedNames } from '../options/shed-names.ts'
 import { describeIdle } from '../output/describe-idle.ts'
@@ -36,6 +37,7 @@ export const set: DefineCommand = (command, run) => {
     .option('--no-keep-hot', 'what the other two say counts again')
     .option('--cpus <n>', 'virtual CPUs; of a stopped shed, as all that follows', cpusOf)
     .option('--memory <size>', 'memory', memoryOf)
+    .option('--upper-size <size>', 'how large its disk is to be, at least what it is; it grows at once', upperSizeOf)
     .option('--io-read <rate>', 'how much all its disks may read a second, or `none` for no limit', orNone(ioReadOf))
     .option('--io-write <rate>', 'how much they may write a second, or `none`', orNone(ioWriteOf))
     .option('--iops <n>', 'how often they may read or write a second, or `none`', orNone(iopsOf))
@@ -90,11 +92,12 @@ function orNone(parse: (text: string) => number): (text: string) => number | 'no
   return (text) => (text === 'none' ? text : parse(text))
 }
 
-function describeLimits({ cpus, memory_bytes, io }: Shed): string {
-  const counts = [`${cpus} ${cpus === 1 ? 'CPU' : 'CPUs'}`, `${formatSize(memory_bytes)} of memory`]
+function describeLimits({ cpus, memory_bytes, upper_bytes, io }: Shed): string {
+  const sizes = [`${formatSize(memory_bytes)} of memory`, `${formatSize(upper_bytes)} of disk`]
+  const counts = [`${cpus} ${cpus === 1 ? 'CPU' : 'CPUs'}`, ...sizes]
   return ['may have', [...counts, ...describeIo(io)].join(', ')].join(' ')
 }
 
 const nothingToSet = new Problem('INVALID_REQUEST', 'there is nothing to set', {
-  hint: 'say what: --warm-after, --cold-after, --keep-hot, --cpus, --memory, --io-read, --io-write or --iops',
+  hint: 'say what: --warm-after, --cold-after, --keep-hot, --cpus, --memory, --upper-size, --io-read, --io-write or --iops',
 })

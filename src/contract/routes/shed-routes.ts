@@ -108,7 +108,7 @@ export const shedRoutes = {
     summary: 'Say what a stopped shed may have of its host from its next start on',
     body: SetLimitsRequest,
     reply: Shed,
-    codes: [...shedCodes, 'SHED_NOT_STOPPED', 'NO_SPACE'],
+    codes: [...shedCodes, 'SHED_NOT_STOPPED', 'EXT4_INVALID', 'NO_SPACE'],
   },
   execInShed: { kind: 'socket', summary: 'Run a program in a shed', codes: guestCodes },
   shellInShed: { kind: 'socket', summary: 'A login shell in a shed', codes: guestCodes },

@@ -34,8 +34,9 @@ export interface GroupPlace {
   readonly end: number
 }
 
-export function groupPlace(group: number, inodesPerGroup: number): GroupPlace {
-  const first = group === 0 ? 1 + descriptorRoom : group * blocksPerGroup
+/** @param head blocks of superblock and descriptors that are before it, in all groups but the first */
+export function groupPlace(group: number, inodesPerGroup: number, head = 0): GroupPlace {
+  const first = group === 0 ? 1 + descriptorRoom : group * blocksPerGroup + head
   return {
     blockBitmap: first,
     inodeBitmap: first + 1,

@@ -15,6 +15,8 @@ export interface GroupUse {
   /** The first so many of its inodes. */
   readonly usedInodes: number
   readonly directories: number
+  /** Blocks before its metadata: none unless told. */
+  readonly head?: number
 }
 
 export interface EncodedGroup {
@@ -35,7 +37,7 @@ export function encodeGroup(use: GroupUse, checksums: Checksums, bitmap: 'writte
   const blockBitmap = bitmap === 'written' ? blockBitmapOf(use) : undefined
   const inodeBitmap = usedInodes === 0 ? undefined : bitmapOf([[0, usedInodes]], inodesPerGroup)
   const freeBlocks = use.blocks - use.usedBlocks.reduce((sum, [from, to]) => sum + to - from, 0)
-  const place = groupPlace(group, inodesPerGroup)
+  const place = groupPlace(group, inodesPerGroup, use.head)
   const out = Buffer.alloc(descriptorBytes)
   out.writeUInt32LE(place.blockBitmap, 0x00)
   out.writeUInt32LE(place.inodeBitmap, 0x04)
@@ -59,9 +61,12 @@ export function encodeGroup(use: GroupUse, checksums: Checksums, bitmap: 'writte
 }
 
 /** The use of a group that holds nothing yet. */
-export function emptyGroup(group: number, { blocks, inodesPerGroup }: Pick<GroupUse, 'blocks' | 'inodesPerGroup'>) {
-  const usedBlocks = [[0, groupOverhead(inodesPerGroup)]] as const
-  return { group, inodesPerGroup, blocks, usedBlocks, usedInodes: 0, directories: 0 }
+export function emptyGroup(
+  group: number,
+  { blocks, inodesPerGroup, head = 0 }: Pick<GroupUse, 'blocks' | 'inodesPerGroup' | 'head'>,
+) {
+  const usedBlocks = [[0, head + groupOverhead(inodesPerGroup)]] as const
+  return { group, inodesPerGroup, blocks, usedBlocks, usedInodes: 0, directories: 0, head }
 }
 
 /** Blocks of a group that are in use from now on, in its descriptor and bitmap. */
@@ -77,6 +82,27 @@ export function useMoreBlocks(
   fillBits(blockBitmap, from, to)
   descriptor.writeUInt16LE(descriptor.readUInt16LE(0x0c) - (to - from), 0x0c)
   setBlockBitmapChecksum(descriptor, checksums.ofBitmap(blockBitmap))
+  checksums.sealDescriptor(descriptor, group)
+}
+
+interface GroupToGrow {
+  readonly descriptor: Buffer
+  /** undefined of one that the kernel works out. */
+  readonly blockBitmap: Buffer | undefined
+  readonly group: number
+}
+
+/** Blocks that a group has from now on and that are free, in its descriptor and bitmap. */
+export function freeMoreBlocks(
+  { descriptor, blockBitmap, group }: GroupToGrow,
+  [from, to]: readonly [number, number],
+  checksums: Checksums,
+): void {
+  descriptor.writeUInt16LE(descriptor.readUInt16LE(0x0c) + (to - from), 0x0c)
+  if (blockBitmap !== undefined) {
+    for (let bit = from; bit < to; bit++) blockBitmap[bit >> 3] = (blockBitmap[bit >> 3] ?? 0) & ~(1 << (bit & 7))
+    setBlockBitmapChecksum(descriptor, checksums.ofBitmap(blockBitmap))
+  }
   checksums.sealDescriptor(descriptor, group)
 }
 

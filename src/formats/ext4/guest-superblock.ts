@@ -1,26 +1,26 @@
 import { crc32c } from '../erofs/crc32c.ts'
 import { blockSize } from '../erofs/tree.ts'
+import type { DescriptorTable } from './descriptor-table.ts'
 import { blocksPerGroup } from './geometry.ts'
 import { invalidExt4 } from './invalid-ext4.ts'
 import { magic, superblockBytes } from './superblock.ts'
 
 /** What of a superblock says where bitmaps are. */
-export interface GuestSuperblock {
+export interface GuestSuperblock extends DescriptorTable {
   readonly uuid: Buffer
   readonly blocks: number
-  readonly groups: number
   readonly inodesPerGroup: number
   readonly inodeBytes: number
-  readonly descriptorBytes: number
-  /** Blocks of the table of group descriptors, and those kept free behind it. */
-  readonly tableBlocks: number
-  /** Whether a group begins with a copy of the superblock and that table. */
-  readonly hasBackup: (group: number) => boolean
+  /** What of tableBlocks is kept free. */
+  readonly reservedBlocks: number
+  /** sparse_super2: it names the groups with a copy of the superblock. */
+  readonly isSparse2: boolean
 }
 
 const sparseSuper2 = 0x200
-/** filetype, extent, 64bit, flex_bg: none of them changes what a bitmap means. */
-const knownIncompat = 0x2 | 0x40 | 0x80 | 0x200
+const metaGroups = 0x10
+/** filetype, meta_bg, extent, 64bit, flex_bg: none of them changes what a bitmap means. */
+const knownIncompat = 0x2 | metaGroups | 0x40 | 0x80 | 0x200
 const bits64 = 0x80
 const needsRecovery = 0x4
 /** sparse_super, large_file, huge_file, dir_nlink, extra_isize, metadata_csum. */
@@ -54,6 +54,8 @@ export function decodeGuestSuperblock(bytes: Buffer, fileBytes: number): GuestSu
     inodesPerGroup % 8 === 0 &&
     groups * inodesPerGroup === bytes.readUInt32LE(0x00)
   if (!isSound) throw invalidExt4('its superblock contradicts itself, or the size of the disk')
+  const firstMetaBlock = (incompat & metaGroups) === 0 ? Number.POSITIVE_INFINITY : bytes.readUInt32LE(0x104)
+  const reservedBlocks = bytes.readUInt16LE(0xce)
   return {
     uuid: Buffer.from(bytes.subarray(0x68, 0x78)),
     blocks,
@@ -61,9 +63,44 @@ export function decodeGuestSuperblock(bytes: Buffer, fileBytes: number): GuestSu
     inodesPerGroup,
     inodeBytes,
     descriptorBytes,
-    tableBlocks: Math.ceil((groups * descriptorBytes) / blockSize) + bytes.readUInt16LE(0xce),
+    reservedBlocks,
+    tableBlocks: Math.min(Math.ceil((groups * descriptorBytes) / blockSize), firstMetaBlock) + reservedBlocks,
+    firstMetaBlock,
+    isSparse2: isSparse2(bytes),
     hasBackup: backups(bytes),
   }
+}
+
+export interface GrownSuperblock
+  extends Pick<GuestSuperblock, 'blocks' | 'groups' | 'inodesPerGroup' | 'firstMetaBlock'> {
+  /** The group that it is in. */
+  readonly group: number
+  /** So many more are free. */
+  readonly freeBlocks: number
+}
+
+/** Changes the size of a filesystem in a superblock that decodeGuestSuperblock has taken, and the checksum with it. */
+export function growSuperblock(superblock: Buffer, grown: GrownSuperblock): void {
+  const { blocks, groups, inodesPerGroup, firstMetaBlock, group, freeBlocks } = grown
+  const inodes = groups * inodesPerGroup
+  const free = superblock.readUInt32LE(0x0c) + superblock.readUInt32LE(0x158) * 2 ** 32 + freeBlocks
+  superblock.writeUInt32LE(superblock.readUInt32LE(0x10) + inodes - superblock.readUInt32LE(0x00), 0x10)
+  superblock.writeUInt32LE(inodes, 0x00)
+  superblock.writeUInt32LE(blocks, 0x04)
+  superblock.writeUInt32LE(free % 2 ** 32, 0x0c)
+  superblock.writeUInt32LE(Math.floor(free / 2 ** 32), 0x158)
+  superblock.writeUInt16LE(group, 0x5a)
+  if (firstMetaBlock < Number.POSITIVE_INFINITY) {
+    superblock.writeUInt32LE(superblock.readUInt32LE(0x60) | metaGroups, 0x60)
+    superblock.writeUInt32LE(firstMetaBlock, 0x104)
+  }
+  // Blocks of metadata: the kernel counts them anew.
+  superblock.writeUInt32LE(0, 0x248)
+  superblock.writeUInt32LE(crc32c(superblock.subarray(0, 0x3fc)), 0x3fc)
+}
+
+function isSparse2(bytes: Buffer): boolean {
+  return (bytes.readUInt32LE(0x5c) & sparseSuper2) !== 0
 }
 
 /**
@@ -101,7 +138,7 @@ function checkKind(bytes: Buffer): void {
 }
 
 function backups(bytes: Buffer): (group: number) => boolean {
-  if ((bytes.readUInt32LE(0x5c) & sparseSuper2) !== 0) {
+  if (isSparse2(bytes)) {
     const listed = [0, bytes.readUInt32LE(0x24c), bytes.readUInt32LE(0x250)]
     return (group) => listed.includes(group)
   }

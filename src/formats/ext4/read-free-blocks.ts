@@ -1,15 +1,16 @@
 import { blockSize } from '../erofs/tree.ts'
 import { Checksums } from './checksums.ts'
+import { headOfGroup } from './descriptor-table.ts'
 import { blocksPerGroup, type Extent } from './geometry.ts'
 import { decodeGuestSuperblock, type GuestSuperblock } from './guest-superblock.ts'
 import { invalidExt4 } from './invalid-ext4.ts'
+import { type Group, type ReadDisk, readBlockBitmap, readGroups, wholeGroup } from './read-groups.ts'
 import { superblockBytes, superblockOffset } from './superblock.ts'
 
 export interface ReadFreeBlocks {
   /** Of the disk, in bytes. */
   readonly bytes: number
-  /** Reads from it; fewer bytes at its end. */
-  readonly read: (offset: number, length: number) => Buffer
+  readonly read: ReadDisk
 }
 
 export interface FreeBlocks {
@@ -45,50 +46,12 @@ export function readFreeBlocks({ bytes, read }: ReadFreeBlocks): FreeBlocks {
   return { blockBytes: blockSize, runs }
 }
 
-interface Group {
-  readonly number: number
-  readonly descriptor: Buffer
-  readonly blockBitmap: number
-  readonly inodeBitmap: number
-  readonly inodeTable: number
-  readonly freeBlocks: number
-  /** BLOCK_UNINIT: nothing but metadata is in it, and its bitmap was never written. */
-  readonly isImplied: boolean
-}
-
-const blocksUninitialized = 2
-
-function readGroups(superblock: GuestSuperblock, checksums: Checksums, read: ReadFreeBlocks['read']): Group[] {
-  const { groups, descriptorBytes } = superblock
-  const table = read(blockSize, groups * descriptorBytes)
-  if (table.length < groups * descriptorBytes) throw invalidExt4('its group descriptors are cut off')
-  return Array.from({ length: groups }, (_, number) => {
-    const descriptor = Buffer.from(table.subarray(number * descriptorBytes, (number + 1) * descriptorBytes))
-    if (descriptor.readUInt16LE(0x1e) !== checksums.ofDescriptor(descriptor, number)) {
-      throw invalidExt4(`the checksum of group ${number} is wrong`)
-    }
-    const high = (at: number) => (descriptorBytes === 64 ? descriptor.readUInt32LE(at) * 2 ** 32 : 0)
-    return {
-      number,
-      descriptor,
-      blockBitmap: descriptor.readUInt32LE(0x00) + high(0x20),
-      inodeBitmap: descriptor.readUInt32LE(0x04) + high(0x24),
-      inodeTable: descriptor.readUInt32LE(0x08) + high(0x28),
-      freeBlocks:
-        descriptor.readUInt16LE(0x0c) + (descriptorBytes === 64 ? descriptor.readUInt16LE(0x2c) * 2 ** 16 : 0),
-      isImplied: (descriptor.readUInt16LE(0x12) & blocksUninitialized) !== 0,
-    }
-  })
-}
-
 /** Where superblocks, descriptors, bitmaps and inode tables are, in ascending order and apart from each other. */
-function metadataOf(
-  { hasBackup, tableBlocks, inodesPerGroup, inodeBytes, blocks }: GuestSuperblock,
-  groups: readonly Group[],
-): Extent[] {
+function metadataOf(superblock: GuestSuperblock, groups: readonly Group[]): Extent[] {
+  const { inodesPerGroup, inodeBytes, blocks } = superblock
   const inodeBlocks = Math.ceil((inodesPerGroup * inodeBytes) / blockSize)
   const all = groups.flatMap(({ number, blockBitmap, inodeBitmap, inodeTable }) => [
-    ...(hasBackup(number) ? [{ block: number * blocksPerGroup, blocks: 1 + tableBlocks }] : []),
+    { block: number * blocksPerGroup, blocks: headOfGroup(superblock, number) },
     { block: blockBitmap, blocks: 1 },
     { block: inodeBitmap, blocks: 1 },
     { block: inodeTable, blocks: inodeBlocks },
@@ -97,34 +60,15 @@ function metadataOf(
   if (groups.some(({ blockBitmap, inodeTable }) => blockBitmap >= blocks || inodeTable + inodeBlocks > blocks)) {
     throw invalidExt4('its metadata is beyond its end')
   }
-  return merged(all)
+  return merged(all.filter(({ blocks: some }) => some > 0))
 }
 
-function wholeGroup({ blocks }: GuestSuperblock, group: number): Extent {
-  const block = group * blocksPerGroup
-  return { block, blocks: Math.min(blocksPerGroup, blocks - block) }
-}
-
-function readBitmap(
-  superblock: GuestSuperblock,
-  group: Group,
-  checksums: Checksums,
-  read: ReadFreeBlocks['read'],
-): Extent[] {
-  const bits = read(group.blockBitmap * blockSize, blockSize)
-  if (bits.length < blockSize) throw invalidExt4(`the bitmap of group ${group.number} is cut off`)
-  if (!isChecksumRight(group.descriptor, checksums.ofBitmap(bits))) {
-    throw invalidExt4(`the checksum of the bitmap of group ${group.number} is wrong`)
-  }
+function readBitmap(superblock: GuestSuperblock, group: Group, checksums: Checksums, read: ReadDisk): Extent[] {
+  const bits = readBlockBitmap(group, checksums, read)
   const runs = zeroBits(bits, wholeGroup(superblock, group.number))
   if (countBlocks(runs) !== group.freeBlocks)
     throw invalidExt4(`group ${group.number} does not have as many free blocks as it says`)
   return runs
-}
-
-function isChecksumRight(descriptor: Buffer, checksum: number): boolean {
-  const low = descriptor.readUInt16LE(0x18) === (checksum & 0xffff)
-  return low && (descriptor.length < 64 || descriptor.readUInt16LE(0x38) === checksum >>> 16)
 }
 
 function zeroBits(bits: Buffer, { block, blocks }: Extent): Extent[] {
