@@ -1,12 +1,8 @@
-import { access, readdir, readFile } from 'node:fs/promises'
-import { join } from 'node:path'
-import { describe, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { needs } from '../../../../test/support/needs.ts'
-import { temporaryDirectory } from '../../../../test/support/temporary-directory.ts'
-import { killProcess, spawnDetached } from '../../../host/index.ts'
+import { runScript } from '../../../../test/support/node-script.ts'
 import { cgroupMount, mountIn } from './cgroup-mount.ts'
-import { confinedCommand } from './confined-command.ts'
-import { boundControllers, cgroupLimits, makeVmCgroup, removeVmCgroup, sweepVmCgroups } from './vm-cgroup.ts'
+import { cgroupLimits } from './vm-cgroup.ts'
 import { userIn } from './vm-user.ts'
 
 const sized = {
@@ -46,34 +42,13 @@ test('the hierarchy of version 2 is found beside those of version 1, and the use
 })
 
 const mount = cgroupMount()
-if (mount === undefined) console.warn('SKIPPED: a test needs cgroups of version 2, which are not mounted here')
+if (mount === undefined) {
+  console.warn(
+    'SKIPPED: cgroups of version 2 are not mounted here; test/system/guest-cgroups.test.ts has a guest that has them',
+  )
+}
 
-describe.runIf(needs({ root: true }) && mount !== undefined)('cgroups on this host', () => {
-  test('a program is in its cgroup with its first step; a sweep takes those alone that nobody is in', async () => {
-    await using dir = await temporaryDirectory()
-    const [full, empty] = [await makeVmCgroup(sized), await makeVmCgroup({ ...sized, id: 'empty' })]
-    expect([full, empty]).toEqual(['abc', 'empty'].map((id) => join(mount ?? '', 'cowshed/test-sweep', id)))
-    const files = await readdir(full ?? '')
-    const expected = Object.entries(cgroupLimits(sized)).filter(([name]) => files.includes(name))
-    for (const [name, value] of expected) expect((await readFile(join(full ?? '', name), 'utf8')).trim()).toBe(value)
-    expect(await boundControllers()).toEqual(['memory', 'cpu', 'pids'].filter((name) => files.includes(`${name}.max`)))
-
-    const inside = confinedCommand({ command: 'sleep', args: ['300'], acceleration: 'tcg', cgroup: full })
-    const child = await spawnDetached({ ...inside, logPath: join(dir.path, 'log'), inherit: [] })
-    try {
-      const procs = async () => (await readFile(join(full ?? '', 'cgroup.procs'), 'utf8')).trim()
-      while ((await procs()) === '') await new Promise((resolve) => setTimeout(resolve, 5))
-      expect(await procs()).toBe(`${child.pid}`)
-      await sweepVmCgroups(sized.runDirectory)
-      await access(full ?? '')
-      await expect(access(empty ?? '')).rejects.toMatchObject({ code: 'ENOENT' })
-    } finally {
-      killProcess(child, 'SIGKILL')
-    }
-    await child.exited
-    await removeVmCgroup({ id: 'abc', controlSocket: join(sized.runDirectory, 'abc.qmp') })
-    await expect(access(full ?? '')).rejects.toMatchObject({ code: 'ENOENT' })
-    await sweepVmCgroups(sized.runDirectory)
-    await expect(access(join(mount ?? '', 'cowshed/test-sweep'))).rejects.toMatchObject({ code: 'ENOENT' })
-  })
+test.runIf(needs({ root: true }) && mount !== undefined)('cgroups on this host do what VMs need of them', async () => {
+  const { stdout, code } = await runScript(new URL('./cgroups.testkit.ts', import.meta.url), [])
+  expect([code, stdout]).toEqual([0, expect.stringMatching(/^bounded/)])
 })
