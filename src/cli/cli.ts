@@ -38,7 +38,7 @@ export interface Surroundings {
   readonly launcher: string
   /** Runs the daemon in this process until it is told to stop. */
   readonly serve: (options: Serve) => Promise<void>
-  /** Serves a published image as a block device in this process, until it is told to stop. */
+  /** Serves a published image as a block device or as a file in this process, until it is told to stop. */
   readonly serveLazy: (options: ServeLazy) => Promise<LazyReport>
   /** Puts the data directory onto a filesystem of its own, in this process: a daemon would be in the way. */
   readonly setUpBtrfs: (options: BtrfsOptions) => Promise<BtrfsReply>
@@ -55,7 +55,9 @@ export interface ServeLazy {
   readonly dataDirectory: string
   readonly reference: string
   /** `unix:PATH`, absolute, or `tcp:HOST:PORT`. */
-  readonly nbd: string
+  readonly nbd?: string | undefined
+  /** Absolute. */
+  readonly fuse?: string | undefined
   readonly insecure: boolean
   /** Undefined: reads wait for as long as it takes. */
   readonly failAfterMs: number | undefined

@@ -56,7 +56,9 @@ export interface ServedLazy {
   readonly manifest_digest: string
   readonly chunk_index_digest: string
   /** As clients write it: `nbd+unix:///?socket=…`. */
-  readonly url: string
+  readonly url?: string
+  /** The file that it is served as. */
+  readonly path?: string
   readonly bytes: number
 }
 

@@ -2,7 +2,7 @@
  * formats: bytes to values and back.
  *
  * Belongs here: tar, cpio, OCI documents, erofs and ext4 images, LZ4 blocks, the index of a layer, the chunk index of a published lower,
- * boot traces, the agent's frames, NBD, the file of a snapshot.
+ * boot traces, the agent's frames, NBD, FUSE, the file of a snapshot.
  * Promises: parsers take hostile bytes and give a value or a Problem, in bounded time and memory; writers are deterministic: same values in,
  * same bytes out, on every host.
  * Never: opens a file or a socket, starts a process, looks at the clock or at the environment.
@@ -13,6 +13,7 @@ export * from './chunk-index/index.ts'
 export * from './cpio/index.ts'
 export * from './erofs/index.ts'
 export * from './ext4/index.ts'
+export * from './fuse/index.ts'
 export * from './layer/index.ts'
 export * from './lz4/index.ts'
 export * from './nbd/index.ts'

@@ -46,6 +46,8 @@ export { openZstdCompressor, type ZstdCompressor, zstdVersion } from './libzstd.
 export { type ListeningSocket, listenOnUnix } from './listen-on-unix.ts'
 export { type FileLock, isLocked, type LockOptions, lockFile } from './lock-file.ts'
 export { lockHolders } from './lock-holders.ts'
+export { type FuseMount, type MountFuse, mountFuse, unmountFile } from './mount-fuse.ts'
+export { type Mount, mountedAt } from './mounted-at.ts'
 export { namesBelow } from './names-below.ts'
 export {
   isBeingMade,
@@ -61,6 +63,7 @@ export { processStartTime } from './process-start-time.ts'
 export { punchHole } from './punch-hole.ts'
 export { type FileHead, readFileHead } from './read-file-head.ts'
 export { readSmallFile } from './read-small-file.ts'
+export { isReadable, untilReadable } from './readable.ts'
 export { type RemoveDirectory, removeDirectory } from './remove-directory.ts'
 export { type RunInWorker, runInWorker } from './run-in-worker.ts'
 export { type RunToolOptions, runTool, type ToolResult } from './run-tool.ts'

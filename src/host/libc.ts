@@ -39,6 +39,14 @@ export interface LibC {
   /** @param address struct sockaddr_un */
   bind(fd: number, address: Uint8Array): number
   listen(fd: number, backlog: number): number
+  /** mount(2) */
+  mount(mount: MountCall): number
+  /** On a thread of libuv's pool: the filesystem may be served by this process. errno is lost. */
+  unmountAsync(path: string, flags: number): Promise<number>
+  /** @param polled struct pollfd of one descriptor; @returns at once: 1 when it is ready */
+  poll(polled: Uint8Array): number
+  /** The same on a thread of the pool, for so many milliseconds at most. */
+  pollAsync(polled: Uint8Array, milliseconds: number): Promise<number>
   pidfdOpen(pid: number): number
   pidfdSendSignal(pidfd: number, signal: number): number
   /** For descriptors that a call above has opened: Node counts its own and warns of others. */
@@ -52,6 +60,14 @@ export interface FileRange {
   readonly to: number
   readonly toOffset: number
   readonly length: number
+}
+
+export interface MountCall {
+  readonly source: string
+  readonly path: string
+  readonly type: string
+  readonly flags: number
+  readonly options: string
 }
 
 export interface AllocateRange {
@@ -110,6 +126,9 @@ function bind(koffi: typeof Koffi): LibC {
   const socket = library.func('socket', 'int', ['int', 'int', 'int'])
   const bindSocket = library.func('bind', 'int', ['int', 'void *', 'uint'])
   const listen = library.func('listen', 'int', ['int', 'int'])
+  const mount = library.func('mount', 'int', ['str', 'str', 'str', 'ulong', 'str'])
+  const unmount = library.func('umount2', 'int', ['str', 'int'])
+  const poll = library.func('poll', 'int', ['void *', 'ulong', 'int'])
   const syscall = library.func('long syscall(long number, ...)')
   return {
     flock: (fd, operation) => flock(fd, operation),
@@ -132,6 +151,10 @@ function bind(koffi: typeof Koffi): LibC {
     unixSocket: () => socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0),
     bind: (fd, address) => bindSocket(fd, address, address.length),
     listen: (fd, backlog) => listen(fd, backlog),
+    mount: ({ source, path, type, flags, options }) => mount(source, path, type, flags, options),
+    unmountAsync: (path, flags) => onPool(unmount, [path, flags]),
+    poll: (polled) => poll(polled, 1, 0),
+    pollAsync: (polled, milliseconds) => onPool(poll, [polled, 1, milliseconds]),
     pidfdOpen: (pid) => syscall(SYS_pidfd_open, 'int', pid, 'uint', 0),
     pidfdSendSignal: (pidfd, signal) =>
       syscall(SYS_pidfd_send_signal, 'int', pidfd, 'int', signal, 'void *', null, 'uint', 0),

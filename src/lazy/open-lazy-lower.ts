@@ -154,6 +154,10 @@ class Lower implements LazyLower {
     return { isZero: hashes.isZeros(leaf), length: Math.min(length, (leaf + leaves) * leafBytes - offset) }
   }
 
+  file(): number | undefined {
+    return this.#cache.missing === 0 ? this.#cache.fd : undefined
+  }
+
   async bringBootstrap(signal: AbortSignal | undefined): Promise<void> {
     const coming: Promise<Landed>[] = []
     for (let leaf = 0; leaf < this.#bootstrapLeaves; leaf++) {

@@ -5,11 +5,13 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { parseDigest } from '../../src/base/index.ts'
 import type { ListLazyReply, PruneReport, PublishImageReply, UsageReport } from '../../src/contract/index.ts'
-import { runTool } from '../../src/host/index.ts'
+import { mountedAt, runTool } from '../../src/host/index.ts'
 import { keystream } from '../../src/wires/registry/registry.testkit.ts'
 import { type Cowshed, openCowshed, until } from '../support/cowshed.ts'
+import { snapshotOfDirectory, withMountedErofs } from '../support/erofs-mount.ts'
 import { type FaultProxy, startFaultProxy } from '../support/fault-proxy.ts'
 import { buildImage, buildLayer, ociArchive } from '../support/image-builder.ts'
+import { canPass } from '../support/kernel-passes-files.ts'
 import { needs } from '../support/needs.ts'
 import { firstMatch, killScript } from '../support/node-script.ts'
 import { registryTools, startRegistry, type TestRegistry } from '../support/registry.ts'
@@ -70,15 +72,24 @@ describe.runIf(needs({ tools }))('a published image is served as a block device'
   const socket = () => join(on(host).layout.root, '..', 's')
   const copy = () => join(on(host).layout.root, '..', 'copy')
 
+  const file = () => join(on(host).layout.root, '..', 'file')
+
+  const serve = (...options: string[]) => serveAt(/^nbd\S+(?=\n)/, '--nbd', `unix:${socket()}`, ...options)
+  const serveFile = (...options: string[]) => serveAt(/^\/\S+(?=\n)/m, '--fuse', file(), ...options)
+
   /** Starts it, and waits until it says where it is. */
-  async function serve(...options: string[]) {
-    const child = on(host).start('lazy', 'serve', ref, '--nbd', `unix:${socket()}`, '--insecure', ...options)
+  async function serveAt(said: RegExp, ...options: string[]) {
+    const child = on(host).start('lazy', 'serve', ref, '--insecure', ...options)
     servers.push(child)
+    return await started(child, said)
+  }
+
+  async function started(child: ChildProcess, where: RegExp) {
     let said = ''
     child.stderr?.on('data', (chunk: Buffer) => {
       said += chunk.toString()
     })
-    const [url] = await firstMatch(child.stdout, /^nbd\S+(?=\n)/)
+    const [url] = await firstMatch(child.stdout, where)
     const end = async () => {
       const closed = once(child, 'close')
       child.kill('SIGTERM')
@@ -190,10 +201,63 @@ describe.runIf(needs({ tools }))('a published image is served as a block device'
     }
   })
 
+  describe.runIf(needs({ root: true, tools: ['losetup', 'cmp', 'dd'] }))('and as a file', () => {
+    const tree = (image: string) => withMountedErofs(image, snapshotOfDirectory)
+    const forget = () => on(host).ok('system', 'prune', '--lazy', '--force')
+
+    test('beside the block device: mounted by this kernel it has the tree of the image', async () => {
+      await forget()
+      const expected = await tree(lower)
+      const { url, end, said } = await serveFile('--nbd', `unix:${socket()}`)
+      expect(await mountedAt(file())).toMatchObject({ type: 'fuse.cowshed' })
+      await withMountedErofs(file(), async (directory) => {
+        // What this process reads may not be fetched through a proxy of this process.
+        await runTool('sh', ['-c', 'tar -C "$1" -c . | cat > /dev/null', 'sh', directory])
+        expect(snapshotOfDirectory(directory)).toEqual(expected)
+      })
+      expect(expected.size).toBeGreaterThan(60)
+      await runTool('cmp', [file(), lower])
+      await expectRight(`nbd+unix:///?socket=${socket()}`)
+      expect([url, said()]).toEqual([file(), expect.stringContaining('is served')])
+      await end()
+      expect(await mountedAt(file())).toBeUndefined()
+    })
+
+    test('whoever reads it gets an error when its server is killed, and the next takes its place', async () => {
+      await forget()
+      const { child } = await serveFile()
+      proxy.fault({ path: /\/blobs\//, times: 1_000 }, { kind: 'stall', after: 0 })
+      const begun = proxy.requests.length
+      const reading = runTool('dd', [`if=${file()}`, 'of=/dev/null', 'bs=64k', 'skip=40', 'count=1'])
+      reading.catch(() => {})
+      await until(async () => proxy.requests.length > begun, 'it fetches')
+      await killScript(child)
+      await expect(reading).rejects.toThrow(/not connected|abort/)
+      proxy.clear()
+      expect(await mountedAt(file())).toMatchObject({ type: 'fuse.cowshed' })
+      const { end } = await serveFile()
+      await runTool('cmp', [file(), lower])
+      await end()
+      expect(await mountedAt(file())).toBeUndefined()
+    })
+
+    test('that is filled is read by the kernel itself, and from where nothing else is', async () => {
+      const { end, said } = await serveFile('--fill')
+      await until(async () => said().includes('all of it is here'), 'it is filled')
+      await runTool('cmp', [file(), lower])
+      const report = await end()
+      if (canPass()) expect(report).toContain('0 B read')
+      await writeFile(file(), 'text')
+      const refused = await on(host).run('lazy', 'serve', ref, '--insecure', '--fuse', file())
+      expect([refused.code, refused.stderr]).toEqual([4, expect.stringContaining('it is not empty')])
+      expect(await readFile(file(), 'utf8')).toBe('text')
+    })
+  })
+
   test.each<[string[], number, string]>([
     [['registry.example/x', '--nbd', 'unix:'], 2, 'not an address of an NBD server'],
     [['registry.example/x', '--nbd', 'tcp:0.0.0.0:10809'], 2, 'can be reached by others'],
-    [['registry.example/x'], 2, '--nbd'],
+    [['registry.example/x'], 2, '--nbd unix:PATH; as a file: --fuse PATH'],
     [['registry.example/x', '--nbd', 'unix:/x', '--fail-after', 'soon'], 2, 'soon'],
   ])('but not %j', async (args, exit, why) => {
     const { code, stderr } = await on(host).run('lazy', 'serve', ...args)

@@ -1,10 +1,12 @@
+import { resolve } from 'node:path'
 import { formatDuration, formatSize, Problem, parseDuration, parseSize, printable } from '../../base/index.ts'
 import type { LazyReport, ServedLazy } from '../../contract/index.ts'
 import type { Cli } from '../cli.ts'
 import type { DefineCommand } from '../define-command.ts'
 
 interface Options {
-  readonly nbd: string
+  readonly nbd?: string
+  readonly fuse?: string
   readonly insecure?: boolean
   readonly failAfter: number | 'never'
   readonly fill?: boolean
@@ -21,7 +23,14 @@ export const lazyServe: DefineCommand = (command, run) => {
       '<image>',
       'as it was published: registry.example/team/app:v1, or by its digest; or the chunk index of one in `lazy ls`',
     )
-    .requiredOption('--nbd <address>', 'where to listen: unix:PATH, or tcp:HOST:PORT on this host alone; port 0 is any')
+    .option(
+      '--nbd <address>',
+      'as a block device, and where to listen: unix:PATH, or tcp:HOST:PORT on this host alone; port 0 is any',
+    )
+    .option(
+      '--fuse <path>',
+      'as a read-only file, at a path where nothing is or an empty file, whose owner and mode it has; for root',
+    )
     .option('--insecure', 'http instead of https')
     .option(
       '--fail-after <duration>',
@@ -38,9 +47,11 @@ export const lazyServe: DefineCommand = (command, run) => {
     .option('--until-unused', 'end when nobody has been connected for a while')
     .action(
       run(async (cli, reference: string, options: Options) => {
+        refuseNowhere(options)
         await refuseElsewhere(cli)
         const report = await cli.serveLazy({
-          ...{ dataDirectory: cli.layout.root, reference, nbd: onThisHost(cli, options.nbd), signal: cli.signal },
+          ...{ dataDirectory: cli.layout.root, reference, signal: cli.signal },
+          ...placesOf(cli, options),
           insecure: options.insecure === true,
           failAfterMs: options.failAfter === 'never' ? undefined : options.failAfter,
           trace: options.trace,
@@ -56,23 +67,33 @@ export const lazyServe: DefineCommand = (command, run) => {
     )
 }
 
-/** The block device is made in this process, for this host. */
+function refuseNowhere({ nbd, fuse }: Options): void {
+  if (nbd !== undefined || fuse !== undefined) return
+  throw new Problem('INVALID_REQUEST', 'where is it to be served?', {
+    hint: 'as a block device: --nbd unix:PATH; as a file: --fuse PATH; or both',
+  })
+}
+
+/** It is served by this process, for this host. */
 async function refuseElsewhere(cli: Cli): Promise<void> {
   const { server } = await cli.connection()
   if (server === undefined) return
-  throw new Problem('INVALID_REQUEST', `a block device is served on the host itself, and ${server.name} is another`, {
+  throw new Problem('INVALID_REQUEST', `an image is served on the host itself, and ${server.name} is another`, {
     hint: 'run it there; here: cowshed -s local lazy serve IMAGE --nbd unix:PATH',
   })
 }
 
-function onThisHost({ cwd }: Cli, address: string): string {
-  const [, path] = /^unix:([^/].*)$/.exec(address) ?? []
-  return path === undefined ? address : `unix:${cwd}/${path}`
+function placesOf({ cwd }: Cli, { nbd, fuse }: Options) {
+  const [, path] = /^unix:([^/].*)$/.exec(nbd ?? '') ?? []
+  return {
+    nbd: path === undefined ? nbd : `unix:${cwd}/${path}`,
+    fuse: fuse === undefined ? undefined : resolve(cwd, fuse),
+  }
 }
 
 function sayReady(cli: Cli, served: ServedLazy): void {
   if (cli.json) cli.printJson(served)
-  else cli.print(`${served.url}\n`)
+  else for (const place of [served.url, served.path]) if (place !== undefined) cli.print(`${place}\n`)
   const { reference, bytes } = served
   cli.notice(`${printable(reference)} (${formatSize(bytes)}) is served; it ends with Ctrl-C`)
 }

@@ -2,18 +2,17 @@ import { type DataLayout, dataLayout, formatDuration, isProblem, type Problem } 
 import type { LazyReport, ServedLazy } from '../../contract/index.ts'
 import { platformOf } from '../../formats/index.ts'
 import type { OutagePolicy } from '../../lazy/index.ts'
-import { formatNbdAddress, type NbdServer, openRegistries, parseNbdAddress, serveNbd } from '../../wires/index.ts'
+import { openRegistries } from '../../wires/index.ts'
 import { makeRunDirectory } from '../run-directory.ts'
 import { readSettings } from '../settings/read-settings.ts'
 import { type AttachedLazy, attachLazy } from './attach-lazy.ts'
+import { checkPlaces, type FrontEnds, openFrontEnds, type Places } from './open-front-ends.ts'
 import { makeServingDirectory, servingDirectory } from './serving-directory.ts'
 import { countsOf, type StatusTeller, type TellStatus, tellStatus } from './serving-status.ts'
 
-export interface ServeLazy {
+export interface ServeLazy extends Places {
   readonly dataDirectory: string
   readonly reference: string
-  /** `unix:PATH` or `tcp:HOST:PORT`. */
-  readonly nbd: string
   /** http instead of https. */
   readonly insecure: boolean
   /** Reads fail when nothing came for so long; undefined: they wait for as long as it takes. */
@@ -38,16 +37,16 @@ export interface ServeLazy {
 const patience = { tries: 2, connectMs: 5_000, idleMs: 10_000, firstPauseMs: 200 }
 
 /**
- * Serves a published image as a block device until it is told to stop, in this process and with no daemon: what is read is fetched first, verified, and kept.
+ * Serves a published image as a block device, as a file, or as both until it is told to stop, in this process and with no daemon: what is read is fetched first, verified, and kept.
  *
  * @returns what it took
- * @throws Problem IMAGE_UNSUPPORTED when the image was not published; INVALID_REQUEST, PORT_IN_USE, REGISTRY_*, NO_SPACE, IO_FAILED
+ * @throws Problem IMAGE_UNSUPPORTED when the image was not published; INVALID_REQUEST, PORT_IN_USE, FILE_EXISTS, PERMISSION_DENIED, HOST_UNSUPPORTED, REGISTRY_*, NO_SPACE, IO_FAILED
  */
 export async function serveLazy(options: ServeLazy): Promise<LazyReport> {
   process.umask(0o077)
   const { reference, insecure, trace, signal, onNotice } = options
   const layout = dataLayout(options.dataDirectory)
-  const address = parseNbdAddress(options.nbd)
+  checkPlaces(options)
   const settings = await readSettings(layout.config)
   const registries = openRegistries({ settings: settings.registries, patience })
   /** There is something new to tell of it. */
@@ -63,23 +62,23 @@ export async function serveLazy(options: ServeLazy): Promise<LazyReport> {
       }),
     })
     const { lower, source } = attached
-    const server = await serveNbd(lower, address)
+    await using server = await openFrontEnds(lower, options)
     await using status = await openStatus({ layout, onNotice }, { lower, server, chunkIndex: attached.chunkIndex })
     changed = status.tell
     const served = {
       reference,
       manifest_digest: source.manifest_digest,
       chunk_index_digest: attached.chunkIndex,
-      url: formatNbdAddress(server.address),
+      ...placesOf(server),
       bytes: lower.bytes,
     }
     options.onReady(served)
-    const ending = options.untilUnused ? AbortSignal.any([signal, whenUnused(server)]) : signal
+    const ending = whenToEnd(options, server)
     const filling = options.fill ? fill({ ...options, signal: ending }, attached) : Promise.resolve()
     await aborted(ending)
     await filling
     const counts = countsOf(lower, server)
-    await server.close()
+    if (await server.close()) onNotice(`${server.path} was open: whoever reads it gets errors from now on`)
     return { ...served, ...counts }
   } finally {
     await registries.close()
@@ -142,11 +141,25 @@ async function succeeds(work: Promise<void>): Promise<boolean> {
   )
 }
 
+function placesOf({ url, path }: FrontEnds): Pick<ServedLazy, 'url' | 'path'> {
+  return { ...(url !== undefined && { url }), ...(path !== undefined && { path }) }
+}
+
+/** Aborted when it is told to end, when nobody uses it any more (if that is an end), or when nothing is served any more. */
+function whenToEnd({ signal, untilUnused, onNotice }: ServeLazy, server: FrontEnds): AbortSignal {
+  const ended = new AbortController()
+  void server.ended.then(() => {
+    if (!signal.aborted) onNotice(`${server.path} was unmounted`)
+    ended.abort()
+  })
+  return AbortSignal.any([signal, ended.signal, ...(untilUnused ? [whenUnused(server)] : [])])
+}
+
 /** How long nobody may be connected, in milliseconds, once somebody was and before that, when a busy machine may keep him; and how often that is looked at. */
 const unused = { graceMs: 3_000, firstMs: 60_000, lookMs: 500 }
 
 /** Aborted when nobody has been connected for a while. */
-function whenUnused({ counters }: NbdServer): AbortSignal {
+function whenUnused({ counters }: FrontEnds): AbortSignal {
   const ending = new AbortController()
   let endAt = performance.now() + unused.firstMs
   const timer = setInterval(() => {

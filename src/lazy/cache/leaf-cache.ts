@@ -65,6 +65,11 @@ export class LeafCache implements AsyncDisposable {
     return this.#missing
   }
 
+  /** Of the file, for who reads it when nothing is missing any more. */
+  get fd(): number {
+    return this.#file.fd
+  }
+
   /** Whether this process knows a leaf to be right, without looking. */
   isVerified(leaf: number): boolean {
     return this.#known[leaf] === verified

@@ -11,4 +11,6 @@ export interface BlockSource {
   hint(offset: number, length: number): void
   /** Whether the byte at `offset` is one of a run of zeros, and how many bytes after it are of the same kind; known without reading. At most `length`. */
   runAt(offset: number, length: number): { readonly length: number; readonly isZero: boolean }
+  /** An open file that has all of these bytes, once there is one. */
+  file?(): number | undefined
 }
