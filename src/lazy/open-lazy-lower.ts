@@ -135,16 +135,20 @@ class Lower implements LazyLower {
   }
 
   read(offset: number, length: number): Buffer | Promise<Buffer> {
-    let isHere = true
-    for (let leaf = leafOf(offset); leaf <= leafOf(offset + length - 1); leaf++) {
-      this.#use.read(leaf)
-      isHere &&= this.#cache.isVerified(leaf)
-    }
-    return isHere ? this.#cache.read(offset, length) : this.#readMissing(offset, length)
+    this.#noteUse(offset, length)
+    return this.#isVerified(offset, length) ? this.#cache.read(offset, length) : this.#readMissing(offset, length)
+  }
+
+  readAtOnce(offset: number, bytes: Buffer): boolean {
+    if (!this.#isVerified(offset, bytes.length)) return false
+    this.#noteUse(offset, bytes.length)
+    this.#cache.readInto(bytes, offset)
+    return true
   }
 
   hint(offset: number, length: number): void {
-    void this.#bringLater(leafOf(offset), leafOf(offset + length - 1))
+    const first = leafOf(offset)
+    void this.#bringLater(first, Math.min(leafOf(offset + length - 1), first + maxHinted) + 1)
   }
 
   runAt(offset: number, length: number): { length: number; isZero: boolean } {
@@ -197,11 +201,28 @@ class Lower implements LazyLower {
     await this.#cache[Symbol.asyncDispose]()
   }
 
-  /** What of it is not here and not on its way; whoever reads it hears of what went wrong. */
-  async #bringLater(first: number, last: number): Promise<void> {
-    for (let leaf = first; leaf <= Math.min(last, first + maxHinted); leaf++) {
-      if (this.#fetcher.isComing(leaf) || (await this.#has(leaf))) continue
-      quiet(this.#want(leaf, 'later'))
+  #noteUse(offset: number, length: number): void {
+    const last = leafOf(offset + length - 1)
+    for (let leaf = leafOf(offset); leaf <= last; leaf++) this.#use.read(leaf)
+  }
+
+  #isVerified(offset: number, length: number): boolean {
+    const last = leafOf(offset + length - 1)
+    for (let leaf = leafOf(offset); leaf <= last; leaf++) if (!this.#cache.isVerified(leaf)) return false
+    return true
+  }
+
+  /**
+   * What of some leaves is not here and not on its way; whoever reads it hears of what went wrong.
+   *
+   * @param leavesFrom how many to fetch from a missing one on; as many as for a read unless told
+   */
+  async #bringLater(first: number, end: number, leavesFrom?: (leaf: number) => number): Promise<void> {
+    for (let leaf = first; leaf < end; leaf++) {
+      if (this.#cache.isVerified(leaf) || this.#fetcher.isComing(leaf)) continue
+      const isHere = await this.#has(leaf)
+      if (this.#isClosed) return
+      if (!isHere) quiet(this.#want(leaf, 'later', leavesFrom?.(leaf)))
     }
   }
 
@@ -213,12 +234,8 @@ class Lower implements LazyLower {
 
   async #replay(trace: BootTrace): Promise<void> {
     for (const { first, count } of replayWindows(trace)) {
-      for (let leaf = first; leaf < first + count; leaf++) {
-        if (this.#cache.isVerified(leaf) || this.#fetcher.isComing(leaf)) continue
-        const isHere = await this.#has(leaf)
-        if (this.#isClosed) return
-        if (!isHere) this.#want(leaf, 'later', first + count - leaf).catch(() => {})
-      }
+      const end = first + count
+      await this.#bringLater(first, end, (leaf) => end - leaf)
     }
   }
 

@@ -34,4 +34,7 @@ export {
   encodeServerName,
   encodeSimpleReply,
   encodeStructuredError,
+  nbdHeaderBytes,
+  writeDataHeader,
+  writeSimpleReply,
 } from './replies.ts'

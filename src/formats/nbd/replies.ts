@@ -62,11 +62,16 @@ export function encodeMetaContext(id: number, name: string): Buffer {
 }
 
 export function encodeSimpleReply(cookie: bigint, error: number): Buffer {
-  const bytes = Buffer.allocUnsafe(16)
+  const bytes = Buffer.allocUnsafe(nbdHeaderBytes.simple)
+  writeSimpleReply(bytes, cookie, error)
+  return bytes
+}
+
+/** @param bytes whose first ones it becomes */
+export function writeSimpleReply(bytes: Buffer, cookie: bigint, error: number): void {
   bytes.writeUInt32BE(nbdMagic.simpleReply, 0)
   bytes.writeUInt32BE(error, 4)
   bytes.writeBigUInt64BE(cookie, 8)
-  return bytes
 }
 
 interface ChunkHeader {
@@ -78,6 +83,9 @@ interface ChunkHeader {
 
 const chunkHeaderBytes = 20
 
+/** Of what stands before the bytes of a read, in a simple reply and in a structured one. */
+export const nbdHeaderBytes = { simple: 16, data: chunkHeaderBytes + 8 } as const
+
 function writeChunkHeader(bytes: Buffer, { type, cookie, length }: ChunkHeader): void {
   bytes.writeUInt32BE(nbdMagic.structuredReply, 0)
   bytes.writeUInt16BE(nbdChunkDone, 4)
@@ -88,10 +96,19 @@ function writeChunkHeader(bytes: Buffer, { type, cookie, length }: ChunkHeader):
 
 /** What stands before the bytes of a read, which are the whole reply. */
 export function encodeDataHeader(cookie: bigint, offset: number, length: number): Buffer {
-  const bytes = Buffer.allocUnsafe(chunkHeaderBytes + 8)
-  writeChunkHeader(bytes, { type: nbdChunks.offsetData, cookie, length: 8 + length })
-  bytes.writeBigUInt64BE(BigInt(offset), chunkHeaderBytes)
+  const bytes = Buffer.allocUnsafe(nbdHeaderBytes.data)
+  writeDataHeader(bytes, { cookie, offset, length })
   return bytes
+}
+
+/** @param bytes whose first ones it becomes */
+export function writeDataHeader(
+  bytes: Buffer,
+  { cookie, offset, length }: { readonly cookie: bigint; readonly offset: number; readonly length: number },
+): void {
+  writeChunkHeader(bytes, { type: nbdChunks.offsetData, cookie, length: 8 + length })
+  bytes.writeUInt32BE(Math.floor(offset / 2 ** 32), chunkHeaderBytes)
+  bytes.writeUInt32BE(offset % 2 ** 32, chunkHeaderBytes + 4)
 }
 
 /** That it was done, without data. */

@@ -7,6 +7,13 @@ export interface BlockSource {
    * @throws Problem why they cannot be had
    */
   read(offset: number, length: number): Buffer | Promise<Buffer>
+  /**
+   * Fills `bytes` with what begins at `offset`, when all of it can be had at once; otherwise it does nothing, and `read` is what brings it. A source that never has anything at once has no need of it.
+   *
+   * @returns whether it did
+   * @throws Problem why they cannot be had
+   */
+  readAtOnce?(offset: number, bytes: Buffer): boolean
   /** Somebody will read these soon. Does not wait, and does not fail. */
   hint(offset: number, length: number): void
   /** Whether the byte at `offset` is one of a run of zeros, and how many bytes after it are of the same kind; known without reading. At most `length`. */

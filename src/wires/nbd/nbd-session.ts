@@ -15,10 +15,14 @@ import {
   nbdCommands,
   nbdErrors,
   nbdExtentFlags,
+  nbdHeaderBytes,
   nbdLimits,
+  writeDataHeader,
+  writeSimpleReply,
 } from '../../formats/index.ts'
 import type { BlockSource } from './block-source.ts'
 import { type Agreement, allocationContext, Handshake } from './handshake.ts'
+import { ReplyBatch } from './reply-batch.ts'
 
 export interface OpenSession {
   readonly socket: Socket
@@ -29,8 +33,6 @@ export interface OpenSession {
 
 /** What one client may have asked for without having taken it: more waits in its socket. */
 const inFlight = { requests: 256, bytes: 64 << 20 }
-/** Copied to stand behind its header: two writes cost more. */
-const smallBytes = 16 * 1024
 /** A client that does not come to an end with its handshake takes a place from others. */
 const handshakeMs = 30_000
 
@@ -41,6 +43,7 @@ export class NbdSession {
   readonly #counters: OpenSession['counters']
   readonly #parser = new NbdParser()
   readonly #handshake: Handshake
+  readonly #batch: ReplyBatch
   #agreement: Agreement | undefined
   #options = 0
   #requests = 0
@@ -53,6 +56,7 @@ export class NbdSession {
     this.#source = source
     this.#counters = counters
     this.#handshake = new Handshake(source.bytes)
+    this.#batch = new ReplyBatch(socket, ({ replies, bytes }) => this.#end(bytes, replies))
     socket.setTimeout(handshakeMs, () => this.end())
     // Whatever it is, the connection is closed after it.
     socket.on('error', () => {})
@@ -80,6 +84,7 @@ export class NbdSession {
       if (!isProblem(error, 'NBD_PROTOCOL')) throw error
       this.end()
     } finally {
+      this.#batch.send()
       this.#socket.uncork()
     }
     if (this.#messages === undefined) this.#socket.resume()
@@ -119,6 +124,7 @@ export class NbdSession {
         this.#read(request)
         break
       case nbdCommands.disconnect:
+        this.#batch.send()
         this.#socket.end(() => this.end())
         break
       case nbdCommands.cache:
@@ -145,6 +151,7 @@ export class NbdSession {
     }
     this.#begin(length)
     try {
+      if (this.#readAtOnce(request)) return
       const bytes = this.#source.read(offset, length)
       if (!(bytes instanceof Promise)) this.#data(request, bytes)
       else {
@@ -158,6 +165,21 @@ export class NbdSession {
     }
   }
 
+  /** What is here goes out with the other replies that are ready. */
+  #readAtOnce({ cookie, offset, length }: NbdRequest): boolean {
+    const structured = this.#agreement?.structured === true
+    const before = structured ? nbdHeaderBytes.data : nbdHeaderBytes.simple
+    if (this.#source.readAtOnce === undefined || !this.#batch.takes(before + length)) return false
+    const reply = this.#batch.room(before + length)
+    if (!this.#source.readAtOnce(offset, reply.subarray(before))) return false
+    if (structured) writeDataHeader(reply, { cookie, offset, length })
+    else writeSimpleReply(reply, cookie, 0)
+    this.#counters.reads++
+    this.#counters.readBytes += length
+    this.#batch.add(before + length, length)
+    return true
+  }
+
   #failed(request: NbdRequest, error: unknown): void {
     this.#refuse(request, nbdErrors.io, error instanceof Error ? error.message : String(error))
     this.#end(request.length)
@@ -168,15 +190,10 @@ export class NbdSession {
     this.#counters.readBytes += length
     const header =
       this.#agreement?.structured === true ? encodeDataHeader(cookie, offset, length) : encodeSimpleReply(cookie, 0)
-    // Until the client has taken it, it is in flight, and in memory.
-    const taken = () => this.#end(length)
-    if (length <= smallBytes) {
-      this.#socket.write(Buffer.concat([header, bytes]), taken)
-      return
-    }
     this.#socket.cork()
     this.#socket.write(header)
-    this.#socket.write(bytes, taken)
+    // Until the client has taken it, it is in flight, and in memory.
+    this.#socket.write(bytes, () => this.#end(length))
     this.#socket.uncork()
   }
 
@@ -231,8 +248,8 @@ export class NbdSession {
     this.#bytes += bytes
   }
 
-  #end(bytes: number): void {
-    this.#requests--
+  #end(bytes: number, requests = 1): void {
+    this.#requests -= requests
     this.#bytes -= bytes
     if (this.#messages !== undefined && !this.#isFull) this.#pump()
   }

@@ -48,11 +48,21 @@ function sourceOf(bytes: Buffer): BlockSource & { readonly hints: number[][] } {
   }
 }
 
+/** Of which every third read is answered at once. */
+function promptSourceOf(bytes: Buffer): ReturnType<typeof sourceOf> {
+  let count = 0
+  return {
+    ...sourceOf(bytes),
+    readAtOnce: (offset, place) =>
+      count++ % 3 === 0 && bytes.copy(place, 0, offset, offset + place.length) === place.length,
+  }
+}
+
 describe.runIf(needs({ tools }))('other programs', () => {
   let directory: Awaited<ReturnType<typeof temporaryDirectory>>
   let server: NbdServer
   let url = ''
-  const source = sourceOf(content)
+  const source = promptSourceOf(content)
   const raw = () => join(directory.path, 'raw')
 
   beforeAll(async () => {
@@ -234,8 +244,31 @@ describe('a client', () => {
     for (let at = 0; at < 500; at++) await greedy.take(16 + (1 << 20))
   })
 
+  test('that asks for many small things before it takes any gets each of them whole', async () => {
+    const at = (offset: number, length: number) => content.subarray(offset, offset + length)
+    await using served = await serve({
+      ...sourceOf(content),
+      read: at,
+      readAtOnce: (offset, place) => at(offset, place.length).copy(place) === place.length,
+    })
+    await using client = await openClient(served.server.address)
+    await client.go()
+    client.socket.pause()
+    // More than one block of replies, of lengths that fill none to its end.
+    const requests = Array.from({ length: 1500 }, (_, n) => ({ offset: n * 2111, length: 1 + ((n * 7919) % 70_000) }))
+    for (const [n, request] of requests.entries()) client.request({ command: 0, ...request, cookie: BigInt(n) })
+    client.socket.resume()
+    for (const { offset, length } of requests) {
+      const header = await client.take(16)
+      expect([header.readUInt32BE(0), header.readUInt32BE(4)]).toEqual([0x67446698, 0])
+      const { offset: from, length: bytes } = requests[Number(header.readBigUInt64BE(8))] ?? { offset, length }
+      expect((await client.take(bytes)).equals(at(from, bytes))).toBe(true)
+    }
+    expect(served.server.counters()).toMatchObject({ reads: requests.length, errors: 0 })
+  })
+
   test('may say anything: it is answered or hung up on, nothing of it is kept, and the server serves others', async () => {
-    await using served = await serve(sourceOf(content))
+    await using served = await serve(promptSourceOf(content))
     const number = fc.oneof(fc.nat({ max: 1 << 20 }), fc.nat({ max: 0xffff_ffff }))
     const request = fc
       .record({ command: fc.nat({ max: 9 }), offset: fc.oneof(fc.nat(), fc.maxSafeNat()), length: number })
