@@ -1,3 +1,4 @@
+import { mkdtemp, rm } from 'node:fs/promises'
 import { cpus } from 'node:os'
 import { join } from 'node:path'
 import { inParallel } from '../src/base/index.ts'
@@ -5,7 +6,16 @@ import type { ForkShedReply } from '../src/contract/index.ts'
 import { usedBytes } from '../test/support/filesystem-usage.ts'
 import { type FilesystemType, mountFresh } from '../test/support/mount-filesystem.ts'
 import { isOnPath } from '../test/support/needs.ts'
-import { barePlace, type RestoredVm, type RestoreRecipe, restoreBare, restoreRecipe } from './support/bare-restore.ts'
+import {
+  type BareSource,
+  barePlace,
+  becomeAnother,
+  type RestoredVm,
+  type RestoreRecipe,
+  restoreBare,
+  restoreRecipe,
+  startBareSource,
+} from './support/bare-restore.ts'
 import type { Bench, BenchOptions, BenchReport } from './support/bench.ts'
 import { type BenchDaemon, image, startBenchDaemon } from './support/bench-daemon.ts'
 import { interleave } from './support/interleave.ts'
@@ -13,7 +23,7 @@ import { missingVmTools } from './support/missing-vm-tools.ts'
 import { ratios, summarize } from './support/statistics.ts'
 
 export const bench: Bench = {
-  about: 'forks of a running shed until each is ready, against as many QEMUs that go on from the same memory',
+  about: 'forks of a running shed until each is ready, against as many QEMUs that go on from another one',
   run,
 }
 
@@ -37,7 +47,8 @@ async function run({ runs, small, say }: BenchOptions): Promise<BenchReport> {
     rows,
     notes: [
       'forks: POST /api/sheds/web/fork until answered, the cut of the shed included; each fork has its own name, machine-id, random numbers and time then',
-      'QEMU alone: the disk copied with cp --reflink=auto, QEMU started, the state taken, the agent answering; the memory was on the disk before',
+      'QEMU alone: one stopped, its state migrated to a file, disk and RAM copied with cp, and gone on; then for each the disk copied with cp --reflink=auto, QEMU started, the state taken, and the agent told who it is and what time',
+      'cut before: the same without the cut, and nobody becomes another: the agent has answered',
       `as many at a time as there are processors (${cpus().length}); guests have ${memoryBytes / 2 ** 20} MiB`,
       'on disk: how much fuller the filesystem is when they run, their shared RAM included, by their number',
     ],
@@ -57,10 +68,15 @@ async function runAt(place: FilesystemType, { runs, counts, say }: RunAt): Promi
   await daemon.call('POST', '/api/sheds', { name: 'model', from_snapshot: 'kept' })
   // Elsewhere the lower is in parts, and they cannot be told apart from outside.
   const recipe = place === 'btrfs' ? await restoreRecipe(daemon, 'model', 'kept') : undefined
+  await using source = recipe === undefined ? undefined : await bareSource(recipe, directory)
   const rows: Row[] = []
   const pauses: number[] = []
   for (const count of counts) {
-    const { forks = [], qemu } = await interleave<string>({
+    const {
+      forks = [],
+      qemu,
+      before,
+    } = await interleave<string>({
       runs,
       say: (line) => say(`${count}: ${line}`),
       contestants: {
@@ -70,15 +86,22 @@ async function runAt(place: FilesystemType, { runs, counts, say }: RunAt): Promi
           await removeForks(daemon, count)
           return ms
         },
-        ...(recipe === undefined ? {} : { qemu: () => restoreMany(recipe, { count, directory }) }),
+        ...(recipe === undefined || source === undefined
+          ? {}
+          : {
+              qemu: () => forkBare(source, { count, directory }),
+              before: () => restoreMany(async () => recipe, { count, directory }),
+            }),
       },
     })
     const named = (name: string) => `${place}: ${count} ${name}`
     rows.push({ kind: 'measured', name: named('forked'), unit: 'ms', ...summarize(forks) })
-    if (qemu === undefined) continue
+    if (qemu === undefined || before === undefined) continue
     rows.push(
       { kind: 'measured', name: named('of QEMU alone'), unit: 'ms', ...summarize(qemu) },
       { kind: 'ratio', name: named('forked / QEMU alone'), goal: 1.3, ...ratios(forks, qemu) },
+      { kind: 'measured', name: named('of QEMU alone, cut before'), unit: 'ms', ...summarize(before) },
+      { kind: 'ratio', name: named('forked / cut before'), goal: 1.3, ...ratios(forks, before) },
     )
   }
   const most = counts.at(-1) ?? 1
@@ -105,13 +128,40 @@ interface Many {
   readonly directory: string
 }
 
-/** @returns milliseconds until all of them have answered */
-async function restoreMany(recipe: RestoreRecipe, { count, directory }: Many): Promise<number> {
+async function bareSource(recipe: RestoreRecipe, directory: string): Promise<BareSource> {
+  const ramDirectory = await mkdtemp('/dev/shm/cowshed-bench-')
+  const source = await startBareSource(recipe, { place: join(directory, 'source'), ramDirectory })
+  return {
+    cut: () => source.cut(),
+    async [Symbol.asyncDispose]() {
+      await source[Symbol.asyncDispose]()
+      await rm(ramDirectory, { recursive: true, force: true })
+    },
+  }
+}
+
+async function forkBare(source: BareSource, many: Many): Promise<number> {
+  return await restoreMany(
+    () => source.cut(),
+    many,
+    (vm, number) => becomeAnother(vm.agent, `b-${number}`),
+  )
+}
+
+/** @returns milliseconds until what they go on from is there, and all of them have answered, and done what more is asked of them */
+async function restoreMany(
+  cut: () => Promise<RestoreRecipe>,
+  { count, directory }: Many,
+  andThen?: (vm: RestoredVm, number: number) => Promise<void>,
+): Promise<number> {
   const machines: RestoredVm[] = []
   try {
     const start = performance.now()
+    const recipe = await cut()
     await inParallel(Array.from({ length: count }).keys(), cpus().length, async (number) => {
-      machines.push(await restoreBare(recipe, barePlace(directory, number)))
+      const vm = await restoreBare(recipe, barePlace(directory, number))
+      machines.push(vm)
+      await andThen?.(vm, number)
     })
     return performance.now() - start
   } finally {

@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { readdir, readFile, readlink, rm } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -17,6 +18,7 @@ export interface RestoreRecipe {
   readonly disk: string
   readonly console: string
   readonly diskOfSnapshot: string
+  readonly ram: string
   readonly state: string
   readonly key: string
 }
@@ -40,7 +42,7 @@ export async function restoreRecipe(daemon: BenchDaemon, shed: string, snapshot:
   const { layout } = daemon
   const from = layout.snapshot(snapshot)
   const { upper: disk, console } = layout.shed(shed)
-  return { command, args: named, disk, console, diskOfSnapshot: from.upper, state: from.vmSnap, key }
+  return { command, args: named, disk, console, diskOfSnapshot: from.upper, ram: from.memSnap, state: from.vmSnap, key }
 }
 
 /** What is lent in a set has another number in QEMU, and its name is that of what it is for. */
@@ -71,14 +73,80 @@ export interface RestoredVm extends AsyncDisposable {
   readonly agent: AgentConnection
 }
 
+/** A machine that others can go on from. */
+export interface BareSource extends AsyncDisposable {
+  /** Has it stand still while its state, its RAM and its disk are copied. @returns how others go on from that */
+  cut(): Promise<RestoreRecipe>
+}
+
+/** Starts a machine whose RAM is a file of its own. @param ramDirectory on a tmpfs, made for this */
+export async function startBareSource(
+  recipe: RestoreRecipe,
+  { place, ramDirectory }: { readonly place: string; readonly ramDirectory: string },
+): Promise<BareSource> {
+  const ram = join(ramDirectory, 'ram')
+  await runCommand('cp', ['--sparse=always', recipe.ram, ram])
+  const shared = recipe.args.map((arg) => arg.replace(recipe.ram, ram).replace('"share":false', '"share":true'))
+  const { qmp, agent, end } = await startRestored({ ...recipe, args: shared }, place)
+  agent.close()
+  const cut: RestoreRecipe = {
+    ...recipe,
+    args: recipe.args.map((arg) => arg.replace(recipe.ram, `${place}.cut.ram`)),
+    diskOfSnapshot: `${place}.cut.ext4`,
+    state: `${place}.cut.state`,
+  }
+  const removeCut = async () => {
+    await Promise.all(['ram', 'ext4', 'state'].map((part) => rm(`${place}.cut.${part}`, { force: true })))
+  }
+  return {
+    async cut() {
+      await removeCut()
+      await qmp.execute('stop')
+      await qmp.execute('migrate', { uri: `exec:cat > ${cut.state}` })
+      while (!(await isThere(qmp))) await sleep(1)
+      await cloneDisk(`${place}.ext4`, cut.diskOfSnapshot)
+      await runCommand('cp', ['--sparse=always', ram, `${place}.cut.ram`])
+      await qmp.execute('cont')
+      return cut
+    },
+    async [Symbol.asyncDispose]() {
+      qmp.close()
+      await end()
+      await removeCut()
+    },
+  }
+}
+
+async function cloneDisk(from: string, to: string): Promise<void> {
+  await runCommand('cp', ['--reflink=auto', '--sparse=always', '--no-preserve=mode', from, to])
+}
+
+/** Has a guest become another, as a fork does. */
+export async function becomeAnother(agent: AgentConnection, hostname: string): Promise<void> {
+  await agent.setIdentity({ hostname, machineId: randomBytes(16).toString('hex'), entropy: randomBytes(64) })
+  await agent.setClock(BigInt(Date.now()) * 1_000_000n)
+}
+
 /**
  * Copies the disk, starts QEMU, has it take the state, and lets it run, until its agent has answered.
  *
  * @param place for its disk and its sockets, a short path that they all begin with
  */
 export async function restoreBare(recipe: RestoreRecipe, place: string): Promise<RestoredVm> {
+  const { qmp, agent, end } = await startRestored(recipe, place)
+  qmp.close()
+  return { agent, [Symbol.asyncDispose]: end }
+}
+
+interface Restored {
+  readonly qmp: QmpConnection
+  readonly agent: AgentConnection
+  readonly end: () => Promise<void>
+}
+
+async function startRestored(recipe: RestoreRecipe, place: string): Promise<Restored> {
   const disk = `${place}.ext4`
-  await runCommand('cp', ['--reflink=auto', '--sparse=always', '--no-preserve=mode', recipe.diskOfSnapshot, disk])
+  await cloneDisk(recipe.diskOfSnapshot, disk)
   const args = recipe.args.map((arg) =>
     arg.replaceAll('SOCKETS', place).replaceAll(recipe.disk, disk).replaceAll(recipe.console, `${place}.log`),
   )
@@ -90,9 +158,8 @@ export async function restoreBare(recipe: RestoreRecipe, place: string): Promise
   try {
     const qmp = await whenUp(() => connectQmp(`${place}.qmp`, {}))
     await goOn(qmp, recipe.state)
-    qmp.close()
     const agent = await whenUp(() => connectAgent({ socketPath: `${place}.agent`, key: recipe.key, timeoutMs: 60_000 }))
-    return { agent, [Symbol.asyncDispose]: end }
+    return { qmp, agent, end }
   } catch (error) {
     await end()
     throw error

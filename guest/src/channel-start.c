@@ -1,7 +1,9 @@
 #include "channel-start.h"
 
 #include <errno.h>
+#include <stdio.h>
 
+#include "error-text.h"
 #include "exec.h"
 #include "job.h"
 #include "machine.h"
@@ -56,6 +58,21 @@ static void start_begin(struct channel *channel)
 	message_hold(&channel->message, &ok, 1);
 }
 
+static void do_at_once(struct channel *channel, const struct request *request, struct reader frame)
+{
+	const uint8_t ok = FRAME_OK;
+	const char *failed = request->at_once(&frame);
+	int error = errno;
+	char text[768];
+
+	if (!failed) {
+		message_hold(&channel->message, &ok, 1);
+		return;
+	}
+	snprintf(text, sizeof text, "%s: %s", failed, error_text(error));
+	message_hold_error(&channel->message, error, text);
+}
+
 static void start_request(struct channel *channel, struct reader frame)
 {
 	const struct request *request = request_find(channel->type);
@@ -70,6 +87,10 @@ static void start_request(struct channel *channel, struct reader frame)
 	}
 	if (request->writes && machine_frozen()) {
 		message_hold_error(&channel->message, EBUSY, "the filesystem is frozen");
+		return;
+	}
+	if (request->at_once && !(request->takes_long && request->takes_long())) {
+		do_at_once(channel, request, frame);
 		return;
 	}
 	start_job(channel, frame, request->streams, request->run);

@@ -18,11 +18,14 @@
 static bool ensure_line(const char *path, const char *line, mode_t mode)
 {
 	char found[128], text[128];
+	ssize_t length = read_line_of_file(path, found, sizeof found);
 
-	if (read_line_of_file(path, found, sizeof found) >= 0 && strcmp(found, line) == 0)
+	if (length >= 0 && strcmp(found, line) == 0)
+		return true;
+	snprintf(text, sizeof text, "%s\n", line);
+	if (length >= 0 && rewrite_file(path, text))
 		return true;
 	mkdir("/etc", 0755);
-	snprintf(text, sizeof text, "%s\n", line);
 	return replace_file(path, text, mode);
 }
 

@@ -58,39 +58,53 @@ _Noreturn void machine_trim(struct job *job)
 	job_succeed(job, reply, writer.length);
 }
 
-_Noreturn void machine_set_clock(struct job *job)
+static const char *malformed(const char *what)
 {
-	uint64_t nanoseconds = read_u64(&job->request);
+	errno = EPROTO;
+	return what;
+}
+
+const char *machine_set_clock(struct reader *request)
+{
+	const char *what = "set the clock";
+	uint64_t nanoseconds = read_u64(request);
 	struct timespec time = { .tv_sec = (time_t)(nanoseconds / 1000000000),
 				 .tv_nsec = (long)(nanoseconds % 1000000000) };
 
-	if (!read_to_end(&job->request))
-		job_fail(job, EPROTO, "set the clock");
-	if (clock_settime(CLOCK_REALTIME, &time) != 0)
-		job_fail(job, errno, "set the clock");
-	job_succeed(job, NULL, 0);
+	if (!read_to_end(request))
+		return malformed(what);
+	return clock_settime(CLOCK_REALTIME, &time) == 0 ? NULL : what;
 }
 
 /* Entropy first: whatever is made anew because of the new names is then made from it. */
-_Noreturn void machine_set_identity(struct job *job)
+const char *machine_set_identity(struct reader *request)
 {
 	size_t length;
-	const char *hostname = read_string(&job->request), *machine_id = read_string(&job->request);
-	const uint8_t *entropy = read_bytes(&job->request, &length);
+	const char *hostname = read_string(request), *machine_id = read_string(request);
+	const uint8_t *entropy = read_bytes(request, &length);
 
-	if (!read_to_end(&job->request))
-		job_fail(job, EPROTO, "set the identity");
+	if (!read_to_end(request))
+		return malformed("set the identity");
 	if (length > 0 && !identity_add_entropy(entropy, length))
-		job_fail(job, errno, "add entropy");
+		return "add entropy";
 	if (hostname[0] && !identity_set_hostname(hostname))
-		job_fail(job, errno, "set the host name");
+		return "set the host name";
 	/* A machine that goes on from the memory of another has that one's secrets on its disk. As at a boot: before the file that tells it is written. */
 	bool is_copy = machine_id[0] && was_of_another(machine_id);
 	if (is_copy && !renew_secrets())
-		job_fail(job, errno, "make ssh's host keys anew");
+		return "make ssh's host keys anew";
 	if (machine_id[0] && !identity_set_machine_id(machine_id))
-		job_fail(job, errno, "write /etc/machine-id");
+		return "write /etc/machine-id";
 	if (is_copy)
 		renew_sshd();
+	return NULL;
+}
+
+_Noreturn void machine_identity_job(struct job *job)
+{
+	const char *failed = machine_set_identity(&job->request);
+
+	if (failed)
+		job_fail(job, errno, failed);
 	job_succeed(job, NULL, 0);
 }

@@ -13,6 +13,7 @@
 #include "small-files.h"
 
 #define MACHINE_ID_DIGITS 32
+#define KEY_FORMAT "/etc/ssh/ssh_host_%s_key"
 #define NEW_KEY "/etc/ssh/.cowshed-new-key"
 
 bool was_of_another(const char *machine_id)
@@ -62,7 +63,7 @@ static bool renew_host_key(char *kind)
 {
 	char key[64], public_key[72], comment[80], hostname[65] = "";
 
-	snprintf(key, sizeof key, "/etc/ssh/ssh_host_%s_key", kind);
+	snprintf(key, sizeof key, KEY_FORMAT, kind);
 	snprintf(public_key, sizeof public_key, "%s.pub", key);
 	if (access(key, F_OK) != 0)
 		return gone(public_key);
@@ -76,9 +77,22 @@ static bool renew_host_key(char *kind)
 	return gone(key) && gone(public_key);
 }
 
+static char *const kinds[] = { "rsa", "ecdsa", "ed25519" };
+
+bool renew_takes_long(void)
+{
+	char key[64];
+
+	for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+		snprintf(key, sizeof key, KEY_FORMAT, kinds[i]);
+		if (access(key, F_OK) == 0)
+			return true;
+	}
+	return false;
+}
+
 bool renew_secrets(void)
 {
-	char *const kinds[] = { "rsa", "ecdsa", "ed25519" };
 	bool ok = gone("/etc/ssh/ssh_host_dsa_key") & gone("/etc/ssh/ssh_host_dsa_key.pub") &
 		  gone("/var/lib/systemd/random-seed");
 

@@ -13,6 +13,9 @@ bool was_of_another(const char *machine_id);
  */
 bool renew_secrets(void);
 
+/* Whether any such key is there: its successor is made by a program, which takes its time. */
+bool renew_takes_long(void);
+
 /* Has an sshd that runs with the keys of the other machine read the new ones. Connections that are open stay. */
 void renew_sshd(void);
 

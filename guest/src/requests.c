@@ -5,6 +5,7 @@
 #include "files.h"
 #include "machine-jobs.h"
 #include "protocol.h"
+#include "renew.h"
 #include "volumes.h"
 
 static const struct request requests[] = {
@@ -20,15 +21,19 @@ static const struct request requests[] = {
 	[FRAME_FREEZE] = { .run = machine_freeze, .is_machine = true, .writes = true },
 	[FRAME_THAW] = { .run = machine_thaw, .is_machine = true },
 	[FRAME_TRIM] = { .run = machine_trim, .is_machine = true, .writes = true },
-	[FRAME_CLOCK] = { .run = machine_set_clock, .is_machine = true },
-	[FRAME_IDENTITY] = { .run = machine_set_identity, .is_machine = true, .writes = true },
+	[FRAME_CLOCK] = { .at_once = machine_set_clock, .is_machine = true },
+	[FRAME_IDENTITY] = { .run = machine_identity_job,
+			     .at_once = machine_set_identity,
+			     .takes_long = renew_takes_long,
+			     .is_machine = true,
+			     .writes = true },
 	[FRAME_MOUNT] = { .run = volume_mount, .is_machine = true, .writes = true },
 	[FRAME_GROW] = { .run = volume_grow, .is_machine = true, .writes = true },
 };
 
 const struct request *request_find(uint8_t type)
 {
-	if (type >= sizeof requests / sizeof *requests || !requests[type].run)
+	if (type >= sizeof requests / sizeof *requests || (!requests[type].run && !requests[type].at_once))
 		return NULL;
 	return &requests[type];
 }

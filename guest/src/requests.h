@@ -8,7 +8,15 @@
 #include "job.h"
 
 struct request {
+	/* NULL: it never takes a process. */
 	void (*run)(struct job *);
+	/*
+	 * Does it in the agent itself, and says what has failed, with errno; NULL: nothing. A process costs a guest that has just gone on from a memory, to whose
+	 * VMM all of its code is new, more than what is done this way.
+	 */
+	const char *(*at_once)(struct reader *);
+	/* Whether it may take long this time, so that it takes a process; NULL: never. */
+	bool (*takes_long)(void);
 	/* Which streams its job has: enum job_streams. */
 	int streams;
 	/* Touches the machine as a whole: only for an agent that booted it. */

@@ -61,3 +61,18 @@ bool replace_file(const char *path, const char *text, mode_t mode)
 	unlink(temporary);
 	return false;
 }
+
+bool rewrite_file(const char *path, const char *text)
+{
+	struct stat found;
+	size_t length = strlen(text);
+	int fd = open(path, O_WRONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+
+	if (fd < 0)
+		return false;
+	bool written = fstat(fd, &found) == 0 && S_ISREG(found.st_mode) && found.st_nlink == 1 &&
+		       write_all(fd, text, length) &&
+		       ((size_t)found.st_size <= length || ftruncate(fd, (off_t)length) == 0);
+	close(fd);
+	return written;
+}

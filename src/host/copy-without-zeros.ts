@@ -1,14 +1,17 @@
-import { createHash } from 'node:crypto'
+import { createHash, type Hash } from 'node:crypto'
 import { type FileHandle, open } from 'node:fs/promises'
 import { problemFromSystem } from '../base/index.ts'
 import { dataSegments } from './data-segments.ts'
 import { writeWhole } from './write-whole.ts'
 
-export interface WithoutZeros {
-  /** Of all that is not zeros: of each block its place, as 8 bytes (little endian), and its bytes. Wherever holes are, it is the same. */
-  readonly sha256: string
+export interface DataCopied {
   /** What was not zeros, and so was copied. */
   readonly dataBytes: number
+}
+
+export interface WithoutZeros extends DataCopied {
+  /** Of all that is not zeros: of each block its place, as 8 bytes (little endian), and its bytes. Wherever holes are, it is the same. */
+  readonly sha256: string
 }
 
 export interface CopyWithoutZeros {
@@ -28,46 +31,83 @@ const zeros = Buffer.alloc(zeroBlockBytes)
  *
  * @throws Problem FILE_NOT_FOUND, NO_SPACE, IO_FAILED; some of it may be there then
  */
-export async function copyWithoutZeros({ from, to }: CopyWithoutZeros): Promise<WithoutZeros> {
+export async function copyWithoutZeros(files: CopyWithoutZeros): Promise<WithoutZeros> {
+  const hash = createHash('sha256')
+  const { dataBytes } = await copyFile(files, hash)
+  return { sha256: hash.digest('hex'), dataBytes }
+}
+
+/** The same without a checksum, for what nobody keeps. */
+export async function copyWithoutSum(files: Required<CopyWithoutZeros>): Promise<DataCopied> {
+  return await copyFile(files, undefined)
+}
+
+async function copyFile({ from, to }: CopyWithoutZeros, hash: Hash | undefined): Promise<DataCopied> {
   try {
     await using source = await open(from, 'r')
-    if (to === undefined) return await copy(source, undefined)
+    if (to === undefined) return await copy(source, undefined, hash)
     await using target = await open(to, 'r+')
     await target.truncate((await source.stat()).size)
-    return await copy(source, target)
+    return await copy(source, target, hash)
   } catch (error) {
     throw problemFromSystem(error, to === undefined ? `read ${from}` : `copy ${from} to ${to}`)
   }
 }
 
-async function copy(source: FileHandle, target: FileHandle | undefined): Promise<WithoutZeros> {
-  const hash = createHash('sha256')
+async function copy(source: FileHandle, target: FileHandle | undefined, hash: Hash | undefined): Promise<DataCopied> {
   const { size } = await source.stat()
   let dataBytes = 0
-  // One is read while the one before it is written.
+  // While one is written and hashed, the next is read.
   const buffers = [Buffer.allocUnsafe(pieceBytes), Buffer.allocUnsafe(pieceBytes)] as const
-  let writing: Promise<unknown> = Promise.resolve()
   let turn: 0 | 1 = 0
-  for (const { offset, length } of pieces(source.fd, size)) {
-    const buffer = buffers[turn]
+  let writing: Promise<unknown> = Promise.resolve()
+  const left = pieces(source.fd, size)
+  const readNext = (): Promise<ReadPiece> | undefined => {
+    const { value: piece } = left.next()
+    if (piece === undefined) return undefined
+    const read = readPiece(source, piece, buffers[turn])
     turn = turn === 0 ? 1 : 0
-    const { bytesRead } = await source.read(buffer, 0, length, offset)
-    if (bytesRead < length) throw Object.assign(new Error('the file became shorter while it was read'), { code: 'EIO' })
-    await writing
-    const runs = [...dataRuns(buffer.subarray(0, length))]
-    for (const { start, bytes } of runs) {
-      hashRun(hash, offset + start, bytes)
-      dataBytes += bytes.length
-    }
-    writing = target === undefined ? Promise.resolve() : writeRuns(target, offset, runs)
-    writing.catch(() => undefined)
+    read.catch(() => undefined)
+    return read
   }
-  await writing
-  return { sha256: hash.digest('hex'), dataBytes }
+  try {
+    for (let reading = readNext(); reading !== undefined; ) {
+      const { offset, bytes } = await reading
+      const runs = [...dataRuns(bytes)]
+      // What it is written from is what the next is read to.
+      await writing
+      reading = readNext()
+      writing = target === undefined ? Promise.resolve() : writeRuns(target, offset, runs)
+      writing.catch(() => undefined)
+      for (const run of runs) {
+        if (hash !== undefined) hashRun(hash, offset + run.start, run.bytes)
+        dataBytes += run.bytes.length
+      }
+    }
+  } finally {
+    await writing
+  }
+  return { dataBytes }
+}
+
+interface ReadPiece {
+  readonly offset: number
+  readonly bytes: Buffer
+}
+
+async function readPiece(source: FileHandle, { offset, length }: Piece, buffer: Buffer): Promise<ReadPiece> {
+  const { bytesRead } = await source.read(buffer, 0, length, offset)
+  if (bytesRead < length) throw Object.assign(new Error('the file became shorter while it was read'), { code: 'EIO' })
+  return { offset, bytes: buffer.subarray(0, length) }
+}
+
+interface Piece {
+  readonly offset: number
+  readonly length: number
 }
 
 /** What may hold something else than zeros, from one multiple of the block size to another, in order and at most `pieceBytes` of it at a time. */
-function* pieces(fd: number, size: number): Generator<{ readonly offset: number; readonly length: number }> {
+function* pieces(fd: number, size: number): Generator<Piece> {
   let next = 0
   for (const segment of dataSegments(fd, 0, size)) {
     const start = Math.max(next, Math.floor(segment.offset / zeroBlockBytes) * zeroBlockBytes)

@@ -1,9 +1,10 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from '@photostructure/sqlite'
 import { afterAll, expect, test } from 'vitest'
-import { openEventLog } from './event-log.ts'
+import { eventLogOn, openEventLog } from './event-log.ts'
+import { openIndexDb } from './open-index-db.ts'
 
 const dir = mkdtempSync(join(tmpdir(), 'cowshed-events-'))
 afterAll(() => rmSync(dir, { recursive: true }))
@@ -75,19 +76,27 @@ test('an index that cannot be opened is left as it is, and events are kept in me
   log.close()
 })
 
+test('an index is mapped by nobody: who writes to what is mapped does not live through a full disk', () => {
+  const path = join(dir, 'unmapped.db')
+  const log = openEventLog(path)
+  log.append(started('a'))
+  expect(readFileSync('/proc/self/maps', 'utf8')).not.toContain(path)
+  expect(existsSync(`${path}-shm`)).toBe(false)
+  log.close()
+})
+
 test('what fails in telling of an event does not fail what the event is about', () => {
   const path = join(dir, 'failing.db')
   const first = openEventLog(path)
   first.append(started('a'))
   first.close()
-  const log = openEventLog(path)
+  const opened = openIndexDb(path)
+  const log = eventLogOn(opened, path)
   const heard: number[] = []
   log.subscribe((event) => heard.push(event.seq))
-  const other = new DatabaseSync(path)
-  other.exec('ALTER TABLE events RENAME TO away')
+  opened.db.exec('ALTER TABLE events RENAME TO away')
   log.append(started('b'))
-  other.exec('ALTER TABLE away RENAME TO events')
-  other.close()
+  opened.db.exec('ALTER TABLE away RENAME TO events')
   log.append(started('c'))
   expect(heard).toEqual([2, 3])
   expect(log.read({ limit: 5 }).map(({ subject }) => subject)).toEqual(['a', 'c'])

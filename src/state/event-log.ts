@@ -1,6 +1,6 @@
 import type { DatabaseSyncInstance, StatementSyncInstance } from '@photostructure/sqlite'
 import type { CowshedEvent } from '../contract/index.ts'
-import { type OpenedDb, openIndexDb } from './open-index-db.ts'
+import { closeIndexDb, type OpenedDb, openIndexDb } from './open-index-db.ts'
 
 export interface NewEvent {
   /** What happened: `shed.started`. */
@@ -67,7 +67,7 @@ export function eventLogOn({ db, problem }: OpenedDb, path: string): EventLog {
     },
     close() {
       listeners.clear()
-      db.close()
+      closeIndexDb(db)
     },
   }
   if (problem !== undefined) log.append({ type: 'events.unsaved', subject: path, message: problem })

@@ -27,6 +27,17 @@ export function openIndexDb(path: string): OpenedDb {
   }
 }
 
+/** Lets go of the file at once: what is closed while statements of it are there still is closed when they are collected. */
+export function closeIndexDb(db: DatabaseSyncInstance): void {
+  try {
+    // Only so is the lock on it given up, and with the next access. https://sqlite.org/pragma.html#pragma_locking_mode
+    db.exec('PRAGMA journal_mode = DELETE; PRAGMA locking_mode = NORMAL; SELECT seq FROM events LIMIT 1')
+  } catch {
+    // On a full disk: the next daemon has it all the same, for the lock goes with this one.
+  }
+  db.close()
+}
+
 function inMemory(path: string, error: unknown): OpenedDb {
   const problem = `events are kept in memory until the daemon ends: cannot open the index ${path}: ${String(error)}`
   return { db: tryOpen(':memory:'), problem }
@@ -40,6 +51,8 @@ function isDamaged(error: unknown): boolean {
 function tryOpen(path: string): DatabaseSyncInstance {
   const db = new DatabaseSync(path)
   try {
+    // Nobody else has it open. Then the index of the WAL is in memory; as a file that is mapped, index.db-shm, it ends a daemon that writes to it on a full disk (SIGBUS).
+    db.exec('PRAGMA locking_mode = EXCLUSIVE')
     // NORMAL with WAL never corrupts; a power cut may lose the newest events, which the records do not depend on.
     db.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA busy_timeout = 2000')
     db.exec(

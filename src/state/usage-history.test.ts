@@ -1,7 +1,6 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { DatabaseSync } from '@photostructure/sqlite'
 import { afterAll, describe, expect, test } from 'vitest'
 import { openIndex } from './index.ts'
 import { openIndexDb } from './open-index-db.ts'
@@ -67,13 +66,12 @@ describe('the history of usage', () => {
 
   test('forgets nothing worth an error: of an index that fails there is no history, and nobody fails for it', () => {
     const path = join(dir, 'failing.db')
-    const { history, events } = openIndex(path)
-    const other = new DatabaseSync(path)
-    other.exec('DROP TABLE usage_samples')
-    other.close()
+    const { db } = openIndexDb(path)
+    const history = usageHistoryOn(db)
+    db.exec('DROP TABLE usage_samples')
     history.record(start, [sample('a', 1)])
     expect(history.before(start)).toBeUndefined()
-    events.close()
+    db.close()
     expect([history.isDue(start), history.oldest()]).toEqual([false, undefined])
   })
 })

@@ -94,6 +94,11 @@ describe.runIf(needs({ tools: [qemu, 'dumpe2fs', ...kernelTools, ...miniImageToo
         await agent.setIdentity({ hostname: 'other', machineId, entropy: randomBytes(64) })
         const { stdout } = await run(agent, 'sh', '-c', 'hostname; cat /etc/hostname /etc/machine-id')
         expect(stdout).toBe(`other\nother\n${machineId}\n`)
+        // A shorter name in the same file; and what is no ordinary file is replaced, not written through.
+        await run(agent, 'sh', '-c', 'cp /etc/machine-id /root/kept; ln -sf /root/kept /etc/machine-id')
+        await agent.setIdentity({ hostname: 'o', machineId: 'ab'.repeat(16), entropy: randomBytes(64) })
+        const again = await run(agent, 'cat', '/etc/hostname', '/etc/machine-id', '/root/kept')
+        expect(again.stdout).toBe(`o\n${'ab'.repeat(16)}\n${machineId}\n`)
       })
 
       test('gives its freed blocks back to the host, and leaves it clean', async () => {

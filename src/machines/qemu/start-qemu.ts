@@ -2,7 +2,7 @@ import { constants } from 'node:fs'
 import { access, chmod, open, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { errnoCode, isProblem, maxSocketPath, Problem } from '../../base/index.ts'
+import { errnoCode, isProblem, maxSocketPath, Problem, problemFromSystem } from '../../base/index.ts'
 import { type DetachedProcess, killProcess, lockFile, spawnDetached, within } from '../../host/index.ts'
 import { connectQmp, type QmpConnection } from '../../wires/index.ts'
 import type { Machine, MachineRecord, MachineSpec } from '../driver.ts'
@@ -207,7 +207,11 @@ async function checkKvm(): Promise<void> {
 
 /** QEMU would make the console readable by everybody. */
 async function prepareLogs({ consolePath, logPath }: MachineSpec): Promise<MachineLogs> {
-  await using console = await open(consolePath, 'a', 0o600)
-  const log = await stat(logPath).catch(() => undefined)
-  return { consolePath, consoleFrom: (await console.stat()).size, logPath, logFrom: log?.size ?? 0 }
+  try {
+    await using console = await open(consolePath, 'a', 0o600)
+    const log = await stat(logPath).catch(() => undefined)
+    return { consolePath, consoleFrom: (await console.stat()).size, logPath, logFrom: log?.size ?? 0 }
+  } catch (error) {
+    throw problemFromSystem(error, `make the console ${consolePath}`)
+  }
 }

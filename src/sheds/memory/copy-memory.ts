@@ -6,7 +6,7 @@ import type { ShedRecord } from '../records/shed-record.ts'
 import { sharedDiskMarks } from './disk-marks.ts'
 import type { MemoryRecord } from './memory-record.ts'
 import { checkDisks, withWayOut } from './restore-shed.ts'
-import { checkRam, loadMemory, memoryDamaged, type StoredMemory } from './stored-memory.ts'
+import { loadMemory, memoryDamaged, readRam, type StoredMemory } from './stored-memory.ts'
 
 export interface CopyMemory {
   /** An empty directory, in staging. */
@@ -24,7 +24,7 @@ export async function copyMemory(
   context: ShedsContext,
   record: ShedRecord,
   { to, copyDisks }: CopyMemory,
-): Promise<void> {
+): Promise<StoredMemory> {
   const memory = await memoryToCopy(context, record).catch((error: unknown) => {
     throw withWayOut(error, record.name)
   })
@@ -32,9 +32,11 @@ export async function copyMemory(
   const paths = memoryIn(to)
   await cloneFile(memory.state, paths.vmSnap)
   await cloneFile(memory.ram, paths.memSnap)
-  await checkRam({ ...memory, ram: paths.memSnap })
   const copied: MemoryRecord = { ...memory.record, disks: await sharedDiskMarks(context, record) }
   await stageRecord(paths.memoryRecord, copied)
+  const copy = { ...memory, record: copied, ram: paths.memSnap, state: paths.vmSnap }
+  await readRam(copy)
+  return copy
 }
 
 async function memoryToCopy(context: ShedsContext, record: ShedRecord): Promise<StoredMemory> {

@@ -1,6 +1,6 @@
-import { rm, stat, writeFile } from 'node:fs/promises'
+import { open, rm, stat } from 'node:fs/promises'
 import { memoryIn, problemFromSystem } from '../../base/index.ts'
-import { copyWithoutZeros, syncFile } from '../../host/index.ts'
+import { copyWithoutSum, copyWithoutZeros, syncFile } from '../../host/index.ts'
 import { stageRecord } from '../../state/index.ts'
 import type { ShedsContext } from '../context.ts'
 import type { ShedRecord } from '../records/shed-record.ts'
@@ -8,16 +8,23 @@ import { attachedDrives, drivesOf } from '../shed-disk.ts'
 import type { LiveShed } from '../vm/live-shed.ts'
 import { diskMarks, sharedDiskMarks } from './disk-marks.ts'
 import { lowerMarks } from './lower-marks.ts'
-import type { MemoryRecord } from './memory-record.ts'
-import { sha256Of } from './stored-memory.ts'
+import type { DiskMark, MemoryRecord } from './memory-record.ts'
+import { type CutMemory, sha256Of } from './stored-memory.ts'
 import { refuseUnsavable, type Savable, withSavable } from './with-savable.ts'
 
-export interface CutMemory {
+export interface MemoryToCut {
   readonly live: LiveShed
   /** An empty directory, in staging. */
   readonly to: string
-  /** `sleep`: it stays paused, and the memory goes on with the disks as they are. `copy`: it goes on, and `copyDisks` makes what the memory goes on with. */
-  readonly for: 'sleep' | { readonly copyDisks: () => Promise<void> }
+  /** `sleep`: it stays paused, and the memory goes on with the disks as they are. Else it goes on. */
+  readonly for: 'sleep' | CopyToCut
+}
+
+export interface CopyToCut {
+  /** Makes what the memory goes on with. */
+  readonly copyDisks: () => Promise<void>
+  /** Whoever goes on from this at once, and keeps it for nobody, hears when all but RAM is there. RAM has no checksum then, and there is no record. */
+  readonly onCut?: ((memory: CutMemory) => void) | undefined
 }
 
 /**
@@ -30,7 +37,7 @@ export interface CutMemory {
 export async function cutMemory(
   context: ShedsContext,
   record: ShedRecord,
-  cut: CutMemory,
+  cut: MemoryToCut,
 ): Promise<{ readonly pauseMs: number }> {
   const { live } = cut
   refuseUnsavable(live)
@@ -42,18 +49,7 @@ export async function cutMemory(
   let isDone = false
   try {
     await live.pause()
-    const parts = await withSavable(context, record, live, (savable) =>
-      writeParts(context, record, { ...cut, savable }),
-    )
-    await stageRecord(memoryIn(cut.to).memoryRecord, {
-      version: 1,
-      shed: { name: record.name, id: record.id },
-      created_at: new Date().toISOString(),
-      disk_generation: record.disk_generation,
-      agent_key: live.machine.record.agentKey,
-      lowers,
-      ...parts,
-    } satisfies MemoryRecord)
+    await withSavable(context, record, live, (savable) => writeParts(context, record, { ...cut, savable, lowers }))
     isDone = true
   } finally {
     // Before it writes again: where no space was left for it, none may be left for the guest.
@@ -68,39 +64,49 @@ function standsStill({ isPaused }: LiveShed): boolean {
   return isPaused === true
 }
 
-type Parts = Pick<MemoryRecord, 'identity' | 'ram' | 'state' | 'disks'>
+type PartsToWrite = MemoryToCut & Pick<MemoryRecord, 'lowers'> & { readonly savable: Savable }
 
-async function writeParts(
-  context: ShedsContext,
-  record: ShedRecord,
-  { to, for: purpose, savable }: CutMemory & { readonly savable: Savable },
-): Promise<Parts> {
+async function writeParts(context: ShedsContext, record: ShedRecord, parts: PartsToWrite): Promise<void> {
+  const { live, to, for: purpose, savable, lowers } = parts
   const paths = memoryIn(to)
   // First: a machine that is saved a second time runs for a moment.
   await savable.saveState(paths.vmSnap)
   if (purpose !== 'sleep') await purpose.copyDisks()
   const disks = await (purpose === 'sleep' ? settleDisks(context, record) : sharedDiskMarks(context, record))
-  await makeFile(paths.memSnap)
-  const { sha256, dataBytes } = await copyWithoutZeros({ from: savable.ramPath, to: paths.memSnap })
+  const goesOn = { identity: savable.identity, agent_key: live.machine.record.agentKey, lowers, disks }
+  await makeFile(paths.memSnap, savable.identity.memory_bytes)
+  const files = { from: savable.ramPath, to: paths.memSnap }
+  if (purpose !== 'sleep' && purpose.onCut !== undefined) {
+    const ramReady = copyWithoutSum(files).then(() => undefined)
+    purpose.onCut({ record: goesOn, ram: paths.memSnap, state: paths.vmSnap, ramReady })
+    await ramReady
+    return
+  }
+  const { sha256, dataBytes } = await copyWithoutZeros(files)
   const [ram, state] = await Promise.all([stat(paths.memSnap), stat(paths.vmSnap)])
-  return {
-    identity: savable.identity,
-    disks,
+  await stageRecord(paths.memoryRecord, {
+    version: 1,
+    shed: { name: record.name, id: record.id },
+    created_at: new Date().toISOString(),
+    disk_generation: record.disk_generation,
+    ...goesOn,
     ram: { bytes: ram.size, data_bytes: dataBytes, sha256 },
     state: { bytes: state.size, sha256: await sha256Of(paths.vmSnap) },
-  }
+  } satisfies MemoryRecord)
 }
 
-async function makeFile(path: string): Promise<void> {
+/** All of it a hole. */
+async function makeFile(path: string, bytes: number): Promise<void> {
   try {
-    await writeFile(path, '', { mode: 0o600 })
+    await using file = await open(path, 'wx', 0o600)
+    await file.truncate(bytes)
   } catch (error) {
     throw problemFromSystem(error, `make ${path}`)
   }
 }
 
 /** A host that crashes must not leave disks that are older than the RAM which goes on with them. */
-async function settleDisks(context: ShedsContext, record: ShedRecord): Promise<Parts['disks']> {
+async function settleDisks(context: ShedsContext, record: ShedRecord): Promise<DiskMark[]> {
   const drives = await attachedDrives(context, record)
   for (const { path, readOnly } of drives) if (!readOnly) await syncFile(path)
   return await diskMarks(drives)

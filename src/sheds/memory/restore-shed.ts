@@ -1,7 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
 import { isProblem, Problem } from '../../base/index.ts'
-import { copyWithoutZeros } from '../../host/index.ts'
-import { type DriveSpec, type KernelFiles, kernelOf, type Machine, type MachineMemory } from '../../machines/index.ts'
+import { type DriveSpec, type KernelFiles, kernelOf, type Machine } from '../../machines/index.ts'
 import { recordMachine, type ShedsContext } from '../context.ts'
 import type { ShedRecord } from '../records/shed-record.ts'
 import { attachedDrives, isVolumeDrive } from '../shed-disk.ts'
@@ -13,11 +12,15 @@ import { watchMachine } from '../vm/watch-machine.ts'
 import { diskMarks } from './disk-marks.ts'
 import { lowerMarks } from './lower-marks.ts'
 import type { MemoryRecord } from './memory-record.ts'
-import { memoryDamaged, type StoredMemory } from './stored-memory.ts'
+import { type CutMemory, memoryDamaged } from './stored-memory.ts'
 
 export interface RestoreShed {
-  /** `shared`: it gets a copy of the RAM, and can be kept again. `private`: its RAM begins with the file itself, which must stay as it is while it runs. */
-  readonly mapping: MachineMemory['mapping']
+  /**
+   * Fills a file of its own with the RAM: it can be kept again. Left out, its RAM begins with the file itself, which must stay as it is while it runs.
+   *
+   * @param path a file that is all a hole
+   */
+  readonly fillRam?: ((path: string) => Promise<void>) | undefined
   readonly work: LongWork
 }
 
@@ -30,8 +33,8 @@ export interface RestoreShed {
 export async function restoreShed(
   context: ShedsContext,
   record: ShedRecord,
-  memory: StoredMemory,
-  { mapping, work }: RestoreShed,
+  memory: CutMemory,
+  { fillRam, work }: RestoreShed,
 ): Promise<LiveShed> {
   const { identity, agent_key: agentKey, lowers } = memory.record
   await checkDisks(context, record, memory.record)
@@ -44,14 +47,14 @@ export async function restoreShed(
   let ramReady: Promise<void> | undefined
   let machine: Machine | undefined
   try {
-    const path = mapping === 'private' ? memory.ram : await context.ram.place(record)
+    const path = fillRam === undefined ? memory.ram : await context.ram.place(record)
     // While the VMM starts, which does not look at it before it has the state.
-    ramReady = mapping === 'private' ? undefined : copyBack(memory, path)
+    ramReady = fillRam === undefined ? memory.ramReady : fillRam(path)
     ramReady?.catch(() => undefined)
     machine = await context.driver.start(
       {
         ...spec,
-        memory: { path, mapping },
+        memory: { path, mapping: fillRam === undefined ? 'private' : 'shared' },
         restore: { state: memory.state, belongsTo: overDrives(identity, spec.drives), ramReady },
       },
       (found) => recordMachine(context, record.name, found),
@@ -76,12 +79,6 @@ async function kernelThen({ layout }: ShedsContext, id: string): Promise<KernelF
   })
 }
 
-/** Its checksum is that of what was read, so a VM that goes on from the copy has what was written once. @throws Problem MEMORY_DAMAGED, NO_SPACE */
-async function copyBack(memory: StoredMemory, to: string): Promise<void> {
-  const { sha256 } = await copyWithoutZeros({ from: memory.ram, to })
-  if (sha256 !== memory.record.ram.sha256) throw memoryDamaged(`${memory.ram} is not what was written there`)
-}
-
 /**
  * Whether the disks are there that a memory goes on with: all of a shed that sleeps, and of a copy those that it has no copies of.
  *
@@ -90,7 +87,7 @@ async function copyBack(memory: StoredMemory, to: string): Promise<void> {
 export async function checkDisks(
   context: Pick<ShedsContext, 'layout'>,
   record: ShedRecord,
-  { disks }: MemoryRecord,
+  { disks }: Pick<MemoryRecord, 'disks'>,
 ): Promise<void> {
   if (disks.length === 0) return
   const now = new Map((await diskMarks(await attachedDrives(context, record))).map((mark) => [mark.id, mark]))

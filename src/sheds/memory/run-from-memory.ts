@@ -7,12 +7,12 @@ import type { LongWork } from '../sheds.ts'
 import { endVm } from '../vm/end-vm.ts'
 import type { LiveShed } from '../vm/live-shed.ts'
 import { restoreShed } from './restore-shed.ts'
-import type { StoredMemory } from './stored-memory.ts'
+import type { CutMemory } from './stored-memory.ts'
 import { withColdBoot } from './with-cold-boot.ts'
 
 export interface RunFromMemory {
   /** Of another shed; the disks of this one are copies of that one's. Its RAM is right, and stays as it is for as long as anybody goes on from it. */
-  readonly memory: StoredMemory
+  readonly memory: CutMemory
   readonly work: LongWork
 }
 
@@ -30,7 +30,7 @@ export async function runFromMemory(
   // Until its VM has its lower open nothing but our hold keeps it from being evicted.
   using _hold = context.images.hold(parseDigest(record.image.manifest_digest))
   work.onProgress?.({ phase: 'wake', item: record.name, done: 0 })
-  const live = await restoreShed(context, record, memory, { mapping: 'private', work }).catch((error: unknown) => {
+  const live = await restoreShed(context, record, memory, { work }).catch((error: unknown) => {
     throw withColdBoot(error)
   })
   try {

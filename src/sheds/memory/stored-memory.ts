@@ -7,12 +7,19 @@ import { readRecord } from '../../state/index.ts'
 import type { ShedsContext } from '../context.ts'
 import { MemoryRecord } from './memory-record.ts'
 
-/** A memory that is on disk, all three files of it. */
-export interface StoredMemory {
-  readonly record: MemoryRecord
+/** What a VM can go on from. */
+export interface CutMemory {
+  readonly record: Pick<MemoryRecord, 'identity' | 'agent_key' | 'lowers' | 'disks'>
   /** Paths of mem.snap and vm.snap. */
   readonly ram: string
   readonly state: string
+  /** RAM has its size already, and its content when this is fulfilled, or there is no such promise. */
+  readonly ramReady?: Promise<void> | undefined
+}
+
+/** A memory that is on disk, all three files of it. */
+export interface StoredMemory extends CutMemory {
+  readonly record: MemoryRecord
   /** What it takes on disk: st_blocks × 512. */
   readonly physicalBytes: number
 }
@@ -36,9 +43,14 @@ export async function loadMemory(dir: string): Promise<StoredMemory> {
   return { record, ram, state, physicalBytes: (ramFile.blocks + stateFile.blocks) * 512 }
 }
 
-/** Reads all of its RAM, which nobody else checks who has it mapped as it is. @throws Problem MEMORY_DAMAGED */
-export async function checkRam({ ram, record }: StoredMemory): Promise<void> {
-  const { sha256 } = await copyWithoutZeros({ from: ram })
+/**
+ * Copies its RAM to a file that is all a hole. Its checksum is that of what was read, so a VM that goes on from the copy has what was written once.
+ *
+ * @param to left out, RAM is only read: whoever maps the file as it is has nobody else check it
+ * @throws Problem MEMORY_DAMAGED, NO_SPACE
+ */
+export async function readRam({ ram, record }: StoredMemory, to?: string): Promise<void> {
+  const { sha256 } = await copyWithoutZeros({ from: ram, to })
   if (sha256 !== record.ram.sha256) throw memoryDamaged(`${ram} is not what was written there`)
 }
 

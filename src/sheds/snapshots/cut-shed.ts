@@ -6,6 +6,7 @@ import { loadVolume } from '../../disks/index.ts'
 import type { ShedsContext } from '../context.ts'
 import { copyMemory } from '../memory/copy-memory.ts'
 import { cutMemory } from '../memory/cut-memory.ts'
+import type { CutMemory } from '../memory/stored-memory.ts'
 import { refuseUnsavable } from '../memory/with-savable.ts'
 import { refuseCold, refuseLazy, type ShedRecord, shedNotRunning } from '../records/shed-record.ts'
 import { diskPath } from '../shed-disk.ts'
@@ -20,6 +21,17 @@ export interface CutShed {
   readonly request: Omit<CreateSnapshotRequest, 'shed'>
   /** In staging, and empty. */
   readonly directory: string
+  /**
+   * Whoever makes sheds from this at once, and keeps it for nobody, hears when it can be begun with: RAM may be on its way still, and is in no record. Called once,
+   * unless the cut fails before.
+   */
+  readonly onCut?: ((cut: Cut) => void) | undefined
+}
+
+/** What sheds can be made from. */
+export interface Cut {
+  readonly record: SnapshotRecord
+  readonly memory: CutMemory | undefined
 }
 
 /**
@@ -31,7 +43,7 @@ export interface CutShed {
 export async function cutShed(
   context: ShedsContext,
   shed: ShedRecord,
-  { request, directory }: CutShed,
+  { request, directory, onCut }: CutShed,
 ): Promise<SnapshotRecord> {
   const { name, memory: withMemory = false, volumes: withVolumes = true } = request
   const { layout } = context
@@ -48,10 +60,17 @@ export async function cutShed(
       to: inStaging(layout.snapshotVolume(name, volume)),
     }))
     const disks = [own, ...theirs]
+    const record = recordOf(shed, { request, volumes })
+    const tell = onCut && ((memory: CutMemory | undefined) => onCut({ record, memory }))
     const pauseMs = withMemory
-      ? await cutWithMemory(context, shed, { disks, directory })
+      ? await cutWithMemory(context, shed, { disks, directory, onCut: tell })
       : await whileAwake(context, shed, async () => await cutDisks(context, shed.name, disks))
-    return { ...recordOf(shed, { request, volumes, pauseMs }), ...(withMemory ? await memoryOf(directory) : {}) }
+    if (!withMemory) tell?.(undefined)
+    return {
+      ...record,
+      ...(pauseMs === undefined ? {} : { pause_ms: pauseMs }),
+      ...(withMemory && onCut === undefined ? await memoryOf(directory) : {}),
+    }
   })
 }
 
@@ -83,22 +102,24 @@ function refuseWithoutMemory(
 interface WithMemory {
   readonly disks: readonly DiskToCut[]
   readonly directory: string
+  readonly onCut: ((memory: CutMemory) => void) | undefined
 }
 
 /** @returns how long its vCPUs stood still, in milliseconds; undefined of one that sleeps */
 async function cutWithMemory(
   context: ShedsContext,
   shed: ShedRecord,
-  { disks, directory: to }: WithMemory,
+  { disks, directory: to, onCut }: WithMemory,
 ): Promise<number | undefined> {
   const copyDisks = () => cloneDisks(disks)
   const live = context.live.get(shed.name)
   if (live === undefined) {
-    await copyMemory(context, shed, { to, copyDisks })
+    const memory = await copyMemory(context, shed, { to, copyDisks })
+    onCut?.(memory)
     return undefined
   }
   await writeBack(live)
-  return (await cutMemory(context, shed, { live, to, for: { copyDisks } })).pauseMs
+  return (await cutMemory(context, shed, { live, to, for: { copyDisks, onCut } })).pauseMs
 }
 
 async function memoryOf(directory: string): Promise<Required<Pick<SnapshotRecord, 'memory'>>> {
@@ -124,13 +145,12 @@ async function whileVolumesRest<T>(
   })
 }
 
-interface Cut {
+interface NewRecord {
   readonly request: CutShed['request']
   readonly volumes: SnapshotVolume[]
-  readonly pauseMs: number | undefined
 }
 
-function recordOf(shed: ShedRecord, { request: { name, comment }, volumes, pauseMs }: Cut): SnapshotRecord {
+function recordOf(shed: ShedRecord, { request: { name, comment }, volumes }: NewRecord): SnapshotRecord {
   const { image, cpus, memory_bytes, upper_bytes, rootfs, network, io, env, labels, defaults } = shed
   return {
     version: 1,
@@ -150,7 +170,6 @@ function recordOf(shed: ShedRecord, { request: { name, comment }, volumes, pause
     labels,
     defaults,
     volumes,
-    ...(pauseMs === undefined ? {} : { pause_ms: pauseMs }),
     created_at: new Date().toISOString(),
   }
 }

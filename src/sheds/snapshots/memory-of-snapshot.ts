@@ -1,19 +1,17 @@
 import { Problem } from '../../base/index.ts'
 import type { CreateShedRequest } from '../../contract/index.ts'
-import { checkRam, loadMemory, type StoredMemory } from '../memory/stored-memory.ts'
+import { loadMemory, readRam, type StoredMemory } from '../memory/stored-memory.ts'
 import { withColdBoot } from '../memory/with-cold-boot.ts'
 import type { LoadedSnapshot } from './load-snapshot.ts'
 
 /**
  * The memory that a new shed is to go on from, if it is made from a snapshot that has one and nobody wants it booted.
  *
- * @param isChecked its RAM was written a moment ago
  * @throws Problem INVALID_REQUEST for what is another machine than the one that the memory is of, MEMORY_DAMAGED
  */
 export async function memoryToGoOnFrom(
   snapshot: LoadedSnapshot | undefined,
   request: CreateShedRequest,
-  { isChecked }: { readonly isChecked: boolean },
 ): Promise<StoredMemory | undefined> {
   if (snapshot?.memory === undefined || request.cold_boot === true) return undefined
   const differs = whatDiffers(snapshot, request)
@@ -25,7 +23,7 @@ export async function memoryToGoOnFrom(
   }
   try {
     const memory = await loadMemory(snapshot.memory)
-    if (!isChecked) await checkRam(memory)
+    await readRam(memory)
     return memory
   } catch (error) {
     throw withColdBoot(error)

@@ -9,7 +9,7 @@ import { stageRecord } from '../../state/index.ts'
 import { checkFits } from '../admission/host-limits.ts'
 import type { ShedsContext } from '../context.ts'
 import { runFromMemory } from '../memory/run-from-memory.ts'
-import type { StoredMemory } from '../memory/stored-memory.ts'
+import type { CutMemory } from '../memory/stored-memory.ts'
 import type { ShedRecord } from '../records/shed-record.ts'
 import { checkSecrets } from '../secrets/secret-values.ts'
 import { createDisk, diskPath, ensureSource, tellClone } from '../shed-disk.ts'
@@ -31,8 +31,14 @@ export interface CreateShed {
   readonly request: CreateShedRequest
   readonly existing: ShedRecord | undefined
   readonly work: LongWork
-  /** What it is a fork of, cut already, instead of a snapshot that is named; the caller holds its image, and has checked its RAM. */
-  readonly fork?: LoadedSnapshot | undefined
+  /** What it is a fork of, cut already, instead of a snapshot that is named; the caller holds its image. */
+  readonly fork?: ForkSource | undefined
+}
+
+export interface ForkSource {
+  readonly snapshot: LoadedSnapshot
+  /** Left out, the fork boots. */
+  readonly memory: CutMemory | undefined
 }
 
 /**
@@ -46,9 +52,9 @@ export async function createShed(
 ): Promise<{ record: ShedRecord; outcome: 'created' | 'unchanged' }> {
   if (existing !== undefined) return { record: matchShed(existing, request), outcome: 'unchanged' }
   using held = fork === undefined ? await findSnapshot(context, request) : undefined
-  const snapshot = fork ?? held
+  const snapshot = fork?.snapshot ?? held
   const settings = shedSettings(request, snapshot?.record)
-  const memory = await memoryToGoOnFrom(snapshot, request, { isChecked: fork !== undefined })
+  const memory = fork === undefined ? await memoryToGoOnFrom(snapshot, request) : fork.memory
   checkFits(context.limits, { ...settings, name: request.name })
   using _place = request.start ? await context.admission.admit({ ...settings, name: request.name }) : undefined
   // Without a kernel it could not boot, after minutes of building its lower.
@@ -151,7 +157,7 @@ async function installShed(context: ShedsContext, { record, snapshot, work }: In
 }
 
 interface FirstRun {
-  readonly memory: StoredMemory | undefined
+  readonly memory: CutMemory | undefined
   readonly work: LongWork
 }
 

@@ -5,12 +5,12 @@ import { fileStatus, openStaging } from '../../host/index.ts'
 import type { Alone, ShedsContext } from '../context.ts'
 import type { ShedRecord } from '../records/shed-record.ts'
 import type { LongWork } from '../sheds.ts'
-import { cutShed } from '../snapshots/cut-shed.ts'
-import { type LoadedSnapshot, stagedSnapshot } from '../snapshots/load-snapshot.ts'
+import { type Cut, cutShed } from '../snapshots/cut-shed.ts'
+import { stagedSnapshot } from '../snapshots/load-snapshot.ts'
 import { endVm } from '../vm/end-vm.ts'
 import { refuseExistingVolumes } from '../volumes/new-volumes.ts'
 import { volumesFromSnapshot } from '../volumes/volumes-from-snapshot.ts'
-import { createShed } from './create-shed.ts'
+import { createShed, type ForkSource } from './create-shed.ts'
 import { deleteShed } from './remove-shed.ts'
 
 export interface ForkShed {
@@ -25,7 +25,8 @@ export interface Forked {
 }
 
 /**
- * Makes running copies of a shed. Its own transition is over when it is cut; each of the forks has one of its own.
+ * Makes running copies of a shed. Its own transition is over when it is cut; each of the forks has one of its own. They are begun with while RAM is copied still,
+ * and go on when that is done.
  *
  * What is cut is a snapshot in staging. All forks have the RAM in it mapped and none of them writes to it, so it is unlinked when they run, and goes with the last
  * of them, whatever becomes of us: docs/decisions/0123-forks.md. @see Sheds.fork
@@ -38,8 +39,9 @@ export async function forkShed(
   const names = namesOf(request)
   await using staging = await openStaging(context.layout, `fork-${source}`)
   const held: Disposable[] = []
+  let forking: Promise<ShedRecord[]> | undefined
   try {
-    const { record, template } = await alone(source, async (shed) => {
+    const { pause_ms: pauseMs } = await alone(source, async (shed) => {
       const template = templateOf(shed, request)
       for (const name of names) await refuseTaken(context, name)
       for (const name of names) await refuseTakenVolumes(context, { name, shed, template })
@@ -48,13 +50,22 @@ export async function forkShed(
       for (const name of names) held.push(await context.admission.admit({ name, memory_bytes: shed.memory_bytes }))
       const [name = source] = names
       const asked = { name, memory: goesOn(shed, request), with_secrets: request.with_secrets }
-      return { record: await cutShed(context, shed, { request: asked, directory: staging.path }), template }
+      const onCut = ({ record, memory }: Cut) => {
+        const snapshot = stagedSnapshot(context.layout, record, staging.path)
+        forking = forkAll(context, names, { cut: { snapshot, memory }, template, work })
+        forking.catch(() => undefined)
+      }
+      return await cutShed(context, shed, { request: asked, directory: staging.path, onCut })
     })
-    const cut = stagedSnapshot(context.layout, record, staging.path)
-    const records = await forkAll(context, names, { cut, template, work })
+    const records = (await forking) ?? []
     const message = `${source} is forked: ${names.join(', ')}`
     context.events.append({ type: 'shed.forked', subject: source, message, data: { forks: names } })
-    return { records, pauseMs: record.pause_ms }
+    return { records, pauseMs }
+  } catch (error) {
+    // A cut that failed at its very end may have forks that run.
+    const made = (await forking?.catch(() => undefined)) ?? []
+    await removeForks(context, made)
+    throw error
   } finally {
     for (const place of held) place[Symbol.dispose]()
   }
@@ -105,7 +116,7 @@ async function refuseTakenVolumes(context: ShedsContext, { name, shed, template 
 }
 
 interface ForkAll {
-  readonly cut: LoadedSnapshot
+  readonly cut: ForkSource
   readonly template: Template
   readonly work: LongWork
 }
@@ -119,14 +130,7 @@ async function forkAll(context: ShedsContext, names: readonly string[], fork: Fo
       fork.work.onProgress?.({ phase: 'fork', item: name, done: made.size, total: names.length })
     })
   } catch (error) {
-    const left: string[] = []
-    for (const record of made.values()) {
-      await removeFork(context, record).catch((why: unknown) => {
-        // It is a shed like any other; the first failure is the one to tell.
-        left.push(record.name)
-        context.events.append({ type: 'shed.unsettled', subject: record.name, message: String(why) })
-      })
-    }
+    const left = await removeForks(context, [...made.values()])
     throw names.length === 1 ? error : withCount(error, { wanted: names.length, left })
   }
   return names.flatMap((name) => made.get(name) ?? [])
@@ -157,6 +161,19 @@ async function forkOne(context: ShedsContext, name: string, { cut, template, wor
     const request = { ...template, name }
     return (await createShed(context, { request, existing: undefined, work: { signal }, fork: cut })).record
   })
+}
+
+/** @returns the names of those that could not be removed */
+async function removeForks(context: ShedsContext, forks: readonly ShedRecord[]): Promise<string[]> {
+  const left: string[] = []
+  for (const record of forks) {
+    await removeFork(context, record).catch((why: unknown) => {
+      // It is a shed like any other; the first failure is the one to tell.
+      left.push(record.name)
+      context.events.append({ type: 'shed.unsettled', subject: record.name, message: String(why) })
+    })
+  }
+  return left
 }
 
 /** Nobody was told of it. */

@@ -1,7 +1,7 @@
 import { type Problem, parseDigest, printable } from '../../base/index.ts'
 import { changeStatus, nextGeneration, noteStatus, type ShedsContext } from '../context.ts'
 import { restoreShed, withWayOut } from '../memory/restore-shed.ts'
-import { dropMemory, loadMemory, memoryDamaged, type StoredMemory } from '../memory/stored-memory.ts'
+import { dropMemory, loadMemory, memoryDamaged, readRam, type StoredMemory } from '../memory/stored-memory.ts'
 import { type ShedRecord, shedNotRunning } from '../records/shed-record.ts'
 import type { LongWork } from '../sheds.ts'
 import { endVm } from '../vm/end-vm.ts'
@@ -70,7 +70,7 @@ async function restore(
 ): Promise<{ readonly running: ShedRecord; readonly live: LiveShed }> {
   // Until its VM has its lower open nothing but our hold keeps it from being evicted.
   using _hold = context.images.hold(parseDigest(record.image.manifest_digest))
-  const live = await restoreShed(context, record, memory, { mapping: 'shared', work })
+  const live = await restoreShed(context, record, memory, { fillRam: (path) => readRam(memory, path), work })
   try {
     return { live, running: await changeStatus(context, nextGeneration(record), { status: 'running' }) }
   } catch (error) {

@@ -1,4 +1,5 @@
 import { chown, mkdir, rm } from 'node:fs/promises'
+import { problemFromSystem } from '../../../base/index.ts'
 import type { MachineRecord } from '../../driver.ts'
 import { vmUser } from '../confine/vm-user.ts'
 
@@ -10,13 +11,17 @@ export interface StateSocket {
   readonly theirs: string
 }
 
-/** Makes the directory where a machine's state goes out and comes in, beside its monitor: QEMU can reach it by its descriptor alone. */
+/** Makes the directory where a machine's state goes out and comes in, beside its monitor: QEMU can reach it by its descriptor alone. @throws Problem NO_SPACE, IO_FAILED */
 export async function makeStateDirectory(controlSocket: string): Promise<string> {
   const path = stateDirectory({ controlSocket })
-  await rm(path, { recursive: true, force: true })
-  await mkdir(path, { mode: 0o700 })
-  await giveToVm(path)
-  return path
+  try {
+    await rm(path, { recursive: true, force: true })
+    await mkdir(path, { mode: 0o700 })
+    await giveToVm(path)
+    return path
+  } catch (error) {
+    throw problemFromSystem(error, `make ${path}`)
+  }
 }
 
 export function stateDirectory({ controlSocket }: Pick<MachineRecord, 'controlSocket'>): string {
