@@ -69,6 +69,10 @@ Neither side sends faster than the other reads. When the client goes away the pr
 \`GET /api/events\` answers with a list; with \`Accept: text/event-stream\` it sends these events and then each as it happens, \`id\` its \`seq\`. A client that comes back
 sends \`Last-Event-ID\` and misses nothing.
 
+## Metrics
+
+\`GET /api/metrics\` is for Prometheus, in its text format. Over the network a token that may only look is enough. What there is: [lazy.md](lazy.md).
+
 ## Routes
 `
 

@@ -107,6 +107,7 @@ export const endpoints = {
   createToken: { method: 'POST', path: '/api/tokens' },
   revokeToken: { method: 'DELETE', path: '/api/tokens/:token' },
 
+  readMetrics: { method: 'GET', path: '/api/metrics' },
   readEvents: { method: 'GET', path: '/api/events' },
 } as const satisfies Record<string, Endpoint>
 

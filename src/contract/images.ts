@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { lowerForms, lowerProfiles } from '../base/index.ts'
+import { LazyImage } from './lazy.ts'
 
 export const ImageSummary = z.object({
   /** Every tag of this image; empty for one that only sheds keep. */
@@ -60,6 +61,8 @@ export const ImageDetail = ImageSummary.extend({
     volumes: z.array(z.string()),
   }),
   layer_list: z.array(ImageLayer),
+  /** What is here of it, when it is read before all of it is: one of each profile that it is read in. */
+  lazy: z.array(LazyImage).optional(),
 })
 export type ImageDetail = z.infer<typeof ImageDetail>
 

@@ -1,5 +1,62 @@
 import { z } from 'zod'
 
+/** What serving an image that is partly here has taken so far. */
+export const LazyCounts = z.object({
+  /** To the registry. */
+  requests: z.int(),
+  /** Of blobs, as they are stored. */
+  requested_bytes: z.int(),
+  /** Of the lower, from the registry, and right. */
+  fetched_bytes: z.int(),
+  /** The same, from layers and lowers of this host. */
+  host_bytes: z.int(),
+  /** What clients have read. */
+  read_bytes: z.int(),
+  /** Of leaves that were fetched before anybody read them, and that nobody has read yet. */
+  unread_bytes: z.int(),
+  /** Reads that had to wait for what was not here, and how long in all, in milliseconds. */
+  misses: z.int(),
+  stall_ms: z.int(),
+  /** Requests that failed and were made again. */
+  retries: z.int(),
+  /** Leaves that came and were not what they must be. */
+  wrong_leaves: z.int(),
+  /** Leaves that were here and not what they must be. */
+  damaged_leaves: z.int(),
+  /** Leaves that came and could not be kept: the disk is full. */
+  unsaved_leaves: z.int(),
+})
+export type LazyCounts = z.infer<typeof LazyCounts>
+
+const Percent = z.int().min(0).max(100)
+
+/** An image in at most 64 equal cells, from its beginning to its end, and of each what share of it: nothing is 0, and all of it 100. */
+export const LazyHeat = z.object({
+  /** The last cell may stand for less. */
+  cell_bytes: z.int(),
+  /** Here, runs of zeros included. */
+  here: z.array(Percent).max(64),
+  /** Read, since whoever serves it began. */
+  read: z.array(Percent).max(64),
+  /** Fetched since then, and read by nobody. */
+  ahead: z.array(Percent).max(64),
+})
+export type LazyHeat = z.infer<typeof LazyHeat>
+
+/** How far an image is that is read before it is here. */
+export const LazyProgress = z.object({
+  /** Of it: what is here, runs of zeros included. */
+  here_bytes: z.int(),
+  here_percent: Percent,
+  /** All of it is here, and was found to be right. */
+  complete: z.boolean(),
+  /** Its registry does not give what is read: since when, and why. Absent while it does. */
+  degraded: z.object({ since: z.iso.datetime(), reason: z.string() }).optional(),
+  heat: LazyHeat,
+  counts: LazyCounts,
+})
+export type LazyProgress = z.infer<typeof LazyProgress>
+
 /** A published image of which only some is here: what `lazy serve` has fetched. */
 export const LazyImage = z.object({
   /** What it was asked for as. `broken` has none when its record cannot be read. */
@@ -14,6 +71,12 @@ export const LazyImage = z.object({
   bytes: z.int().optional(),
   /** What of it is here: st_blocks × 512. Runs of zeros are never fetched, so a whole one may have less than `bytes`. */
   physical_bytes: z.int(),
+  /** Absent when nothing says any more what it consists of. Of one that is idle the counts are of when it was served last, 0 when nobody knows. */
+  progress: LazyProgress.optional(),
+  /** Those that are made from it. */
+  sheds: z.array(z.string()),
+  /** Connections to those who serve it: of VMs and of others, the daemon's own not among them. */
+  clients: z.int(),
   /** When it was last asked for or fetched from. */
   last_used_at: z.iso.datetime().optional(),
 })
@@ -21,34 +84,6 @@ export type LazyImage = z.infer<typeof LazyImage>
 
 export const ListLazyReply = z.object({ images: z.array(LazyImage) })
 export type ListLazyReply = z.infer<typeof ListLazyReply>
-
-/** What serving an image that is partly here has taken so far. */
-export const LazyCounts = z.object({
-  /** To the registry. */
-  requests: z.int(),
-  /** Of blobs, as they are stored. */
-  requested_bytes: z.int(),
-  /** Of the lower, from the registry, and right. */
-  fetched_bytes: z.int(),
-  /** Of leaves that were fetched before anybody read them, and that nobody has read yet. */
-  unread_bytes: z.int(),
-  /** As `fetched_bytes`, from layers and lowers of this host. */
-  host_bytes: z.int(),
-  /** What clients have read. */
-  read_bytes: z.int(),
-  /** Reads that had to wait for what was not here, and how long in all, in milliseconds. */
-  misses: z.int(),
-  stall_ms: z.int(),
-  /** Requests that failed and were made again. */
-  retries: z.int(),
-  /** Leaves that came and were not what they must be. */
-  wrong_leaves: z.int(),
-  /** Leaves that were here and not what they must be. */
-  damaged_leaves: z.int(),
-  /** Leaves that came and could not be kept: the disk is full. */
-  unsaved_leaves: z.int(),
-})
-export type LazyCounts = z.infer<typeof LazyCounts>
 
 /** What `lazy serve` prints when it can be connected to. */
 export interface ServedLazy {

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { LazyProgress } from './lazy.ts'
 import { fewestOperations, mostForks, smallestMemoryBytes, smallestRate, smallestUpperBytes } from './limits.ts'
 import { pathParameters } from './path-parameters.ts'
 import { SecretUse, SecretUses } from './secrets.ts'
@@ -127,7 +128,14 @@ export const Shed = z.object({
     manifest_digest: z.string(),
   }),
   /** Its lower is not all here: what its guest reads is fetched. */
-  lazy: z.literal(true).optional(),
+  lazy: z
+    .object({
+      chunk_index_digest: z.string(),
+      profile: z.string(),
+      /** While it has a VM. */
+      progress: LazyProgress.optional(),
+    })
+    .optional(),
   /** The snapshot that it was made from. */
   snapshot: z.object({ name: z.string(), id: z.string() }).optional(),
   /** The shed that it is a fork of; that may be gone, or be another one of the same name: then its id is another. */

@@ -12,6 +12,7 @@ import { openRegistries } from '../wires/index.ts'
 import { openTokens } from './access/tokens.ts'
 import { fixHost, runDoctor } from './doctor/run-doctor.ts'
 import { openLazyLowers } from './lazy/lazy-lowers.ts'
+import { listLazyImages } from './lazy/list-lazy-images.ts'
 import { WholeLowers } from './lazy/whole-lowers.ts'
 import { ramDirectoryPath } from './run-directory.ts'
 import { setUp } from './set-up.ts'
@@ -112,6 +113,8 @@ export async function openRooms({
       tokens,
       sheds,
       images,
+      lazyImages: () =>
+        listLazyImages({ layout, runDirectory, listSheds: () => opened.list(), isWatched: lazyLowers.isWatched }),
       events,
       usage,
       doctor: () => runDoctor(host),

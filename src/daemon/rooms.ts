@@ -1,6 +1,6 @@
 import type { Backups } from '../backups/index.ts'
 import type { DataLayout } from '../base/index.ts'
-import type { DoctorReport, HostUse, ServerInfo, SetupReply, SetupRequest } from '../contract/index.ts'
+import type { DoctorReport, HostUse, LazyImage, ServerInfo, SetupReply, SetupRequest } from '../contract/index.ts'
 import type { Images } from '../images/index.ts'
 import type { LongWork, Sheds } from '../sheds/index.ts'
 import type { EventLog } from '../state/index.ts'
@@ -14,6 +14,8 @@ export interface Rooms {
   readonly hostUse: () => Promise<HostUse>
   readonly sheds: Sheds
   readonly images: Images
+  /** Those that are read before they are here. */
+  readonly lazyImages: () => Promise<LazyImage[]>
   readonly usage: Usage
   readonly backups: Backups
   readonly events: EventLog

@@ -1,4 +1,4 @@
-import { open, readFile, stat, writeFile } from 'node:fs/promises'
+import { open, readFile, stat, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -202,6 +202,53 @@ describe('the cache', () => {
     await expectRight(opened.lower, 1_000_000, 300_000)
     await expect(opened.lower.read(3_500_000, 100)).rejects.toMatchObject({ code: 'REGISTRY_UNREACHABLE' })
     expect((await stat(path)).size).toBe(published.lower.length)
+  })
+})
+
+describe('what is to be seen of its leaves', () => {
+  /** Of a percentage of each cell: a leaf each, for there are so few. */
+  const all = (cells: readonly number[]) => cells.filter((percent) => percent === 100).length
+  const count = () => Math.ceil(published.lower.length / leafBytes)
+
+  test('is what is here, what was read, and what was fetched and read by nobody', async () => {
+    const path = join(directory.path, 'marks')
+    let hereBytes = 0
+    {
+      await using opened = await openLower({ path })
+      const { lower } = opened
+      const before = lower.heat()
+      expect([before.cellBytes, before.here.length]).toEqual([leafBytes * Math.ceil(count() / 64), before.read.length])
+      expect([all(before.read), all(before.ahead) > 0]).toEqual([0, true])
+      const zeros = lower.hereBytes() - lower.counters.fetchedBytes
+      expect(zeros).toBeGreaterThan(6 * leafBytes)
+      await expectRight(opened.lower, 0, 37 * 4096)
+      await expectRight(opened.lower, 3_000_000, 1)
+      const { read, ahead } = lower.heat()
+      const cells = read.flatMap((percent, cell) => (percent > 0 ? [cell] : []))
+      expect(cells).toEqual([
+        ...new Set([0, leafBytes, 2 * leafBytes, 3_000_000].map((at) => Math.floor(at / before.cellBytes))),
+      ])
+      expect(ahead[0]).toBe(0)
+      expect(lower.counters.unreadBytes).toBeGreaterThan(0)
+      await opened.lower.fill({ signal: new AbortController().signal })
+      expect([lower.hereBytes(), all(lower.heat().here)]).toEqual([published.lower.length, before.here.length])
+      hereBytes = lower.hereBytes()
+    }
+    await truncate(path, 20 * leafBytes)
+    await using again = await openLower({ path })
+    const { lower } = again
+    expect([lower.counters.unreadBytes, all(lower.heat().read)]).toEqual([0, 0])
+    expect(lower.hereBytes()).toBeLessThan(hereBytes)
+    await expectRight(again.lower, 0, published.lower.length)
+    expect([lower.hereBytes(), lower.counters.unreadBytes]).toEqual([hereBytes, 0])
+  })
+
+  test('is believed by nobody who reads them', async () => {
+    const path = join(directory.path, 'lies')
+    await writeFile(path, Buffer.alloc(published.lower.length, 'x'))
+    await using opened = await openLower({ path })
+    await expectRight(opened.lower, 0, published.lower.length)
+    expect(opened.lower.hereBytes()).toBe(published.lower.length)
   })
 })
 

@@ -11,6 +11,7 @@ import { LeafFetcher } from './fetch/leaf-fetcher.ts'
 import { type OriginState, Outage, type OutageListener, type OutagePolicy } from './fetch/outage.ts'
 import { type LocalPart, PartOrigins, type ReadStored } from './fetch/part-origins.ts'
 import { RequestLine, type Urgency } from './fetch/request-line.ts'
+import { type LeafHeat, leafHeat } from './leaf-heat.ts'
 import { LeafUse } from './trace/leaf-use.ts'
 import { replayWindows } from './trace/replay-windows.ts'
 
@@ -37,6 +38,10 @@ export interface LazyLower extends BlockSource, AsyncDisposable {
   readonly counters: Readonly<LazyCounters>
   /** Leaves of 64 KiB, and how many of them this process has not seen to be right. */
   readonly leaves: { readonly count: number; readonly missing: number }
+  /** What of it seems to be here, runs of zeros included. */
+  hereBytes(): number
+  /** What of it seems to be here, was read, and was fetched and not read. */
+  heat(): LeafHeat
   /** Whether the registry gives what is asked for. */
   readonly origin: OriginState
   /** Resolved when this process has seen all of it to be right, and what it has kept is durable; rejected when that fails. @throws Problem NO_SPACE, IO_FAILED */
@@ -124,6 +129,14 @@ class Lower implements LazyLower {
 
   get leaves() {
     return { count: this.#cache.hashes.count, missing: this.#cache.missing }
+  }
+
+  hereBytes(): number {
+    return this.#cache.presence.bytes()
+  }
+
+  heat(): LeafHeat {
+    return leafHeat(this.#cache.presence, this.#use)
   }
 
   get origin(): OriginState {

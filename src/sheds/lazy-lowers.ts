@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { isDigest, lowerProfiles } from '../base/index.ts'
+import type { LazyProgress } from '../contract/index.ts'
 import type { LazyRootfs } from '../images/index.ts'
 import type { LongWork } from './sheds.ts'
 
@@ -23,6 +24,8 @@ export interface LazyLowers {
   serve(shed: string, lower: LazyRootfs, work: LongWork): Promise<string>
   /** The same for a VM that is there already: as soon as it can be, and nobody waits for it. */
   follow(shed: string, lower: LazyRootfs): void
+  /** How far it is: the same value for as long as it is the same. Undefined while no shed has a VM that reads it. */
+  progress(lower: LazyRootfs): LazyProgress | undefined
   /** It has no VM any more. */
   release(shed: string): void
 }

@@ -129,9 +129,13 @@ export class Cowshed implements AsyncDisposable {
 
   /** What the daemon, which must be running, says of a path: sooner than a command does. */
   async get<T>(path: string): Promise<T> {
+    return JSON.parse(await this.getText(path)) as T
+  }
+
+  async getText(path: string): Promise<string> {
     const { status, text } = await this.#ask('GET', path)
     expect(status, `GET ${path}\n${text}`).toBe(200)
-    return JSON.parse(text) as T
+    return text
   }
 
   async #ask(method: string, path: string, body?: object): Promise<{ readonly status: number; readonly text: string }> {

@@ -2,7 +2,14 @@ import { createHash } from 'node:crypto'
 import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import type { CreateShedReply, ListLazyReply, PruneReport, Shed } from '../../src/contract/index.ts'
+import type {
+  CowshedEvent,
+  CreateShedReply,
+  ImageDetail,
+  ListLazyReply,
+  PruneReport,
+  Shed,
+} from '../../src/contract/index.ts'
 import { keystream } from '../../src/wires/registry/registry.testkit.ts'
 import { busyboxArchive, busyboxImageTools } from '../support/busybox-image.ts'
 import { type Cowshed, openCowshed, until } from '../support/cowshed.ts'
@@ -13,8 +20,8 @@ import { registryTools, startRegistry, type TestRegistry } from '../support/regi
 
 const able = needs({ tools: ['qemu-system-x86_64', 'mke2fs', ...busyboxImageTools, ...kernelTools, ...registryTools] })
 
-/** Of three files. */
-const large = keystream(12 << 20)
+/** Of the files of the image. The last one is read by nobody, and longer than what is fetched ahead at most: by being read alone the image never becomes whole. */
+const large = keystream(20 << 20)
 /** Names enough that their directories have blocks of their own. */
 const tree = Array.from({ length: 900 }, (_, at) => ({
   path: `srv/tree/${at % 30}/a-name-that-takes-its-space-${at}`,
@@ -50,16 +57,16 @@ describe.runIf(able)('a shed boots before its image is here', () => {
   async function publish(): Promise<void> {
     await using publisher = await openCowshed({ kernel: false })
     const archive = join(publisher.layout.root, '..', 'app.tar')
-    const files = ['one', 'two', 'three'].map((name, at) => ({ path: `srv/${name}`, content: contentOf(at) }))
+    const files = ['one', 'two', 'three', 'four'].map((name, at) => ({ path: `srv/${name}`, content: contentOf(at) }))
     await writeFile(archive, busyboxArchive('app:1', [...files, ...tree]))
     await publisher.ok('image', 'load', archive)
     await publisher.ok('image', 'publish', 'app:1', ref, '--insecure', '--profile', 'plain')
     await publisher.ok('image', 'push', 'app:1', `${proxy.host}/team/plain:1`, '--insecure')
   }
 
-  /** Of the files of the image: 4 MiB each. */
+  /** Of the files of the image: 4 MiB each, and 8 MiB. */
   function contentOf(at: number): Buffer {
-    return large.subarray(at * (4 << 20), (at + 1) * (4 << 20))
+    return large.subarray(at * (4 << 20), (at === 3 ? 5 : at + 1) * (4 << 20))
   }
 
   /** What a file is in the guest, read from its drive. */
@@ -70,6 +77,11 @@ describe.runIf(able)('a shed boots before its image is here', () => {
   }
 
   const shed = async () => await cowshed.json<Shed>('inspect', 'web')
+  /** What was told of it so far. */
+  async function told(): Promise<string[]> {
+    const lines = (await cowshed.ok('events', '--json')).trimEnd().split('\n')
+    return lines.map((line) => (JSON.parse(line) as CowshedEvent).type).filter((type) => type.startsWith('lazy.'))
+  }
   const nobodyAnswers = () => proxy.fault({ times: 10_000 }, { kind: 'reset', after: 0 })
 
   /** The processes that serve what its sheds read. */
@@ -89,12 +101,37 @@ describe.runIf(able)('a shed boots before its image is here', () => {
 
   test('of which it fetches what its guest reads', async () => {
     const made = await cowshed.json<CreateShedReply>('create', 'web', '--image', ref, '--memory', '128MiB')
-    expect(made.shed).toMatchObject({ status: 'running', lazy: true, image: { ref } })
+    expect(made.shed).toMatchObject({ status: 'running', lazy: { profile: 'plain' }, image: { ref } })
     expect(await cowshed.ok('exec', 'web', '--', 'cat', '/srv/kept')).toBe('kept\n')
     const { images } = await cowshed.json<ListLazyReply>('lazy', 'ls')
-    expect(images).toMatchObject([{ reference: ref, status: 'served' }])
+    expect(images).toMatchObject([{ reference: ref, status: 'served', sheds: ['web'] }])
     expect(images[0]?.physical_bytes).toBeLessThan(12 << 20)
     await expectRight('one', 0)
+  })
+
+  test('how far it is can be seen, and when its registry is away and back', async () => {
+    const progress = async () => (await shed()).lazy?.progress
+    await until(async () => ((await progress())?.counts.misses ?? 0) > 0, 'it says what its guest waited for')
+    const seen = await progress()
+    expect([seen?.complete, seen?.counts.requests === 0]).toEqual([false, false])
+    expect([seen?.heat.read.some((percent) => percent > 0), seen?.heat.here.includes(0)]).toEqual([true, true])
+    const { lazy = [] } = await cowshed.json<ImageDetail>('image', 'inspect', ref)
+    expect(lazy).toMatchObject([{ status: 'served', sheds: ['web'], progress: { heat: { here: expect.any(Array) } } }])
+    const drawn = Buffer.from(await cowshed.ok('image', 'inspect', ref), 'latin1').toString()
+    expect(drawn).toMatch(/^map of here: +[▁-█·]{32,64}$/m)
+    expect(await cowshed.getText('/api/metrics')).toMatch(
+      /^cowshed_lazy_requests_total\{image=".*team\/app:1",chunk_index="\w{12}"\} [1-9]/m,
+    )
+    nobodyAnswers()
+    const waiting = cowshed.ok('exec', 'web', '--', 'sh', '-c', 'head -c 4096 /srv/three | wc -c')
+    await until(async () => (await told()).at(-1) === 'lazy.degraded', 'it is told that the registry is away')
+    expect((await cowshed.ok('ls')).match(/\d+ % here, registry away/)).not.toBeNull()
+    expect(await cowshed.ok('inspect', 'web')).toMatch(/^registry: +gives nothing since/m)
+    proxy.clear()
+    expect(await waiting).toBe('4096\n')
+    await until(async () => (await told()).at(-1) === 'lazy.recovered', 'it is told that it is back')
+    const turns = await told()
+    expect(turns).toEqual(turns.map((_, at) => (at % 2 === 0 ? 'lazy.degraded' : 'lazy.recovered')))
   })
 
   test('which gets an error for what the registry does not give, and reads it when it does', async () => {

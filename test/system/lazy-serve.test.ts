@@ -131,7 +131,7 @@ describe.runIf(needs({ tools }))('a published image is served as a block device'
     expect(listed.images).toMatchObject([
       { reference: ref, status: 'idle', profile: 'plain', bytes: (await stat(lower)).size },
     ])
-    expect(await on(host).ok('lazy', 'ls')).toMatch(/^IMAGE .*HERE.*\n.*team\/app:1 +idle +plain/)
+    expect(await on(host).ok('lazy', 'ls')).toMatch(/^IMAGE .*HERE.*\n.*team\/app:1 +idle +plain .* 100 % /)
     expect(await on(host).ok('lazy', 'ls', '-q')).toBe(`${ref}\n`)
     const { caches } = await on(host).json<UsageReport>('system', 'df')
     const { size } = await stat(lower)

@@ -2,7 +2,9 @@ import { formatSize, Problem, printable, printableJson, shortDigest } from '../.
 import type { ImageDetail } from '../../contract/index.ts'
 import type { Cli } from '../cli.ts'
 import type { DefineCommand } from '../define-command.ts'
+import { describeLazy } from '../output/describe-lazy.ts'
 import { details, table } from '../terminal/table.ts'
+import type { Terminal } from '../terminal/terminal.ts'
 import { writeAll } from '../terminal/write-all.ts'
 
 interface Options {
@@ -23,7 +25,7 @@ export const imageInspect: DefineCommand = (command, run) => {
         if (config === true) return await writeDocument(cli, ref, 'config')
         const image = await cli.api.call('inspectImage', { query: { ref } })
         if (cli.json) cli.printJson(image)
-        else cli.print(`${describe(image)}\n${layers(image)}`)
+        else cli.print(`${describe(image)}\n${partlyHere(image, cli.terminal)}${layers(image)}`)
       }),
     )
 }
@@ -69,6 +71,21 @@ function lowerOf({ lower_bytes: bytes, lower_profile: profile, lower_form: form 
   if (bytes === undefined) return 'not built yet'
   const what = [profile, form === 'parts' ? 'in parts' : undefined].filter((word) => word !== undefined)
   return `${formatSize(bytes)}${what.length === 0 ? '' : ` (${what.join(', ')})`}`
+}
+
+/** Of one that is read before it is here. */
+function partlyHere({ lazy = [] }: ImageDetail, terminal: Terminal): string {
+  return lazy
+    .flatMap(({ status, profile, sheds, progress }) => {
+      if (progress === undefined) return []
+      const what = [
+        ['lazy', [status, profile].filter((word) => word !== undefined).join(', ')],
+        ['read by', joined(sheds)],
+        ...describeLazy(progress, terminal),
+      ] as const
+      return [`${details(what)}\n`]
+    })
+    .join('')
 }
 
 function joined(items: readonly string[]): string | undefined {

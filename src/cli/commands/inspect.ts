@@ -3,8 +3,10 @@ import type { Shed } from '../../contract/index.ts'
 import type { DefineCommand } from '../define-command.ts'
 import { describeIdle } from '../output/describe-idle.ts'
 import { describeIo } from '../output/describe-io.ts'
+import { describeLazy } from '../output/describe-lazy.ts'
 import { relativeTime } from '../terminal/relative-time.ts'
 import { details } from '../terminal/table.ts'
+import type { Terminal } from '../terminal/terminal.ts'
 
 export const inspect: DefineCommand = (command, run) => {
   command
@@ -13,12 +15,12 @@ export const inspect: DefineCommand = (command, run) => {
       run(async (cli, name: string) => {
         const shed = await cli.api.call('getShed', { params: { name } })
         if (cli.json) cli.printJson(shed)
-        else cli.print(describe(shed))
+        else cli.print(describe(shed, cli.terminal))
       }),
     )
 }
 
-function describe(shed: Shed): string {
+function describe(shed: Shed, terminal: Terminal): string {
   return details([
     ['name', printable(shed.name)],
     ['id', shed.id],
@@ -27,6 +29,8 @@ function describe(shed: Shed): string {
     ['protected', shed.protected === true ? `yes (cowshed unprotect ${shed.name})` : undefined],
     ['image', printable(shed.image.ref)],
     ['manifest', shortDigest(shed.image.manifest_digest)],
+    ['lazy', shed.lazy === undefined ? undefined : `yes (chunk index ${shortDigest(shed.lazy.chunk_index_digest)})`],
+    ...(shed.lazy?.progress === undefined ? [] : describeLazy(shed.lazy.progress, terminal)),
     ['fork of', shed.forked_from === undefined ? undefined : printable(shed.forked_from.name)],
     ['snapshot', shed.snapshot === undefined ? undefined : printable(shed.snapshot.name)],
     ['cpus', String(shed.cpus)],

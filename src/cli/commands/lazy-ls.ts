@@ -1,4 +1,4 @@
-import { formatSize, printable, shortDigest } from '../../base/index.ts'
+import { formatDuration, formatSize, printable, shortDigest } from '../../base/index.ts'
 import type { LazyImage } from '../../contract/index.ts'
 import type { DefineCommand } from '../define-command.ts'
 import { relativeTime } from '../terminal/relative-time.ts'
@@ -21,12 +21,25 @@ export const lazyLs: DefineCommand = (command, run) => {
 
 const columns: readonly Column<LazyImage>[] = [
   { title: 'IMAGE', cell: nameOf },
-  { title: 'STATUS', cell: ({ status }) => status },
+  { title: 'STATUS', cell: statusOf },
   { title: 'PROFILE', cell: ({ profile }) => profile ?? '' },
   { title: 'SIZE', align: 'right', cell: ({ bytes }) => (bytes === undefined ? '' : formatSize(bytes)) },
-  { title: 'HERE', align: 'right', cell: ({ physical_bytes }) => formatSize(physical_bytes) },
+  { title: 'HERE', align: 'right', cell: ({ progress }) => (progress ? `${progress.here_percent} %` : '') },
+  { title: 'ON DISK', align: 'right', cell: ({ physical_bytes }) => formatSize(physical_bytes) },
+  { title: 'REQUESTS', align: 'right', cell: ({ progress }) => String(progress?.counts.requests ?? '') },
+  { title: 'WAITED', align: 'right', cell: waitedOf },
+  { title: 'SHEDS', cell: ({ sheds }) => sheds.map(printable).join(' ') },
   { title: 'USED', cell: ({ last_used_at }) => (last_used_at === undefined ? '' : relativeTime(last_used_at)) },
 ]
+
+function statusOf({ status, progress }: LazyImage): string {
+  return progress?.degraded === undefined ? status : `${status}, registry away`
+}
+
+/** How many reads had to, and how long in all. */
+function waitedOf({ progress }: LazyImage): string {
+  return progress === undefined ? '' : `${progress.counts.misses} × ${formatDuration(progress.counts.stall_ms)}`
+}
 
 /** One whose record is lost is known by its directory. */
 function nameOf({ reference, chunk_index_digest }: LazyImage): string {

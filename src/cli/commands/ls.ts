@@ -3,6 +3,7 @@ import type { Shed } from '../../contract/index.ts'
 import type { Cli } from '../cli.ts'
 import type { DefineCommand } from '../define-command.ts'
 import { addFleetOptions, askAll, checkFleetOptions, exitCodeOf, type FleetOptions } from '../options/fleet-options.ts'
+import { shareHere } from '../output/describe-lazy.ts'
 import { fleetErrors } from '../output/fleet-errors.ts'
 import { relativeTime } from '../terminal/relative-time.ts'
 import { type Column, table } from '../terminal/table.ts'
@@ -50,7 +51,7 @@ const serverColumn: Column<Row> = { title: 'SERVER', cell: ({ server }) => print
 const columns: readonly Column<Shed>[] = [
   { title: 'NAME', cell: ({ name }) => printable(name) },
   { title: 'STATUS', cell: ({ status, protected: kept }) => (kept === true ? `${status}, protected` : status) },
-  { title: 'IMAGE', cell: ({ image }) => printable(image.ref) },
+  { title: 'IMAGE', cell: imageOf },
   { title: 'CPUS', align: 'right', cell: ({ cpus }) => String(cpus) },
   { title: 'MEMORY', align: 'right', cell: ({ memory_bytes }) => formatSize(memory_bytes) },
   { title: 'CHANGED', cell: ({ changed_at }) => relativeTime(changed_at) },
@@ -59,3 +60,8 @@ const columns: readonly Column<Shed>[] = [
     cell: ({ forwards }) => forwards.map(({ guest_port, host_port }) => `${host_port}→${guest_port}`).join(' '),
   },
 ]
+
+function imageOf({ image, lazy }: Shed): string {
+  const ref = printable(image.ref)
+  return lazy?.progress === undefined ? ref : `${ref} (${shareHere(lazy.progress)})`
+}

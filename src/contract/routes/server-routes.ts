@@ -24,6 +24,12 @@ export const serverRoutes = {
     reply: SetupReply,
     codes: ['KERNEL_INVALID', 'TOOL_NOT_FOUND', 'TOOL_FAILED', 'NO_SPACE'],
   },
+  readMetrics: {
+    kind: 'download',
+    summary: 'Counters and gauges of this daemon and of what it serves, for Prometheus',
+    download: 'text/plain; version=0.0.4; charset=utf-8',
+    codes: [],
+  },
   readEvents: {
     kind: 'events',
     summary: 'What happened, from after a sequence number on',

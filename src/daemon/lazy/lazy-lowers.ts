@@ -3,11 +3,13 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { z } from 'zod'
 import { type Digest, Problem, type ProblemCode, problemCodes } from '../../base/index.ts'
+import type { LazyProgress } from '../../contract/index.ts'
 import { spawnDetached, within } from '../../host/index.ts'
 import type { Images, LazyRootfs } from '../../images/index.ts'
 import type { LazyLowers, LongWork } from '../../sheds/index.ts'
 import type { EventLog } from '../../state/index.ts'
 import { type NbdWatch, watchNbd } from '../../wires/index.ts'
+import { ProgressWatch } from './progress-watch.ts'
 import { makeServingDirectory, servingDirectory } from './serving-directory.ts'
 import type { WholeLowers } from './whole-lowers.ts'
 
@@ -26,12 +28,16 @@ export interface OpenLazyLowers {
 const lookMs = 20
 /** How long after a server could not be had another is tried, in milliseconds: a guest's reads wait for half a minute. */
 const retryMs = 1_000
+export interface ServedLowers extends LazyLowers, Disposable {
+  /** Whether this daemon is connected to whoever serves it. */
+  isWatched(chunkIndex: Digest): boolean
+}
 
 /**
  * Has each lower served by a process of its own, `cowshed lazy serve`, that lives as long as anybody is connected to it: QEMU is, and so is this daemon, for each lower that
  * sheds read. That connection is how a daemon hears that a server has died, and starts another; a daemon that is gone takes none along.
  */
-export function openLazyLowers(options: OpenLazyLowers): LazyLowers & Disposable {
+export function openLazyLowers(options: OpenLazyLowers): ServedLowers {
   const served = new Map<Digest, ServedLower>()
   const lowerOf = (shed: string, lower: LazyRootfs) => {
     const known = served.get(lower.chunkIndex) ?? new ServedLower(options, lower)
@@ -46,6 +52,8 @@ export function openLazyLowers(options: OpenLazyLowers): LazyLowers & Disposable
       return known.socket
     },
     follow: (shed, lower) => lowerOf(shed, lower).follow(),
+    isWatched: (chunkIndex) => served.get(chunkIndex)?.isWatched === true,
+    progress: ({ chunkIndex }) => served.get(chunkIndex)?.progress,
     release(shed) {
       for (const [chunkIndex, lower] of served) {
         if (!lower.sheds.delete(shed) || lower.sheds.size > 0) continue
@@ -70,6 +78,7 @@ class ServedLower implements Disposable {
   readonly #closed = new AbortController()
   #watch: NbdWatch | undefined
   #whole: Disposable | undefined
+  #progress: ProgressWatch | undefined
   #starting: Promise<void> | undefined
   #following: Promise<void> | undefined
 
@@ -78,6 +87,15 @@ class ServedLower implements Disposable {
     this.#lower = lower
     this.#directory = servingDirectory(options.runDirectory, lower.chunkIndex)
     this.socket = join(this.#directory, 'nbd')
+  }
+
+  get isWatched(): boolean {
+    return this.#watch !== undefined
+  }
+
+  /** How far it was a moment ago; the same value for as long as it is the same. */
+  get progress(): LazyProgress | undefined {
+    return this.#progress?.progress
   }
 
   /** Resolves when it is served. One server is started for all who ask at the same time, and none of them can cancel it for the others. */
@@ -99,6 +117,7 @@ class ServedLower implements Disposable {
 
   [Symbol.dispose](): void {
     this.#closed.abort()
+    this.#progress?.[Symbol.dispose]()
     this.#watch?.[Symbol.dispose]()
     this.#whole?.[Symbol.dispose]()
     if (this.#whole !== undefined) this.#options.wholes.leave(this.#lower.chunkIndex)
@@ -131,8 +150,13 @@ class ServedLower implements Disposable {
 
   /** From now on it is there until the connection says otherwise. */
   #keep(watch: NbdWatch): void {
+    if (this.#closed.signal.aborted) {
+      watch[Symbol.dispose]()
+      return
+    }
     this.#watch = watch
-    if (!this.#closed.signal.aborted) this.#whole ??= this.#options.wholes.follow(this.#lower.chunkIndex)
+    this.#whole ??= this.#options.wholes.follow(this.#lower.chunkIndex)
+    this.#progress ??= this.#watchProgress()
     const begun = performance.now()
     void watch.gone.then(() => {
       this.#watch = undefined
@@ -141,7 +165,12 @@ class ServedLower implements Disposable {
       // One that cannot even begin is not started as fast as it ends.
       this.follow(performance.now() - begun < retryMs ? retryMs : 0)
     })
-    if (this.#closed.signal.aborted) watch[Symbol.dispose]()
+  }
+
+  #watchProgress(): ProgressWatch {
+    const { reference, chunkIndex } = this.#lower
+    const lower = { reference, chunkIndex, sheds: this.sheds }
+    return new ProgressWatch({ directory: this.#directory, lower, events: this.#options.events })
   }
 
   async #spawn(): Promise<NbdWatch> {

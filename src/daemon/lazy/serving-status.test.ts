@@ -19,7 +19,15 @@ afterEach(() => directory[Symbol.asyncDispose]())
 /** Of which a test says what it does. */
 function served() {
   const counters = newCounters()
-  const lower = { counters, leaves: { count: 3, missing: 2 }, origin: { state: 'unasked' } as OriginState }
+  const heat = () => ({ cellBytes: 65_536, here: [100, 0, 0], read: [0, 0, 0], ahead: [100, 0, 0] })
+  const lower = {
+    bytes: 200_000,
+    counters,
+    heat,
+    hereBytes: () => 65_536,
+    leaves: { count: 3, missing: 2 },
+    origin: { state: 'unasked' } as OriginState,
+  }
   const nbd = { clients: 1, reads: 0, readBytes: 0, errors: 0 }
   return { lower, nbd, directory: directory.path, chunkIndex: digestOf('index'), server: { counters: () => nbd } }
 }

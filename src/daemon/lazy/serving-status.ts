@@ -2,9 +2,9 @@ import { readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
 import { type Digest, errnoCode, isProblem, problemFromSystem } from '../../base/index.ts'
-import { LazyCounts } from '../../contract/index.ts'
+import { LazyCounts, LazyHeat } from '../../contract/index.ts'
 import { processStartTime } from '../../host/index.ts'
-import type { LazyLower } from '../../lazy/index.ts'
+import type { LazyLower, LeafHeat } from '../../lazy/index.ts'
 import { readRecord, writeRecord } from '../../state/index.ts'
 import type { NbdServer } from '../../wires/index.ts'
 
@@ -25,6 +25,10 @@ export const ServingStatus = z.object({
   clients: z.int(),
   /** Of 64 KiB: how many there are, and how many of them it has not seen to be right. */
   leaves: z.object({ count: z.int(), missing: z.int() }),
+  /** Of the lower: all of it, and what seems to be here. */
+  bytes: z.int(),
+  here_bytes: z.int(),
+  heat: LazyHeat,
   /** It has seen all of them. */
   complete: z.boolean(),
   /** Whether the registry gives what is asked for; `unasked` while nothing has come from it and nothing has failed. */
@@ -47,7 +51,7 @@ export interface TellStatus {
   /** Of this lower alone. @see servingDirectory */
   readonly directory: string
   readonly chunkIndex: Digest
-  readonly lower: Pick<LazyLower, 'leaves' | 'origin' | 'counters'>
+  readonly lower: Pick<LazyLower, 'bytes' | 'leaves' | 'hereBytes' | 'heat' | 'origin' | 'counters'>
   readonly server: Pick<NbdServer, 'counters'>
 }
 
@@ -118,6 +122,10 @@ export function countsOf({ counters }: Pick<LazyLower, 'counters'>, server: Pick
   }
 }
 
+export function heatOf({ cellBytes, ...shares }: LeafHeat): LazyHeat {
+  return { cell_bytes: cellBytes, here: [...shares.here], read: [...shares.read], ahead: [...shares.ahead] }
+}
+
 function statusOf({ chunkIndex, lower, server }: TellStatus): Omit<ServingStatus, 'pid' | 'start_time' | 'since'> {
   const { leaves, origin } = lower
   return {
@@ -125,6 +133,9 @@ function statusOf({ chunkIndex, lower, server }: TellStatus): Omit<ServingStatus
     chunk_index_digest: chunkIndex,
     clients: server.counters().clients,
     leaves,
+    bytes: lower.bytes,
+    here_bytes: lower.hereBytes(),
+    heat: heatOf(lower.heat()),
     complete: leaves.missing === 0,
     origin: origin.state,
     ...(origin.state === 'degraded' && {

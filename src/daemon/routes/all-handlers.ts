@@ -8,6 +8,7 @@ import { forwardRoutes } from './forward-routes.ts'
 import { imageRoutes } from './image-routes.ts'
 import { lazyRoutes } from './lazy-routes.ts'
 import { logRoutes } from './log-routes.ts'
+import { metricsRoutes } from './metrics-routes.ts'
 import { secretRoutes } from './secret-routes.ts'
 import { type ServerRoutes, serverRoutes } from './server-routes.ts'
 import { shedRoutes } from './shed-routes.ts'
@@ -31,6 +32,7 @@ export function allHandlers(rooms: Rooms, { network }: Pick<ServerRoutes, 'netwo
     ...backupRoutes(rooms),
     ...imageRoutes(rooms),
     ...lazyRoutes(rooms),
+    ...metricsRoutes(rooms),
     ...systemRoutes(rooms),
     ...tokenRoutes(rooms),
     ...eventRoutes(rooms),

@@ -25,7 +25,11 @@ type ImageHandlers = Pick<
   | 'downloadImage'
 >
 
-export function imageRoutes({ images, events }: Pick<Rooms, 'images' | 'events'>): ImageHandlers {
+export function imageRoutes({
+  images,
+  lazyImages,
+  events,
+}: Pick<Rooms, 'images' | 'lazyImages' | 'events'>): ImageHandlers {
   const pin = async (ref: string, pinned: boolean) => {
     if (!(await images.pin(ref, pinned))) return
     const [type, what] = pinned
@@ -35,7 +39,11 @@ export function imageRoutes({ images, events }: Pick<Rooms, 'images' | 'events'>
   }
   return {
     listImages: async () => ({ images: await images.list() }),
-    inspectImage: ({ query }) => images.inspect(query.ref),
+    async inspectImage({ query }) {
+      const image = await images.inspect(query.ref)
+      const lazy = (await lazyImages()).filter(({ manifest_digest }) => manifest_digest === image.manifest_digest)
+      return { ...image, ...(lazy.length > 0 && { lazy }) }
+    },
     imageHistory: ({ query }) => images.history(query.ref),
     async readImageDocument({ query: { ref, which } }) {
       const bytes = await images.document(ref, which)

@@ -5,6 +5,7 @@ import { leafBytes } from '../../formats/index.ts'
 import { writeWhole } from '../../host/index.ts'
 import type { LazyCounters } from '../counters.ts'
 import type { LeafHashes } from './leaf-hashes.ts'
+import { LeafPresence } from './leaf-presence.ts'
 
 export interface OpenLeafCache {
   /** A sparse file, made when it is absent. */
@@ -27,6 +28,8 @@ export class LeafCache implements AsyncDisposable {
   readonly isFinal: boolean
   /** Resolved when this process has seen every leaf to be right. */
   readonly whole: Promise<void>
+  /** To be looked at. */
+  readonly presence: LeafPresence
   readonly #path: string
   readonly #file: FileHandle
   readonly #counters: LazyCounters
@@ -56,6 +59,7 @@ export class LeafCache implements AsyncDisposable {
     this.#path = path
     this.#file = file
     this.#counters = counters
+    this.presence = LeafPresence.of(hashes, file.fd)
     this.#known = new Uint8Array(hashes.count)
     this.#missing = hashes.count
   }
@@ -139,19 +143,25 @@ export class LeafCache implements AsyncDisposable {
     const bytes = Buffer.allocUnsafe(this.hashes.lengthOf(leaf))
     try {
       this.readInto(bytes, leaf * leafBytes)
-      if (isZeros(bytes)) return this.hashes.isZeros(leaf)
+      if (isZeros(bytes)) return this.hashes.isZeros(leaf) || this.#isAbsent(leaf)
       if (this.hashes.isRight(leaf, bytes)) return true
     } catch {
       // A disk that cannot be read has not got it; whoever wants it fetches it.
     }
     this.#counters.damagedLeaves++
     this.#known[leaf] = damaged
+    return this.#isAbsent(leaf)
+  }
+
+  #isAbsent(leaf: number): false {
+    this.presence.remove(leaf)
     return false
   }
 
   #markVerified(leaf: number): void {
     if (this.isVerified(leaf)) return
     this.#known[leaf] = verified
+    this.presence.add(leaf)
     this.#missing--
     if (this.#missing === 0) this.#becomeWhole()
   }

@@ -25,6 +25,15 @@ export class LeafUse {
     return this.#touched
   }
 
+  isRead(leaf: number): boolean {
+    return this.#state[leaf] === read
+  }
+
+  /** Fetched, and read by nobody. */
+  isUnread(leaf: number): boolean {
+    return this.#state[leaf] === unread
+  }
+
   /** It is being read. */
   read(leaf: number): void {
     const before = this.#state[leaf]

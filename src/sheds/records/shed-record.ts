@@ -5,6 +5,7 @@ import {
   Forward,
   IoLimits,
   Labels,
+  type LazyProgress,
   Network,
   OwnThermalSettings,
   RootfsKind,
@@ -86,6 +87,8 @@ export interface MachineView {
   /** ISO 8601 */
   readonly idleSince?: string | undefined
   readonly memoryOnDisk?: number | undefined
+  /** Of a lower that is not all here. */
+  readonly progress?: LazyProgress | undefined
 }
 
 export function shedOfRecord(record: ShedRecord, machine: MachineView, idle: IdleDefaults): Shed {
@@ -103,7 +106,7 @@ export function shedOfRecord(record: ShedRecord, machine: MachineView, idle: Idl
     ...shown,
     thermal: thermalSettings(record, idle),
     backend: machine.backend,
-    ...(lazy === undefined ? {} : { lazy: true as const }),
+    ...(lazy === undefined ? {} : { lazy: lazyOf(lazy, machine) }),
     ...(machine.idleSince === undefined ? {} : { idle_since: machine.idleSince }),
     ...(status_reason === undefined ? {} : { status_reason }),
     ...(started_at === undefined || record.status !== 'running' ? {} : { started_at }),
@@ -112,6 +115,10 @@ export function shedOfRecord(record: ShedRecord, machine: MachineView, idle: Idl
     ...(machine.memoryOnDisk === undefined ? {} : { memory_on_disk_bytes: machine.memoryOnDisk }),
     ...(machine.isProtected === true ? { protected: true as const } : {}),
   }
+}
+
+function lazyOf({ chunk_index_digest, profile }: RecordedLazy, { progress }: MachineView): Shed['lazy'] {
+  return { chunk_index_digest, profile, ...(progress && { progress }) }
 }
 
 /** How a shed whose record cannot be read is listed: its name and what is wrong with it; nothing else is known. */
