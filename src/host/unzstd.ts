@@ -2,6 +2,8 @@ import { gather } from './gather.ts'
 import { openZstdStream, type ZstdStep, type ZstdStream, zstdProblem } from './libzstd.ts'
 
 const outputPiece = 256 * 1024
+/** What is left of a buffer is used for the next piece, if it is worth a step. */
+const leastOutput = 64 * 1024
 const inputPiece = 64 * 1024
 
 /**
@@ -13,15 +15,16 @@ const inputPiece = 64 * 1024
  */
 export async function* unzstd(source: AsyncIterable<Uint8Array>): AsyncGenerator<Buffer> {
   const stream = openZstdStream()
+  const rooms = new Rooms()
   let pending: Promise<Stepped> | undefined
   let complete = false
   try {
     for await (const input of gather(source, inputPiece)) {
-      pending = begin(stream, input, 0)
+      pending = begin(stream, rooms, { input, offset: 0 })
       while (pending !== undefined) {
         const stepped: Stepped = await pending
         // The next piece is made while the consumer is busy with this one.
-        pending = isExhausted(stepped, input) ? undefined : begin(stream, input, stepped.offset)
+        pending = isExhausted(stepped, input) ? undefined : begin(stream, rooms, { input, offset: stepped.offset })
         complete = stepped.frameEnded
         if (stepped.output.length > 0) yield stepped.output
       }
@@ -35,26 +38,49 @@ export async function* unzstd(source: AsyncIterable<Uint8Array>): AsyncGenerator
 }
 
 /** Whether libzstd has taken all of the input and holds no output back for want of room. */
-function isExhausted({ offset, output, frameEnded }: Stepped, input: Uint8Array): boolean {
-  return offset === input.length && (frameEnded || output.length < outputPiece)
+function isExhausted({ offset, output, room, frameEnded }: Stepped, input: Uint8Array): boolean {
+  return offset === input.length && (frameEnded || output.length < room)
 }
 
 interface Stepped {
   readonly output: Buffer
+  /** How much could have been given. */
+  readonly room: number
   /** How far the input has been taken. */
   readonly offset: number
   readonly frameEnded: boolean
 }
 
+/** Room for what is made, one piece behind the other: a frame may give few bytes, and each piece is the consumer's to keep. */
+class Rooms {
+  #rest = Buffer.alloc(0)
+
+  next(): Buffer {
+    if (this.#rest.length < leastOutput) this.#rest = Buffer.allocUnsafeSlow(outputPiece)
+    return this.#rest
+  }
+
+  take(bytes: number): Buffer {
+    const taken = this.#rest.subarray(0, bytes)
+    this.#rest = this.#rest.subarray(bytes)
+    return taken
+  }
+}
+
+interface Input {
+  readonly input: Uint8Array
+  readonly offset: number
+}
+
 /** One that fails while the consumer is busy is no unhandled rejection, which would end the process: it is looked at when its turn comes. */
-function begin(stream: ZstdStream, input: Uint8Array, offset: number): Promise<Stepped> {
-  const begun = step(stream, input, offset)
+function begin(stream: ZstdStream, rooms: Rooms, from: Input): Promise<Stepped> {
+  const begun = step(stream, rooms, from)
   begun.catch(() => {})
   return begun
 }
 
-async function step(stream: ZstdStream, input: Uint8Array, offset: number): Promise<Stepped> {
-  const output = Buffer.allocUnsafeSlow(outputPiece)
-  const { taken, given, frameEnded }: ZstdStep = await stream.decompress(input, offset, output)
-  return { output: output.subarray(0, given), offset: offset + taken, frameEnded }
+async function step(stream: ZstdStream, rooms: Rooms, { input, offset }: Input): Promise<Stepped> {
+  const room = rooms.next()
+  const { taken, given, frameEnded }: ZstdStep = await stream.decompress(input, offset, room)
+  return { output: rooms.take(given), room: room.length, offset: offset + taken, frameEnded }
 }

@@ -49,6 +49,18 @@ async function publish(parts: readonly (readonly [Buffer, readonly number[]])[])
   return { lower, index, blobs: new Map(stored.map(({ part, blob }) => [part.digest, blob])) }
 }
 
+/** 32 MiB, of small files that went into chunks together, and of large ones in chunks of 1 MiB. */
+export async function largeLower(): Promise<PublishedLower> {
+  const bytes = [keystream(64 * block, 1), keystream(4096 * block, 2), keystream(4096 * block, 3)]
+  const chunks = [[64], Array<number>(64).fill(64), Array<number>(16).fill(256)]
+  const parts = await Promise.all(bytes.map((part, at) => store(part, chunks[at] ?? [])))
+  const lower = Buffer.concat(bytes)
+  const hasher = new LeafHasher()
+  hasher.update(lower)
+  const index = { writerVersion: 2, profile: 'plain', parts: parts.map(({ part }) => part), leaves: hasher.finish() }
+  return { lower, index, blobs: new Map(parts.map(({ part, blob }) => [part.digest, blob])) }
+}
+
 /** @param blocks of each chunk */
 async function store(bytes: Buffer, blocks: readonly number[]): Promise<{ part: StoredPart; blob: Buffer }> {
   const lengths = blocks.map((count) => count * block)

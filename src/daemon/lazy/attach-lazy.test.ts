@@ -42,6 +42,16 @@ describe.runIf(needs({ tools: registryTools }))('a published image', () => {
     expect(again.lower.counters).toMatchObject({ requests: 0, misses: 0, damagedLeaves: 0 })
   })
 
+  test('is found with three documents, two of them asked for at the same time', async () => {
+    await using _ = await attach(newHost())
+    const documents = pulls.proxy.requests.filter(({ path }) => path.includes('/manifests/'))
+    expect(documents.map(({ method, path }) => [method, path.includes('sha256:')])).toEqual([
+      ['GET', false],
+      ['GET', true],
+      ['GET', true],
+    ])
+  })
+
   test('is served by a host that saw it once, with the registry dead: what it has, and an error for what it has not', async () => {
     const layout = newHost()
     {

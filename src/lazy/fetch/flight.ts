@@ -4,6 +4,8 @@ import type { Problem } from '../../base/index.ts'
 export type Landed = Buffer | undefined
 
 interface Waiting {
+  /** Somebody has asked for it. */
+  isWanted: boolean
   readonly landed: Promise<Landed>
   readonly resolve: (bytes: Landed) => void
   readonly reject: (problem: Problem) => void
@@ -27,11 +29,19 @@ export class Flight {
   }
 
   landed(leaf: number): Promise<Landed> {
-    return this.#at(leaf)?.landed ?? Promise.resolve(undefined)
+    const waiting = this.#at(leaf)
+    if (waiting === undefined) return Promise.resolve(undefined)
+    waiting.isWanted = true
+    return waiting.landed
   }
 
-  /** The next leaf is here. */
-  land(bytes: Buffer): void {
+  /** Whether anybody waits for the next leaf. */
+  get isNextWanted(): boolean {
+    return this.#at(this.next)?.isWanted === true
+  }
+
+  /** The next leaf is here. @param bytes of it; nothing when whoever wants it later finds it where it is kept */
+  land(bytes: Landed): void {
     this.#at(this.next)?.resolve(bytes)
     this.next++
   }
@@ -56,5 +66,5 @@ function newWaiting(): Waiting {
   })
   // Nobody may be waiting for it: what is fetched ahead is asked for by nobody.
   landed.catch(() => {})
-  return { landed, resolve, reject }
+  return { isWanted: false, landed, resolve, reject }
 }

@@ -110,8 +110,12 @@ export class LeafPass {
     if (this.#from === 'registry') use.fetched(leaf)
     await cache.keep(leaf, this.#leaf)
     fragments.drop(leaf)
-    flight.land(this.#leaf)
-    if (flight.next < hashes.count) this.#leaf = Buffer.allocUnsafe(hashes.lengthOf(flight.next))
+    // What is fetched ahead is most of what comes: its bytes are where they belong, and their buffer is used again.
+    const isReusable = !flight.isNextWanted && cache.isVerified(leaf)
+    flight.land(isReusable ? undefined : this.#leaf)
+    if (flight.next === hashes.count) return
+    const length = hashes.lengthOf(flight.next)
+    if (!isReusable || this.#leaf.length !== length) this.#leaf = Buffer.allocUnsafe(length)
   }
 }
 

@@ -6,8 +6,8 @@ import type { Patience } from '../../patience/patience.ts'
 
 export interface OpenAgent {
   readonly patience: Patience
-  /** Whom to trust. */
-  readonly secureContext: SecureContext
+  /** Whom to trust; not needed where there is no TLS. */
+  readonly secureContext: SecureContext | undefined
   readonly lookup: LookupFunction
   /** Asked to pass everything on; it looks names up itself, then. */
   readonly proxy: URL | undefined
@@ -18,7 +18,7 @@ export async function openAgent({ patience, secureContext, lookup, proxy }: Open
   const { Agent, ProxyAgent } = await loadUndici()
   // One request at a time on a connection: an answer to one is never taken for that to another.
   const options = { bodyTimeout: patience.idleMs, pipelining: 1 }
-  const tls = { timeout: patience.connectMs, secureContext }
+  const tls = { timeout: patience.connectMs, ...(secureContext && { secureContext }) }
   if (proxy === undefined) return new Agent({ ...options, connect: { ...tls, lookup } })
   return new ProxyAgent({ ...options, uri: proxy.href, proxyTunnel: false, requestTls: tls, proxyTls: tls })
 }

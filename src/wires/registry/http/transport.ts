@@ -8,7 +8,7 @@ import type { Patience } from '../../patience/patience.ts'
 import { answerLookup, Guard, type Resolve } from './guard.ts'
 import type { HttpRequest, HttpResponse } from './http-message.ts'
 import { networkProblem } from './network-problem.ts'
-import { openAgent } from './open-agent.ts'
+import { type OpenAgent, openAgent } from './open-agent.ts'
 import { paced } from './paced.ts'
 import { proxyFor } from './proxy-for.ts'
 import { trustedContext } from './trusted-context.ts'
@@ -24,6 +24,10 @@ export interface OpenTransport {
   readonly env: Readonly<Record<string, string | undefined>>
   /** Instead of the system's resolver. */
   readonly resolve?: Resolve | undefined
+}
+
+interface OpenAgentFor extends Pick<OpenAgent, 'lookup' | 'proxy'> {
+  readonly isPlain: boolean
 }
 
 /** Single exchanges with a registry, and with the hosts that it names. No redirects, no retries, no credentials. */
@@ -102,21 +106,27 @@ export class Transport {
     const key = proxy?.href ?? (foreign ? 'foreign' : 'own')
     const known = this.#agents.get(key)
     if (known !== undefined) return await known
-    const opening = this.#openAgent(foreign ? this.#guard.lookup : this.#lookup, proxy)
+    const isPlain = !foreign && proxy === undefined && url.protocol === 'http:'
+    const opening = this.#openAgent({ lookup: foreign ? this.#guard.lookup : this.#lookup, proxy, isPlain })
     this.#agents.set(key, opening)
     // A file of certificates that is mended counts from then on.
     opening.catch(() => this.#agents.delete(key))
     return await opening
   }
 
-  async #openAgent(lookup: LookupFunction, proxy: URL | undefined): Promise<Dispatcher> {
-    const { ca, patience } = this.#options
-    this.#context ??= trustedContext(ca)
-    const secureContext = await this.#context.catch((error: unknown) => {
+  /** @param isPlain it will only ever talk to the registry itself, and without TLS: reading the certificates of a system takes 50 ms */
+  async #openAgent({ lookup, proxy, isPlain }: OpenAgentFor): Promise<Dispatcher> {
+    const { patience } = this.#options
+    const secureContext = isPlain ? undefined : await this.#trusted()
+    return await openAgent({ patience, secureContext, lookup, proxy })
+  }
+
+  async #trusted(): Promise<SecureContext> {
+    this.#context ??= trustedContext(this.#options.ca)
+    return await this.#context.catch((error: unknown) => {
       this.#context = undefined
       throw error
     })
-    return await openAgent({ patience, secureContext, lookup, proxy })
   }
 
   readonly #lookup: LookupFunction = (hostname, options, callback) => {
