@@ -1,12 +1,11 @@
 import { createHash } from 'node:crypto'
 import { copyFile, open, readFile, rename, rm, stat, truncate, writeFile } from 'node:fs/promises'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { createWeb, expectAtRest } from '../support/at-rest.ts'
+import { expectAtRest } from '../support/at-rest.ts'
 import { busyboxImageTools } from '../support/busybox-image.ts'
-import { type FakeQemu, fakeQemu } from '../support/fake-qemu.ts'
+import { type FakeWeb, fakeWeb } from '../support/fake-web.ts'
 import { needs } from '../support/needs.ts'
-import { type OpenedRooms, openRoomsOn } from '../support/open-rooms.ts'
-import { type TemporaryDirectory, temporaryDirectory } from '../support/temporary-directory.ts'
+import type { OpenedRooms } from '../support/open-rooms.ts'
 
 type Paths = ReturnType<OpenedRooms['layout']['shed']>
 
@@ -57,22 +56,14 @@ const damages: Damage[] = [
 ]
 
 describe.runIf(needs({ tools: ['mke2fs', ...busyboxImageTools] }))('what a shed is not woken from', () => {
-  let fake: FakeQemu
-  let directory: TemporaryDirectory
+  let web: FakeWeb
   let rooms: OpenedRooms
 
   beforeAll(async () => {
-    fake = await fakeQemu()
-    directory = await temporaryDirectory()
-    rooms = await openRoomsOn(directory.path)
-    await createWeb(rooms)
+    web = await fakeWeb()
+    rooms = web.rooms
   })
-  afterAll(async () => {
-    await rooms.sheds.remove('web', { force: true })
-    await rooms[Symbol.asyncDispose]()
-    await directory[Symbol.asyncDispose]()
-    await fake[Symbol.asyncDispose]()
-  })
+  afterAll(async () => await web[Symbol.asyncDispose]())
 
   const sleep = async () => await rooms.sheds.stop('web', { timeout_ms: 1000, keep_memory: true })
 

@@ -1,13 +1,13 @@
-import { readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { readFile, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { ForkShedReply, Shed, UsageReport } from '../../src/contract/index.ts'
-import { busyboxArchive, busyboxImageTools } from '../support/busybox-image.ts'
-import { type Cowshed, openCowshed, until } from '../support/cowshed.ts'
+import { busyboxImageTools } from '../support/busybox-image.ts'
+import { type Cowshed, until } from '../support/cowshed.ts'
+import { type CowshedOn, cowshedOn, createWebWithVolume } from '../support/cowshed-on.ts'
 import { fsckExt4 } from '../support/ext4-mount.ts'
 import { fillDisk } from '../support/filesystems.ts'
 import { kernelTools } from '../support/kernel.ts'
-import { type Mounted, mountFresh } from '../support/mount-filesystem.ts'
 import { needs } from '../support/needs.ts'
 
 const tools = ['qemu-system-x86_64', 'mkfs.btrfs', 'mount', 'mke2fs', 'e2fsck', ...busyboxImageTools, ...kernelTools]
@@ -16,22 +16,14 @@ const mib = 2 ** 20
 /** Forks of one guest, and of those, where files share extents: each test goes on where the one before it ended. */
 describe.runIf(needs({ root: true, tools }))('a fork', () => {
   let cowshed: Cowshed
-  let mounted: Mounted
+  let place: CowshedOn
 
   beforeAll(async () => {
-    mounted = await mountFresh('btrfs', 900 * mib)
-    cowshed = await openCowshed({ data: join(mounted.directory, 'd') })
-    const archive = join(mounted.directory, 'mini.tar')
-    await writeFile(archive, busyboxArchive())
-    await cowshed.ok('image', 'load', archive)
-    await cowshed.ok('volume', 'create', 'data', '--size', '64MiB')
-    const size = ['--memory', '128MiB', '--upper-size', '64MiB']
-    await cowshed.ok('create', 'web', '--image', 'mini:1', ...size, '--volume', 'data:/data')
+    place = await cowshedOn('btrfs', 900 * mib)
+    cowshed = place.cowshed
+    await createWebWithVolume(place)
   }, 600_000)
-  afterAll(async () => {
-    await cowshed[Symbol.asyncDispose]()
-    await mounted[Symbol.asyncDispose]()
-  })
+  afterAll(async () => await place[Symbol.asyncDispose]())
 
   const sh = async (name: string, script: string) => await cowshed.ok('exec', name, '--', 'sh', '-c', script)
   const shed = async (name: string) => await cowshed.json<Shed>('inspect', name)
@@ -131,7 +123,7 @@ describe.runIf(needs({ root: true, tools }))('a fork', () => {
 
   test('that finds no space for its RAM is not there, and its shed goes on', async () => {
     await cowshed.ok('delete', 'w-2', '--force')
-    const filler = join(mounted.directory, 'filler')
+    const filler = join(place.directory, 'filler')
     await fillDisk(filler, 16 * mib)
     for (const args of [
       ['fork', 'web', 'full'],

@@ -1,14 +1,14 @@
-import { stat, truncate, writeFile } from 'node:fs/promises'
+import { stat, truncate } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Shed, Snapshot, SnapshotDetail, UsageReport } from '../../src/contract/index.ts'
 import { isLocked } from '../../src/host/index.ts'
-import { busyboxArchive, busyboxImageTools } from '../support/busybox-image.ts'
-import { type Cowshed, openCowshed, until } from '../support/cowshed.ts'
+import { busyboxImageTools } from '../support/busybox-image.ts'
+import { type Cowshed, until } from '../support/cowshed.ts'
+import { type CowshedOn, cowshedOn, createWebWithVolume } from '../support/cowshed-on.ts'
 import { fsckExt4 } from '../support/ext4-mount.ts'
 import { fakeOfAnother } from '../support/fake-of-another.ts'
 import { kernelTools } from '../support/kernel.ts'
-import { type Mounted, mountFresh } from '../support/mount-filesystem.ts'
 import { needs } from '../support/needs.ts'
 
 const tools = ['qemu-system-x86_64', 'mkfs.ext4', 'mount', 'mke2fs', 'e2fsck', ...busyboxImageTools, ...kernelTools]
@@ -17,22 +17,14 @@ const mib = 2 ** 20
 /** Snapshots of a running guest with its memory, where files share no extents: each test goes on where the one before it ended. */
 describe.runIf(needs({ root: true, tools }))('a snapshot with memory', () => {
   let cowshed: Cowshed
-  let mounted: Mounted
+  let place: CowshedOn
 
   beforeAll(async () => {
-    mounted = await mountFresh('ext4', 900 * mib)
-    cowshed = await openCowshed({ data: join(mounted.directory, 'd') })
-    const archive = join(mounted.directory, 'mini.tar')
-    await writeFile(archive, busyboxArchive())
-    await cowshed.ok('image', 'load', archive)
-    await cowshed.ok('volume', 'create', 'data', '--size', '64MiB')
-    const size = ['--memory', '128MiB', '--upper-size', '64MiB']
-    await cowshed.ok('create', 'web', '--image', 'mini:1', ...size, '--volume', 'data:/data')
+    place = await cowshedOn('ext4', 900 * mib)
+    cowshed = place.cowshed
+    await createWebWithVolume(place)
   }, 600_000)
-  afterAll(async () => {
-    await cowshed[Symbol.asyncDispose]()
-    await mounted[Symbol.asyncDispose]()
-  })
+  afterAll(async () => await place[Symbol.asyncDispose]())
 
   const sh = async (name: string, script: string) => await cowshed.ok('exec', name, '--', 'sh', '-c', script)
   const info = async (name: string) => await cowshed.json<SnapshotDetail>('snapshot', 'info', name)
@@ -93,7 +85,7 @@ describe.runIf(needs({ root: true, tools }))('a snapshot with memory', () => {
   })
 
   test('goes to another host and back with its memory', async () => {
-    const file = join(mounted.directory, 'mem.snapshot')
+    const file = join(place.directory, 'mem.snapshot')
     await cowshed.ok('snapshot', 'export', 'mem', file)
     await cowshed.ok('snapshot', 'rm', 'mem', '--force')
     // Its RAM is that of a shed that runs.
@@ -105,9 +97,9 @@ describe.runIf(needs({ root: true, tools }))('a snapshot with memory', () => {
   })
 
   test('comes back from a backup with its memory', async () => {
-    const place = join(mounted.directory, 'backups')
-    await cowshed.ok('snapshot', 'backup', 'mem', '--to', place)
-    await cowshed.ok('snapshot', 'restore', 'mem', 'kept', '--from', place)
+    const backups = join(place.directory, 'backups')
+    await cowshed.ok('snapshot', 'backup', 'mem', '--to', backups)
+    await cowshed.ok('snapshot', 'restore', 'mem', 'kept', '--from', backups)
     await cowshed.ok('create', 'back', '--from-snapshot', 'kept')
     expect(await sh('back', marks)).toBe('ram\ndisk\nvolume\n')
     await cowshed.ok('delete', 'back', '--force')

@@ -1,32 +1,23 @@
 import { open, readdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { SetLimitsRequest } from '../../src/contract/index.ts'
-import { createWeb, expectAtRest } from '../support/at-rest.ts'
+import { expectAtRest } from '../support/at-rest.ts'
 import { busyboxImageTools } from '../support/busybox-image.ts'
 import { fsckExt4 } from '../support/ext4-mount.ts'
-import { type FakeQemu, fakeQemu } from '../support/fake-qemu.ts'
+import { type FakeWeb, fakeWeb } from '../support/fake-web.ts'
 import { needs } from '../support/needs.ts'
-import { type OpenedRooms, openRoomsOn } from '../support/open-rooms.ts'
-import { type TemporaryDirectory, temporaryDirectory } from '../support/temporary-directory.ts'
+import type { OpenedRooms } from '../support/open-rooms.ts'
 
 /** One shed through all its states, over a fake QEMU. */
 describe.runIf(needs({ tools: ['mke2fs', 'e2fsck', ...busyboxImageTools] }))('what a shed may have of its host', () => {
-  let fake: FakeQemu
-  let directory: TemporaryDirectory
+  let web: FakeWeb
   let rooms: OpenedRooms
 
   beforeAll(async () => {
-    fake = await fakeQemu()
-    directory = await temporaryDirectory()
-    rooms = await openRoomsOn(directory.path)
-    await createWeb(rooms)
+    web = await fakeWeb()
+    rooms = web.rooms
   })
-  afterAll(async () => {
-    await rooms.sheds.remove('web', { force: true })
-    await rooms[Symbol.asyncDispose]()
-    await directory[Symbol.asyncDispose]()
-    await fake[Symbol.asyncDispose]()
-  })
+  afterAll(async () => await web[Symbol.asyncDispose]())
 
   const set = async (request: object) => await rooms.sheds.setLimits('web', SetLimitsRequest.parse(request))
   const MiB = 2 ** 20

@@ -1,5 +1,3 @@
-import { writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type {
   CreateShedReply,
@@ -9,12 +7,12 @@ import type {
   UsageExplained,
   UsageReport,
 } from '../../src/contract/index.ts'
-import { busyboxArchive, busyboxImageTools } from '../support/busybox-image.ts'
-import { type Cowshed, openCowshed } from '../support/cowshed.ts'
+import { busyboxImageTools } from '../support/busybox-image.ts'
+import type { Cowshed } from '../support/cowshed.ts'
+import { type CowshedOn, cowshedOn } from '../support/cowshed-on.ts'
 import { fsckExt4 } from '../support/ext4-mount.ts'
 import { fakeOfAnother } from '../support/fake-of-another.ts'
 import { kernelTools } from '../support/kernel.ts'
-import { type Mounted, mountFresh } from '../support/mount-filesystem.ts'
 import { needs } from '../support/needs.ts'
 
 const tools = ['qemu-system-x86_64', 'mkfs.btrfs', 'mount', 'mke2fs', 'e2fsck', ...busyboxImageTools, ...kernelTools]
@@ -23,19 +21,13 @@ const mib = 2 ** 20
 /** Snapshots of real guests, where files share extents: each test goes on where the one before it ended. */
 describe.runIf(needs({ root: true, tools }))('a snapshot', () => {
   let cowshed: Cowshed
-  let mounted: Mounted
+  let place: CowshedOn
 
   beforeAll(async () => {
-    mounted = await mountFresh('btrfs', 600 * mib)
-    cowshed = await openCowshed({ data: join(mounted.directory, 'd') })
-    const archive = join(mounted.directory, 'mini.tar')
-    await writeFile(archive, busyboxArchive())
-    await cowshed.ok('image', 'load', archive)
+    place = await cowshedOn('btrfs', 600 * mib)
+    cowshed = place.cowshed
   }, 600_000)
-  afterAll(async () => {
-    await cowshed[Symbol.asyncDispose]()
-    await mounted[Symbol.asyncDispose]()
-  })
+  afterAll(async () => await place[Symbol.asyncDispose]())
 
   const sh = async (name: string, script: string) => await cowshed.ok('exec', name, '--', 'sh', '-c', script)
   const info = async (name: string) => await cowshed.json<SnapshotDetail>('snapshot', 'info', name)
