@@ -1,4 +1,4 @@
-import { type DataLayout, formatDuration, formatSize, isProblem, Problem } from '../base/index.ts'
+import { type DataLayout, formatDuration, formatSize, isProblem, Problem, shortDigest } from '../base/index.ts'
 import {
   type DedupeReport,
   PruneQuery,
@@ -8,13 +8,14 @@ import {
 } from '../contract/index.ts'
 import { filesystemOf, measureSpace } from '../host/index.ts'
 import type { CacheKeeper, Images } from '../images/index.ts'
-import { lazyUses } from '../lazy/index.ts'
+import { lazyUses, removeLazyLower } from '../lazy/index.ts'
 import type { Sheds } from '../sheds/index.ts'
 import type { EventLog, UsageHistory } from '../state/index.ts'
 import type { Measurement } from './accounting/measured-file.ts'
 import { type Accounting, openAccounting } from './accounting/open-accounting.ts'
 import { runDedupe } from './dedupe/run-dedupe.ts'
 import { openCacheKeeper } from './eviction/keep-cache.ts'
+import { type LazyEntry, lazyEntries } from './eviction/lazy-entry.ts'
 import { noEviction, planCacheEviction } from './eviction/plan-cache-eviction.ts'
 import type { CacheBudget } from './eviction/plan-eviction.ts'
 import { executePrune, type PruneHands } from './execute-prune.ts'
@@ -33,6 +34,7 @@ import {
   prunesImages,
   prunesLayers,
   prunesLazy,
+  prunesToBudget,
 } from './plan-prune.ts'
 import { isSpared } from './pressure/is-spared.ts'
 import { openPressureKeeper, type PressureKeeper, type PressureSettings } from './pressure/relieve-pressure.ts'
@@ -77,8 +79,12 @@ export function openUsage(options: UsageOptions): Usage {
   const keeper = openCacheKeeper({
     ...options,
     budget: options.cacheBudget ?? {},
-    plan: async (budget, sparing) =>
-      await planCacheEviction({ ...options, inventory: await inventory(), accounting, budget, sparing }),
+    removeLazy: async (chunkIndex) => await removeLazyLower(options.layout, chunkIndex),
+    async plan(budget, sparing) {
+      const taken = await inventory()
+      const lazy = await lazyOf(taken, options)
+      return await planCacheEviction({ ...options, inventory: taken, accounting, budget, sparing, lazy })
+    },
   })
   const pressure =
     options.pressure === undefined ? undefined : keepFree(options, options.pressure, { accounting, inventory })
@@ -245,6 +251,7 @@ async function makePlan(
     ? await orProblem(images.planRemovals({ images: inventory.images.map(({ entry }) => entry.digest), withoutUsers }))
     : []
   const drops = prunesLayers(query) ? await orProblem(images.planLayerDrops()) : []
+  const lazy = prunesLazy(query) || prunesToBudget(query) ? await orProblem(lazyOf(inventory, { images, layout })) : []
   const eviction = prunesCache(query)
     ? await orProblem(
         planCacheEviction({
@@ -255,11 +262,29 @@ async function makePlan(
           removals: isProblem(removals) ? [] : removals,
           budget: { maxUsedBytes: query.max_used_bytes, keepFreeBytes: query.keep_free_bytes },
           unusedForMs: query.until_ms,
+          // Else they are looked at by themselves.
+          lazy: prunesLazy(query) || isProblem(lazy) ? [] : lazy,
         }),
       )
     : noEviction
-  const lazy = prunesLazy(query) ? await lazyUses(layout) : []
   return planPrune({ inventory, query, layout, removals, drops, eviction, lazy })
+}
+
+/** What is partly here, with what keeps it. @throws Problem RECORD_INVALID when that cannot be known */
+async function lazyOf(
+  inventory: Inventory,
+  { images, layout }: Pick<UsageOptions, 'images' | 'layout'>,
+): Promise<LazyEntry[]> {
+  const lazy = await lazyUses(layout)
+  if (lazy.length === 0) return []
+  // What is pinned is known, or nothing goes.
+  const asked = inventory.images.map(({ entry }) => entry.digest)
+  const removals = await images.planRemovals({ images: asked, withoutUsers: new Set() })
+  const names = new Map(removals.flatMap(({ digest, tags, isPinned }) => (isPinned ? [[digest, tags[0]]] : [])))
+  const pinned = inventory.images.flatMap(({ entry: { digest, manifests } }) =>
+    names.has(digest) ? manifests.map((one) => [one.digest, names.get(digest) ?? shortDigest(digest)] as const) : [],
+  )
+  return lazyEntries({ inventory, lazy, pinned: new Map(pinned), layout })
 }
 
 async function orProblem<T>(work: Promise<T>): Promise<T | Problem> {

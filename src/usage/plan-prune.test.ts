@@ -2,7 +2,9 @@ import { describe, expect, test } from 'vitest'
 import { type Digest, dataLayout, digestOf, Problem, parseDigest } from '../base/index.ts'
 import type { PruneQuery, Shed } from '../contract/index.ts'
 import type { RemovalPlan } from '../images/index.ts'
+import type { LazyUse } from '../lazy/index.ts'
 import type { DiskFile } from './disk-file.ts'
+import { lazyEntries } from './eviction/lazy-entry.ts'
 import { noEviction } from './eviction/plan-cache-eviction.ts'
 import type { Inventory } from './inventory.ts'
 import { goingSheds, type PlanPrune, planPrune } from './plan-prune.ts'
@@ -228,6 +230,17 @@ describe('what is partly here', () => {
     expect(skipped).toEqual([{ kind: 'lazy', name: 'app:3', reason: 'it is being served' }])
   })
 
+  test('stays when its image is pinned, or a shed that does not run is made from it', () => {
+    const lazy = { chunk_index_digest: old, profile: 'plain' }
+    const taken = { takenAt: now, ...nothing, ...inventory, sheds: [shed('web', { lazy })] }
+    const entries = lazyEntries({ inventory: taken, lazy: uses, pinned: new Map([[digest('5'), 'app:2']]), layout })
+    expect(entries.map(({ keptBy }) => keptBy)).toEqual([
+      'shed web reads it',
+      expect.stringContaining('cowshed image unpin app:2'),
+      'it is being served',
+    ])
+  })
+
   test('stays when it was used lately, or nobody asked for it', () => {
     const { steps, skipped } = plan(inventory, { scope: ['lazy'] }, [], [], uses)
     expect(steps.map(({ item }) => item.name)).toEqual(['111111111111'])
@@ -241,17 +254,18 @@ function plan(
   query: Partial<PruneQuery> = {},
   removals: PlanPrune['removals'] = [],
   drops: PlanPrune['drops'] = [],
-  lazy: PlanPrune['lazy'] = [],
+  lazy: readonly LazyUse[] = [],
 ) {
   const full: PruneQuery = { dry_run: true, until_ms: 72 * 3600e3, log_tail_bytes: 5 * 2 ** 20, ...query }
+  const inventory = { takenAt: now, ...nothing, ...given }
   return planPrune({
-    inventory: { takenAt: now, ...nothing, ...given },
+    inventory,
     query: full,
     layout,
     removals,
     drops,
     eviction: noEviction,
-    lazy,
+    lazy: lazyEntries({ inventory, lazy, pinned: new Map(), layout }),
   })
 }
 

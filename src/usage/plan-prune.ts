@@ -10,9 +10,9 @@ import {
 } from '../base/index.ts'
 import type { PruneItem, PruneQuery, PruneScope, PruneSkip, Shed } from '../contract/index.ts'
 import type { EvictEntry, LayerDrop, RemovalPlan } from '../images/index.ts'
-import type { LazyUse } from '../lazy/index.ts'
 import { pinnedReason } from '../state/index.ts'
 import { type DiskFile, freedSize, sumSizes } from './disk-file.ts'
+import type { LazyEntry } from './eviction/lazy-entry.ts'
 import type { EvictionPlan } from './eviction/plan-eviction.ts'
 import type { Inventory, Orphan } from './inventory.ts'
 
@@ -57,8 +57,8 @@ export interface PlanPrune {
   readonly drops: readonly LayerDrop[] | Problem
   /** What of the cache would be evicted besides; a problem when it cannot be known who needs it. */
   readonly eviction: EvictionPlan | Problem
-  /** Lowers that are partly here. */
-  readonly lazy: readonly LazyUse[]
+  /** Lowers that are partly here; a problem when it cannot be known who needs them. */
+  readonly lazy: readonly LazyEntry[] | Problem
 }
 
 /** Works out a prune: sheds first, then images as they will be once those sheds are gone, then layers, then the cache, then what is partly here, then orphans, then logs. */
@@ -116,14 +116,18 @@ export function prunesLazy(query: PruneQuery): boolean {
   return scopeOf(query).includes('lazy')
 }
 
+/** Whether a prune keeps the cache within a budget: what is partly here goes for that, too. */
+export function prunesToBudget({ max_used_bytes, keep_free_bytes }: PruneQuery): boolean {
+  return max_used_bytes !== undefined || keep_free_bytes !== undefined
+}
+
 /** Whether a prune looks at the cache at all. */
 export function prunesCache(query: PruneQuery): boolean {
   return scopeOf(query).includes('cache')
 }
 
-function scopeOf({ scope = [], max_used_bytes, keep_free_bytes }: PruneQuery): readonly PruneScope[] {
-  const hasBudget = max_used_bytes !== undefined || keep_free_bytes !== undefined
-  const asked = new Set<PruneScope>([...scope, ...(hasBudget ? (['cache'] as const) : [])])
+function scopeOf(query: PruneQuery): readonly PruneScope[] {
+  const asked = new Set<PruneScope>([...(query.scope ?? []), ...(prunesToBudget(query) ? (['cache'] as const) : [])])
   return asked.size === 0 ? defaultScope : [...asked]
 }
 
@@ -229,6 +233,10 @@ function planCache({ eviction, steps, skipped }: Planning): void {
     return
   }
   for (const { entry, marginal } of eviction.steps) {
+    if (entry.kind === 'lazy') {
+      steps.push(lazyStep(entry, marginal.atLeast))
+      continue
+    }
     const { kind, digest, unit, name, files, lastUsedAt } = entry
     const item = {
       kind: 'cache' as const,
@@ -242,39 +250,38 @@ function planCache({ eviction, steps, skipped }: Planning): void {
     const paths = files.map((file) => file.path)
     steps.push({ kind: 'cache', item, entry: { kind, digest, unit, ifUnusedSince: lastUsedAt }, paths })
   }
-  for (const { entry, reason } of eviction.kept) skipped.push({ kind: 'cache', name: entry.name, reason })
+  for (const { entry, reason } of eviction.kept) {
+    skipped.push({ kind: entry.kind === 'lazy' ? 'lazy' : 'cache', name: entry.name, reason })
+  }
 }
 
-/** All of it can be fetched again, if its registry is still there: it goes only when somebody asks for that. */
-function planLazy({ lazy, inventory, query, layout, steps, skipped }: Planning): void {
-  for (const { chunkIndex, source, isOpen } of lazy) {
-    const reference = source?.reference ?? shortDigest(chunkIndex)
-    const { dir } = layout.lazyLower(chunkIndex)
-    const files = inventory.lazy.filter(({ path }) => path.startsWith(`${dir}/`))
-    const lastUsedAt = Math.max(0, ...files.map(({ modifiedAt }) => modifiedAt))
-    const age = inventory.takenAt.getTime() - lastUsedAt
-    const untilMs = query.until_ms ?? 0
-    const reader = inventory.sheds.find(
-      ({ shed }) => shed.lazy && shed.image.manifest_digest === source?.manifest_digest,
-    )
-    if (isOpen) skipped.push({ kind: 'lazy', name: reference, reason: 'it is being served' })
-    else if (reader !== undefined) {
-      skipped.push({ kind: 'lazy', name: reference, reason: `shed ${reader.shed.name} reads it` })
-    } else if (age < untilMs) {
-      const reason = `too recent (${formatDuration(age)} < ${formatDuration(untilMs)})`
-      skipped.push({ kind: 'lazy', name: reference, reason })
-    } else {
-      const item = {
-        kind: 'lazy' as const,
-        name: reference,
-        ...pathOf(files),
-        action: 'remove' as const,
-        freed: freedSize(files),
-        last_used_at: new Date(lastUsedAt).toISOString(),
-      }
-      steps.push({ kind: 'lazy', item, chunkIndex, lastUsedAt, paths: files.map(({ path }) => path) })
-    }
+/** All of it can be fetched again, if its registry is still there: it goes only when somebody asks for that, or for a budget. */
+function planLazy({ lazy, inventory, query, steps, skipped }: Planning): void {
+  if (isProblem(lazy)) {
+    skipped.push({ kind: 'lazy', reason: `nothing is removed: ${lazy.message}` })
+    return
   }
+  const untilMs = query.until_ms ?? 0
+  for (const entry of lazy) {
+    const age = inventory.takenAt.getTime() - entry.lastUsedAt
+    const tooRecent = `too recent (${formatDuration(age)} < ${formatDuration(untilMs)})`
+    const reason = entry.keptBy ?? (age < untilMs ? tooRecent : undefined)
+    if (reason === undefined) steps.push(lazyStep(entry))
+    else skipped.push({ kind: 'lazy', name: entry.name, reason })
+  }
+}
+
+function lazyStep({ name, files, chunkIndex, lastUsedAt }: LazyEntry, marginalBytes?: number): PruneStep {
+  const item = {
+    kind: 'lazy' as const,
+    name,
+    ...pathOf(files),
+    action: 'remove' as const,
+    freed: freedSize(files),
+    ...(marginalBytes !== undefined && { marginal_bytes: marginalBytes }),
+    last_used_at: new Date(lastUsedAt).toISOString(),
+  }
+  return { kind: 'lazy', item, chunkIndex, lastUsedAt, paths: files.map(({ path }) => path) }
 }
 
 /** The largest stands for all. */

@@ -151,6 +151,21 @@ describe.runIf(needs({ tools }))('a published image is served as a block device'
     expect(await readdir(on(host).layout.lazyLowers)).toEqual([])
   })
 
+  test('or for a budget that it is too large for', async () => {
+    const { url, end } = await serve()
+    await expectRight(url)
+    await end()
+    const kept = await on(host).json<PruneReport>('image', 'prune', '--max-used', '1GB', '--force')
+    expect([kept.items, kept.skipped]).toEqual([
+      [],
+      [{ kind: 'lazy', name: ref, reason: 'the budget is kept without it' }],
+    ])
+    const pruned = await on(host).json<PruneReport>('image', 'prune', '--max-used', '1MB', '--force')
+    expect(pruned.items).toMatchObject([{ kind: 'lazy', name: ref, action: 'remove' }])
+    expect(pruned.totals.predicted_bytes).toBeGreaterThan(6 << 20)
+    expect(await readdir(on(host).layout.lazyLowers)).toEqual([])
+  })
+
   /** QEMU's client, that of a guest's drive, goes on with the next server where the one before it was killed. */
   async function survivesKill(): Promise<void> {
     const { requests } = proxy

@@ -27,18 +27,18 @@ const columns: readonly Column<LazyImage>[] = [
   { title: 'HERE', align: 'right', cell: ({ progress }) => (progress ? `${progress.here_percent} %` : '') },
   { title: 'ON DISK', align: 'right', cell: ({ physical_bytes }) => formatSize(physical_bytes) },
   { title: 'REQUESTS', align: 'right', cell: ({ progress }) => String(progress?.counts.requests ?? '') },
-  { title: 'WAITED', align: 'right', cell: waitedOf },
+  { title: 'MISSES', align: 'right', cell: ({ progress }) => String(progress?.counts.misses ?? '') },
+  {
+    title: 'STALLED',
+    align: 'right',
+    cell: ({ progress }) => (progress ? formatDuration(progress.counts.stall_ms) : ''),
+  },
   { title: 'SHEDS', cell: ({ sheds }) => sheds.map(printable).join(' ') },
   { title: 'USED', cell: ({ last_used_at }) => (last_used_at === undefined ? '' : relativeTime(last_used_at)) },
 ]
 
 function statusOf({ status, progress }: LazyImage): string {
   return progress?.degraded === undefined ? status : `${status}, registry away`
-}
-
-/** How many reads had to, and how long in all. */
-function waitedOf({ progress }: LazyImage): string {
-  return progress === undefined ? '' : `${progress.counts.misses} × ${formatDuration(progress.counts.stall_ms)}`
 }
 
 /** One whose record is lost is known by its directory. */

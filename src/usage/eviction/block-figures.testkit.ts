@@ -1,10 +1,9 @@
 import { exactly } from '../accounting/space.ts'
 import { freedSize, sumSizes } from '../disk-file.ts'
-import type { CachedEntry } from './cached-entry.ts'
-import type { EvictionFigures } from './plan-eviction.ts'
+import type { EvictableEntry, EvictionFigures } from './plan-eviction.ts'
 
 /** Figures for a filesystem on which no two files share anything but names. */
-export function blockFigures(entries: readonly CachedEntry[], going: readonly CachedEntry[]): EvictionFigures {
+export function blockFigures(entries: readonly EvictableEntry[], going: readonly EvictableEntry[]): EvictionFigures {
   let freed = 0
   const marginal = going.map((_, at) => {
     const before = freed

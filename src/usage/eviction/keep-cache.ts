@@ -1,13 +1,15 @@
-import { formatSize, isProblem, type Problem } from '../../base/index.ts'
+import { type Digest, formatSize, isProblem, type Problem } from '../../base/index.ts'
 import type { CacheGrowth, CacheKeeper, Images } from '../../images/index.ts'
 import type { EventLog } from '../../state/index.ts'
-import type { CacheBudget, EvictionPlan, EvictionStep } from './plan-eviction.ts'
+import type { CacheBudget, EvictableEntry, EvictionPlan, EvictionStep } from './plan-eviction.ts'
 
 export interface KeepCache {
   readonly budget: CacheBudget
   /** What has to go to keep a budget, with nothing taken from these manifests. */
   readonly plan: (budget: CacheBudget, sparing: CacheGrowth['manifests']) => Promise<EvictionPlan>
   readonly images: Pick<Images, 'evict'>
+  /** @returns whether it is gone: not when somebody serves it */
+  readonly removeLazy: (chunkIndex: Digest) => Promise<boolean>
   readonly events: EventLog
   /** So many milliseconds pass from one eviction for the budget to the next: what was evicted may be needed again at once. */
   readonly coolDownMs?: number
@@ -66,18 +68,15 @@ export function openCacheKeeper(options: KeepCache): OpenCacheKeeper {
   }
 }
 
-async function evictFor({ plan, images, events }: KeepCache, growth: CacheGrowth, wanted: CacheBudget) {
-  const { steps } = await plan(wanted, growth.manifests)
+async function evictFor(options: KeepCache, growth: CacheGrowth, wanted: CacheBudget) {
+  const { steps } = await options.plan(wanted, growth.manifests)
   if (steps.length === 0) return false
-  const entries = steps.map(({ entry: { kind, digest, unit, lastUsedAt } }) => {
-    return { kind, digest, unit, ifUnusedSince: lastUsedAt }
-  })
-  const outcomes = await images.evict(entries)
-  const gone = steps.filter((_, at) => outcomes[at]?.keptBy === undefined)
+  const kept = await evictSteps(steps, options)
+  const gone = steps.filter(({ entry }) => !kept.has(entry))
   if (gone.length === 0) return false
   const bytes = gone.reduce((sum, { marginal }) => sum + marginal.atLeast, 0)
   const message = `${growth.why}: evicted from the cache ${namesOf(gone)} (${formatSize(bytes)}); ${budgetText(wanted)}`
-  events.append({
+  options.events.append({
     type: 'cache.evicted',
     subject: 'cache',
     message,
@@ -89,6 +88,23 @@ async function evictFor({ plan, images, events }: KeepCache, growth: CacheGrowth
   })
   growth.onProgress?.({ phase: 'evict', done: bytes, total: bytes, message })
   return true
+}
+
+/** @returns those that have to stay after all */
+async function evictSteps(
+  steps: readonly EvictionStep[],
+  { images, removeLazy }: KeepCache,
+): Promise<Set<EvictableEntry>> {
+  const kept = new Set<EvictableEntry>()
+  const cached = steps.flatMap(({ entry }) => (entry.kind === 'lazy' ? [] : [entry]))
+  const outcomes = await images.evict(
+    cached.map(({ kind, digest, unit, lastUsedAt }) => ({ kind, digest, unit, ifUnusedSince: lastUsedAt })),
+  )
+  for (const [at, entry] of cached.entries()) if (outcomes[at]?.keptBy !== undefined) kept.add(entry)
+  for (const { entry } of steps) {
+    if (entry.kind === 'lazy' && !(await removeLazy(entry.chunkIndex))) kept.add(entry)
+  }
+  return kept
 }
 
 /** So many are named in one line; the event lists all. */

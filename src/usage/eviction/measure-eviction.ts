@@ -4,14 +4,13 @@ import type { Accounting } from '../accounting/open-accounting.ts'
 import { type Bytes, noBytes } from '../accounting/space.ts'
 import type { Inventory } from '../inventory.ts'
 import { type UsageOwners, usageOwners } from '../usage-owners.ts'
-import type { CachedEntry } from './cached-entry.ts'
-import type { EvictionFigures } from './plan-eviction.ts'
+import type { EvictableEntry, EvictionFigures } from './plan-eviction.ts'
 
 export interface MeasureEviction {
   readonly inventory: Inventory
   readonly layout: DataLayout
   readonly accounting: Pick<Accounting, 'measure'>
-  readonly entries: readonly CachedEntry[]
+  readonly entries: readonly EvictableEntry[]
 }
 
 /**
@@ -27,7 +26,7 @@ export function measureEviction({ inventory, layout, accounting, entries }: Meas
   const measured = async (ownerships: readonly Ownership[]) =>
     (await accounting.measure({ files: owners.files, fresh: false, ownerships })).ownerships
 
-  return async (going: readonly CachedEntry[]): Promise<EvictionFigures> => {
+  return async (going: readonly EvictableEntry[]): Promise<EvictionFigures> => {
     const one = going.map((entry) => [entry])
     const [inOrder, all] = await measured([inTurns(one, owners), cache])
     const marginal = (inOrder?.marginal ?? []).slice(0, going.length)
@@ -55,7 +54,7 @@ export function measureEviction({ inventory, layout, accounting, entries }: Meas
 const worth = 32
 
 /** Entries of the first turn are the first owner, and so on; the last owner has all the names that are in no turn. */
-function inTurns(turns: readonly (readonly CachedEntry[])[], { files, numbers }: UsageOwners): Ownership {
+function inTurns(turns: readonly (readonly EvictableEntry[])[], { files, numbers }: UsageOwners): Ownership {
   const stays = turns.length
   const named = files.map(() => 0)
   for (const file of numbers.values()) named[file] = (named[file] ?? 0) + 1

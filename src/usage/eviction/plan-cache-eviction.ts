@@ -5,8 +5,9 @@ import type { Accounting } from '../accounting/open-accounting.ts'
 import { noBytes } from '../accounting/space.ts'
 import type { Inventory } from '../inventory.ts'
 import { cachedEntries } from './cached-entry.ts'
+import type { LazyEntry } from './lazy-entry.ts'
 import { measureEviction } from './measure-eviction.ts'
-import { type CacheBudget, type EvictionPlan, planEviction } from './plan-eviction.ts'
+import { type CacheBudget, type EvictableEntry, type EvictionPlan, planEviction } from './plan-eviction.ts'
 
 export interface PlanCacheEviction {
   readonly inventory: Inventory
@@ -14,6 +15,8 @@ export interface PlanCacheEviction {
   readonly budget?: CacheBudget | undefined
   readonly unusedForMs?: number | undefined
   readonly sparing?: readonly Digest[]
+  /** Lowers that are partly here: they go for a budget alone, for what their registries have lost could not be fetched again. */
+  readonly lazy?: readonly LazyEntry[]
   readonly images: Pick<Images, 'cache'>
   readonly layout: DataLayout
   readonly accounting: Accounting
@@ -23,10 +26,12 @@ export interface PlanCacheEviction {
 
 /** What would be evicted from the cache. @throws Problem RECORD_INVALID when it cannot be known who needs what */
 export async function planCacheEviction(given: PlanCacheEviction): Promise<EvictionPlan> {
-  const { inventory, images, layout, accounting, budget, unusedForMs, sparing = [], removals = [] } = given
+  const { inventory, images, layout, accounting, budget, unusedForMs, sparing = [], removals = [], lazy = [] } = given
   const gone = new Set(removals.flatMap(({ files }) => files.map(({ path }) => path)))
   const left = inventory.derived.filter(({ path }) => !gone.has(path))
-  const entries = cachedEntries(left, await images.cache())
+  const hasBudget = Object.values(budget ?? {}).some((bytes) => bytes !== undefined)
+  const cached = cachedEntries(left, await images.cache())
+  const entries = hasBudget ? longestUnusedFirst([...cached, ...lazy]) : cached
   return await planEviction({
     entries,
     budget,
@@ -36,6 +41,10 @@ export async function planCacheEviction(given: PlanCacheEviction): Promise<Evict
     now: inventory.takenAt.getTime(),
     figures: measureEviction({ inventory, layout, accounting, entries }),
   })
+}
+
+function longestUnusedFirst(entries: readonly EvictableEntry[]): EvictableEntry[] {
+  return [...entries].sort((a, b) => a.lastUsedAt - b.lastUsedAt)
 }
 
 export const noEviction: EvictionPlan = { steps: [], kept: [], used: noBytes, shortBytes: 0 }

@@ -53,6 +53,24 @@ describe('with a budget', () => {
     )
   })
 
+  test('what is partly here goes in its turn', async () => {
+    const { digest: chunkIndex, unit: _, images: __, ...rest } = entry('half', 25, 8)
+    const half = { ...rest, kind: 'lazy' as const, chunkIndex }
+    const [a, b, c] = three as [CachedEntry, CachedEntry, CachedEntry]
+    const entries = [a, half, b, { ...half, name: 'read', keptBy: 'shed web reads it' }, c]
+    const figures: PlanEviction['figures'] = async (going) => blockFigures(entries, going)
+    const plan = await planEviction({ entries, budget: { maxUsedBytes: 20 }, freeBytes: 0, now, figures })
+    expect(plan.steps.map((step) => [step.entry.kind, step.entry.name])).toEqual([
+      ['lower', 'a'],
+      ['lazy', 'half'],
+    ])
+    expect(plan.kept.map(({ entry: { name }, reason }) => [name, reason])).toEqual([
+      ['b', 'the budget is kept without it'],
+      ['read', 'shed web reads it'],
+      ['c', 'the budget is kept without it'],
+    ])
+  })
+
   test('what frees nothing is left, unless it goes with what shares its bytes', async () => {
     // Two layers, older than the lowers that share their bytes; the lowers add one byte of their own each.
     const shared = [

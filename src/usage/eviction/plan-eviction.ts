@@ -1,6 +1,10 @@
 import { type Digest, formatDuration } from '../../base/index.ts'
 import { addBytes, type Bytes, noBytes } from '../accounting/space.ts'
 import type { CachedEntry } from './cached-entry.ts'
+import type { LazyEntry } from './lazy-entry.ts'
+
+/** What may be evicted. */
+export type EvictableEntry = CachedEntry | LazyEntry
 
 /** How much of a disk what is made from images may take. */
 export interface CacheBudget {
@@ -22,7 +26,7 @@ export interface EvictionFigures {
 
 export interface PlanEviction {
   /** The longest unused first. */
-  readonly entries: readonly CachedEntry[]
+  readonly entries: readonly EvictableEntry[]
   /** Without one all goes that may. */
   readonly budget?: CacheBudget | undefined
   /** Of the filesystem. */
@@ -33,18 +37,18 @@ export interface PlanEviction {
   readonly now: number
   /** Manifests that nothing may be taken from. */
   readonly sparing?: ReadonlySet<Digest> | undefined
-  readonly figures: (going: readonly CachedEntry[]) => Promise<EvictionFigures>
+  readonly figures: (going: readonly EvictableEntry[]) => Promise<EvictionFigures>
 }
 
 export interface EvictionStep {
-  readonly entry: CachedEntry
+  readonly entry: EvictableEntry
   /** What it frees once the steps before it are done: 0 for what a later step shares. */
   readonly marginal: Bytes
 }
 
 export interface EvictionPlan {
   readonly steps: readonly EvictionStep[]
-  readonly kept: readonly { readonly entry: CachedEntry; readonly reason: string }[]
+  readonly kept: readonly { readonly entry: EvictableEntry; readonly reason: string }[]
   /** What the cache takes now. */
   readonly used: Bytes
   /** What the budget still lacks when all steps are done. */
@@ -79,7 +83,7 @@ export async function planEviction(given: PlanEviction): Promise<EvictionPlan> {
 const sharesAll = 'it would free next to nothing: what stays shares what it has'
 
 interface Choice extends Pick<PlanEviction, 'figures'> {
-  readonly going: readonly CachedEntry[]
+  readonly going: readonly EvictableEntry[]
   readonly all: EvictionFigures
   readonly wanted: number | undefined
 }
@@ -105,7 +109,7 @@ function sumOf(bytes: readonly Bytes[]): number {
   return bytes.reduce((sum, { atLeast }) => sum + atLeast, 0)
 }
 
-function whyKept(entry: CachedEntry, { unusedForMs, now, sparing }: PlanEviction): string | undefined {
+function whyKept(entry: EvictableEntry, { unusedForMs, now, sparing }: PlanEviction): string | undefined {
   if (entry.keptBy !== undefined) return entry.keptBy
   if (entry.manifests.some((manifest) => sparing?.has(manifest))) return 'in use at this moment'
   const unused = now - entry.lastUsedAt
