@@ -1,6 +1,9 @@
 import { mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { serveNbd } from '../src/wires/index.ts'
+import { dataLayout } from '../src/base/index.ts'
+import { openBlobStore } from '../src/blobs/index.ts'
+import { openImages } from '../src/images/index.ts'
+import { openRegistries, serveNbd } from '../src/wires/index.ts'
 import { isOnPath } from '../test/support/needs.ts'
 import { registryTools } from '../test/support/registry.ts'
 import type { Bench, BenchOptions, BenchReport } from './support/bench.ts'
@@ -11,6 +14,7 @@ import {
   lazyOrigin,
   type ProgramName,
   programs,
+  published,
   runProgram,
 } from './support/lazy-origin.ts'
 import { mountNbd, mountTools } from './support/mounted-nbd.ts'
@@ -44,6 +48,7 @@ async function run({ runs, small, say }: BenchOptions): Promise<BenchReport> {
     say(name)
     rows.push(...(await measure(stage, { runs, say })))
   }
+  rows.push(...(await pullWhole(far)))
   return { rows, notes: notesOf(origin) }
 }
 
@@ -160,6 +165,30 @@ async function runMounted({ socket, directory, name, begun }: RunMounted): Promi
   await using mounted = await mountNbd(socket, directory)
   await runProgram(mounted.root, name)
   return performance.now() - begun
+}
+
+/** What a host does that boots from nothing but the whole: once, because it is long. */
+async function pullWhole(far: Link): Promise<Row[]> {
+  const scratch = await mkdtemp('/tmp/cs-')
+  const registries = openRegistries()
+  try {
+    const layout = dataLayout(scratch)
+    const blobs = await openBlobStore(layout)
+    const images = openImages({ layout, blobs, registries, users: async () => [] })
+    await far.traffic()
+    const begun = performance.now()
+    await images.pull({ ref: `${far.host}/${published}`, insecure: true })
+    const ms = performance.now() - begun
+    const { requests, bytes } = await far.traffic()
+    return [
+      { kind: 'measured', name: 'cowshed, all of it pulled first', unit: 'ms', ...summarize([ms]) },
+      { kind: 'measured', name: '… requests', unit: 'GETs', ...summarize([requests]) },
+      { kind: 'measured', name: '… over the link', unit: 'MB', ...summarize([bytes / 1e6]) },
+    ]
+  } finally {
+    await registries.close()
+    await rm(scratch, { recursive: true, force: true })
+  }
 }
 
 /** The same without a kernel, a mount and a program: one read after the other, each as soon as the one before it is answered. */

@@ -30,7 +30,7 @@ export async function mountNbd(socket: string, scratch: string): Promise<Mounted
     const file = join(directory, 'file')
     const fuse = spawn('nbdfuse', ['-r', file, `nbd+unix:///?socket=${socket}`], { stdio: 'inherit' })
     undo.push(async () => {
-      await runCommand('umount', [directory])
+      await unmount(directory)
       await exited(fuse)
     })
     while (!(await isThere(file))) {
@@ -45,6 +45,18 @@ export async function mountNbd(socket: string, scratch: string): Promise<Mounted
   } catch (error) {
     await end()
     throw error
+  }
+}
+
+/** The kernel lets go of a loop device's file some time after the device was detached. */
+async function unmount(directory: string): Promise<void> {
+  for (let tries = 0; ; tries++) {
+    try {
+      return void (await runCommand('umount', [directory]))
+    } catch (error) {
+      if (tries === 500) throw error
+      await sleep(20)
+    }
   }
 }
 

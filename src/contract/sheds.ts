@@ -87,6 +87,14 @@ export const CreateShedRequest = z
      * told: there `lazy` pulls what was not published.
      */
     pull: PullPolicy.optional(),
+    /**
+     * The boot trace to fetch ahead by, or to record when there is none of that name; that of any boot unless told. Of sheds that read the same image at the same time,
+     * the first says which.
+     */
+    trace: z
+      .string()
+      .regex(/^[a-z0-9][a-z0-9._-]{0,62}$/)
+      .optional(),
   })
   .refine(({ image, from_snapshot }) => (image === undefined) !== (from_snapshot === undefined), {
     path: ['image'],

@@ -10,6 +10,8 @@ export const RecordedLazy = z.object({
   reference: z.string(),
   chunk_index_digest: z.string().refine(isDigest),
   profile: z.enum(lowerProfiles),
+  /** Of a boot trace, when one was asked for. */
+  trace: z.string().optional(),
 })
 export type RecordedLazy = z.infer<typeof RecordedLazy>
 
@@ -30,10 +32,10 @@ export interface LazyLowers {
   release(shed: string): void
 }
 
-export function lazyRootfsOf({ reference, chunk_index_digest: chunkIndex, profile }: RecordedLazy): LazyRootfs {
-  return { reference, chunkIndex, profile }
+export function lazyRootfsOf({ reference, chunk_index_digest: chunkIndex, profile, trace }: RecordedLazy): LazyRootfs {
+  return { reference, chunkIndex, profile, trace }
 }
 
-export function recordLazy({ reference, chunkIndex, profile }: LazyRootfs): RecordedLazy {
-  return { reference, chunk_index_digest: chunkIndex, profile }
+export function recordLazy({ reference, chunkIndex, profile, trace }: LazyRootfs): RecordedLazy {
+  return { reference, chunk_index_digest: chunkIndex, profile, ...(trace !== undefined && { trace }) }
 }

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { parseDigest } from '../../src/base/index.ts'
 import type {
   CowshedEvent,
   CreateShedReply,
@@ -100,13 +101,27 @@ describe.runIf(able)('a shed boots before its image is here', () => {
   }
 
   test('of which it fetches what its guest reads', async () => {
-    const made = await cowshed.json<CreateShedReply>('create', 'web', '--image', ref, '--memory', '128MiB')
+    const made = await cowshed.json<CreateShedReply>(
+      'create',
+      'web',
+      '--image',
+      ref,
+      '--memory',
+      '128MiB',
+      '--trace',
+      'web',
+    )
     expect(made.shed).toMatchObject({ status: 'running', lazy: { profile: 'plain' }, image: { ref } })
     expect(await cowshed.ok('exec', 'web', '--', 'cat', '/srv/kept')).toBe('kept\n')
     const { images } = await cowshed.json<ListLazyReply>('lazy', 'ls')
     expect(images).toMatchObject([{ reference: ref, status: 'served', sheds: ['web'] }])
     expect(images[0]?.physical_bytes).toBeLessThan(12 << 20)
     await expectRight('one', 0)
+    const traces = cowshed.layout.lazyLower(parseDigest(images[0]?.chunk_index_digest ?? '')).traces
+    await until(
+      async () => (await readdir(traces).catch(() => [])).join() === 'web',
+      'its boot is recorded, by its name',
+    )
   })
 
   test('how far it is can be seen, and when its registry is away and back', async () => {

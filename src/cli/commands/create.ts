@@ -43,6 +43,7 @@ interface Options extends IdleOptions, LimitOptions {
   readonly secret?: SecretUse[]
   readonly start: boolean
   readonly pull?: PullPolicy
+  readonly trace?: string
 }
 
 export const create: DefineCommand = (command, run) => {
@@ -97,6 +98,10 @@ export const create: DefineCommand = (command, run) => {
         'an image that is not here: pull it whole; lazy: fetch it as it is read, which needs one that was published; or never (whole, unless config.toml says lazy)',
       ).choices(['whole', 'lazy', 'never']),
     )
+    .option(
+      '--trace <name>',
+      'of an image that is fetched as it is read: the boot trace to fetch ahead by, which is recorded when there is none of that name (boot)',
+    )
     .option('--no-start', 'do not start it')
     .action(
       run(async (cli, name: string, options: Options) => {
@@ -137,7 +142,7 @@ async function createFork(cli: Cli, name: string, options: Options & { readonly 
 }
 
 function requestOf(name: string, options: Options) {
-  const { image, fromSnapshot, rootfs, net, env, label, volume, secret, start, pull } = options
+  const { image, fromSnapshot, rootfs, net, env, label, volume, secret, start, pull, trace } = options
   return {
     name,
     start,
@@ -154,6 +159,7 @@ function requestOf(name: string, options: Options) {
     ...(options.coldBoot === true ? { cold_boot: true } : {}),
     ...(secret === undefined ? {} : { secrets: secret }),
     ...(pull === undefined ? {} : { pull }),
+    ...(trace === undefined ? {} : { trace }),
     ...thermalOf(options),
   }
 }

@@ -178,7 +178,8 @@ class ServedLower implements Disposable {
     const logPath = join(this.#directory, 'log')
     const logFrom = (await stat(logPath).catch(() => undefined))?.size ?? 0
     const words = ['lazy', 'serve', this.#lower.chunkIndex, '--nbd', `unix:${this.socket}`, '--until-unused', '--json']
-    const args = [launcher, '--data', root, ...words]
+    const { trace } = this.#lower
+    const args = [launcher, '--data', root, ...words, ...(trace === undefined ? [] : ['--trace', trace])]
     const { exited } = await spawnDetached({ command: process.execPath, args, logPath, inherit: [] })
     for (;;) {
       const watch = await watchNbd(this.socket)

@@ -23,6 +23,8 @@ export interface LazyRootfs {
   readonly reference: string
   readonly chunkIndex: Digest
   readonly profile: LowerProfile
+  /** The boot trace to fetch ahead by, when it is not that of any boot. */
+  readonly trace?: string | undefined
 }
 
 export interface LazyImage {

@@ -82,7 +82,7 @@ export async function findImage(
   const { env, workingDir: cwd, user } = image.runtime
   return {
     image: { ref, manifest_digest: image.manifestDigest },
-    ...(lazy === undefined ? {} : { lazy: recordLazy(lazy) }),
+    ...(lazy === undefined ? {} : { lazy: recordLazy({ ...lazy, trace: request.trace }) }),
     defaults: { env: environmentOf(env), cwd, user },
   }
 }
