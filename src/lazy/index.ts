@@ -29,6 +29,7 @@ export {
 } from './lazy-directory.ts'
 export type { LeafHeat } from './leaf-heat.ts'
 export { lookAtLeaves, type SeenLeaves } from './look-at-leaves.ts'
+export { type CachedPart, type CachedParts, openCachedParts } from './open-cached-parts.ts'
 export { type FillOptions, type LazyLower, type OpenLazyLower, openLazyLower } from './open-lazy-lower.ts'
 export { defaultTrace, type OpenedTrace, openTrace } from './trace/open-trace.ts'
 export { listBootTraces, type NamedTrace, readBootTrace, writeBootTrace } from './trace/trace-files.ts'

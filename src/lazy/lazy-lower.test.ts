@@ -117,7 +117,7 @@ describe('a lower that is not here', () => {
     bytes[bytes.length - 190_000] = (bytes[bytes.length - 190_000] ?? 0) ^ 1
     await writeFile(path, Buffer.concat([Buffer.alloc(100), bytes]))
     await using file = await open(path, 'r')
-    await using opened = await openLower({ local: new Map([[1, { fd: file.fd, offset: 100 }]]) })
+    await using opened = await openLower({ local: new Map([[1, [{ fd: file.fd, offset: 100 }]]]) })
     await expectRight(opened.lower, bootstrap, 500_000)
     expect(opened.registry.requests.map(({ digest }) => digest)).not.toContain(published.index.parts[1]?.digest)
     // Here it is not what it should be.

@@ -25,7 +25,7 @@ export interface OpenLazyLower {
   /** Reads a blob of the registry: one try, that ends with the first failure. */
   readonly readStored: ReadStored
   /** Files of this host that may have parts of it, by the number of the part. */
-  readonly local?: ReadonlyMap<number, LocalPart> | undefined
+  readonly local?: ReadonlyMap<number, readonly LocalPart[]> | undefined
   readonly policy: OutagePolicy
   readonly listener: OutageListener
   /** What will be read: it is fetched ahead as soon as it is known. Must not reject. */

@@ -79,6 +79,35 @@ describe.runIf(needs({ tools: registryTools }))('a published image', () => {
     await expect(nothing).rejects.toMatchObject({ code: 'IMAGE_NOT_FOUND', hint: expect.stringContaining('lazy ls') })
   })
 
+  test('is not fetched as far as another that is read in part has the same: only its own', async () => {
+    const layout = newHost()
+    const shared = new Set<string>()
+    {
+      await using attached = await attach(layout)
+      for (const { digest } of attached.source.data) shared.add(digest)
+      await expectRight(attached, 0, 1_000_000)
+    }
+    const blobReads = () =>
+      pulls.proxy.requests.flatMap(({ method, path }) => (method === 'GET' ? /sha256:\w+$/.exec(path) : null) ?? [])
+    pulls.proxy.clear()
+    {
+      // Some of it is there, and the rest is not.
+      await using sibling = await attach(layout, { reference: pulls.ref('team/app:2') })
+      const { length } = published.siblingLower
+      expect((await sibling.lower.read(0, length)).equals(published.siblingLower)).toBe(true)
+      const { hostBytes, fetchedBytes, wrongLeaves } = sibling.lower.counters
+      expect([hostBytes > 800_000, fetchedBytes < length - 800_000, wrongLeaves]).toEqual([true, true, 0])
+    }
+    // All that the two have in common is there by now.
+    pulls.proxy.clear()
+    await using attached = await attach(layout)
+    await expectRight(attached)
+    const { requests, fetchedBytes } = attached.lower.counters
+    const own = attached.source.data.at(-1)
+    expect([requests > 0, fetchedBytes <= (own?.lower_bytes ?? 0)]).toEqual([true, true])
+    expect(new Set(blobReads().filter((digest) => shared.has(digest)))).toEqual(new Set([own?.digest]))
+  })
+
   test('is read from its lower once that is here whole, mended where that is damaged, and nothing is kept twice', async () => {
     const layout = newHost()
     const attached = await attach(layout)

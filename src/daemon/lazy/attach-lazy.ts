@@ -59,7 +59,7 @@ export async function attachLazy(request: AttachLazy): Promise<AttachedLazy> {
     // A lower that is whole by now needs no cache beside it.
     const kept = await findKeptAs(layout, source.manifest_digest, chunkIndex)
     const data = kept === undefined ? source.data.map(partOf) : []
-    const local = await openLocalParts(layout, { profile: source.profile, data })
+    const local = await openLocalParts(layout, { chunkIndex, profile: source.profile, data })
     opened.push(() => local[Symbol.asyncDispose]())
     const repository = registries.repository(source.repository, { plainHttp: source.plain_http || undefined })
     const readStored: ReadStored = (blob) => repository.readBlob(blob)

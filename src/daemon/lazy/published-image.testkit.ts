@@ -40,7 +40,9 @@ export async function openPublished() {
   const tagged = [image, sibling].map((one, at) => ({ image: one, ref: `app:${at + 1}` }))
   await pulls.images.load({ source: { stream: streamOf(ociArchive(tagged)) } })
   for (const tag of [1, 2]) await pulls.images.publish({ ref: `app:${tag}`, destination: pulls.ref(`team/app:${tag}`) })
-  const lower = await readFile((await pulls.images.ensureLower(parseDigest(image.root.digest))).path)
+  const lowerOf = async ({ root }: typeof image) =>
+    await readFile((await pulls.images.ensureLower(parseDigest(root.digest))).path)
+  const [lower, siblingLower] = [await lowerOf(image), await lowerOf(sibling)]
   const naming: { now: Naming } = { now: 'right' }
   const resolve = async (host: string) => (host === 'registry.test' ? addressesOf(naming.now) : [local(host)])
   let hosts = 0
@@ -79,6 +81,8 @@ export async function openPublished() {
     pulls,
     /** What every byte of the first image's lower must be. */
     lower,
+    /** Of the other one, `team/app:2`. */
+    siblingLower,
     naming,
     /** The first image, by a name that `naming` says something about. */
     named: pulls.ref('team/app:1').replace('127.0.0.1', 'registry.test'),

@@ -69,7 +69,7 @@ export class LeafCache implements AsyncDisposable {
     return this.#missing
   }
 
-  /** Of the file, for who reads it when nothing is missing any more. */
+  /** Of the file, for who reads there what `has` is true of. */
   get fd(): number {
     return this.#file.fd
   }

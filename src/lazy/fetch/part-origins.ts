@@ -13,13 +13,15 @@ export type ReadStored = (request: ReadBlob) => AsyncIterable<Buffer>
 export interface LocalPart {
   readonly fd: number
   readonly offset: number
+  /** Whether so many bytes of the part are there, from a byte of the part on; all of them are when there is nothing to ask. */
+  has?(from: number, length: number): boolean
 }
 
 export interface OpenPartOrigins {
   readonly index: ChunkIndex
   readonly readStored: ReadStored
-  /** By the number of the part. Nothing is believed of them. */
-  readonly local: ReadonlyMap<number, LocalPart>
+  /** By the number of the part, those to look at first come first. Nothing is believed of them. */
+  readonly local: ReadonlyMap<number, readonly LocalPart[]>
   readonly counters: LazyCounters
 }
 
@@ -43,7 +45,7 @@ export interface HowToRead {
 export class PartOrigins {
   readonly map: ChunkMap
   readonly #options: OpenPartOrigins
-  readonly #local: Map<number, LocalPart>
+  readonly #local: Map<number, readonly LocalPart[]>
   /** Where each part begins in the lower. */
   readonly #begins: number[]
 
@@ -60,11 +62,12 @@ export class PartOrigins {
 
   /** The segments that hold a range, in order. */
   segments(from: number, until: number): Segment[] {
-    const runs: LocatedChunk[][] = []
+    const runs: Run[] = []
     for (const chunk of this.map.locate(from, until - from)) {
+      const local = this.#localOf(chunk, from, until)
       const run = runs.at(-1)
-      if (run?.[0]?.part === chunk.part) run.push(chunk)
-      else runs.push([chunk])
+      if (run !== undefined && run.last.part === chunk.part && run.local === local) run.last = chunk
+      else runs.push({ local, first: chunk, last: chunk })
     }
     return runs.map((run) => this.#segment(run, from, until))
   }
@@ -74,10 +77,15 @@ export class PartOrigins {
     for (const { part } of this.map.locate(from, until - from)) this.#local.delete(part)
   }
 
-  #segment(chunks: readonly LocatedChunk[], from: number, until: number): Segment {
-    const [first, last] = [chunks[0], chunks.at(-1)]
-    if (first === undefined || last === undefined) throw new Problem('INTERNAL', 'a segment without a chunk')
-    const local = this.#local.get(first.part)
+  /** The file of this host that has what is wanted of a chunk. */
+  #localOf({ part, offset, length }: LocatedChunk, from: number, until: number): LocalPart | undefined {
+    const start = Math.max(from, offset)
+    const end = Math.min(until, offset + length)
+    const begin = this.#begins[part] ?? 0
+    return this.#local.get(part)?.find(({ has }) => has === undefined || has(start - begin, end - start))
+  }
+
+  #segment({ local, first, last }: Run, from: number, until: number): Segment {
     if (local !== undefined) {
       const start = Math.max(from, first.offset)
       const end = Math.min(until, last.offset + last.length)
@@ -102,6 +110,13 @@ export class PartOrigins {
     })
     yield* exactly(decompress(stored, { compression: 'zstd', maxBytes: length }), length)
   }
+}
+
+/** Chunks in a row that come from one place. */
+interface Run {
+  readonly local: LocalPart | undefined
+  readonly first: LocatedChunk
+  last: LocatedChunk
 }
 
 async function* exactly(pieces: AsyncIterable<Buffer>, length: number): AsyncGenerator<Buffer> {
