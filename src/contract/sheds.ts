@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { LazyProgress } from './lazy.ts'
+import { LazyReading } from './lazy-reading.ts'
 import { fewestOperations, mostForks, smallestMemoryBytes, smallestRate, smallestUpperBytes } from './limits.ts'
 import { pathParameters } from './path-parameters.ts'
 import { SecretUse, SecretUses } from './secrets.ts'
@@ -95,6 +96,8 @@ export const CreateShedRequest = z
       .string()
       .regex(/^[a-z0-9][a-z0-9._-]{0,62}$/)
       .optional(),
+    /** Of an image that is fetched as it is read; what config.toml says where nothing is said. */
+    lazy: LazyReading.partial().optional(),
   })
   .refine(({ image, from_snapshot }) => (image === undefined) !== (from_snapshot === undefined), {
     path: ['image'],

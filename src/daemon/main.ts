@@ -68,6 +68,7 @@ export async function openRooms({
     driver,
     lazyLowers,
     pullPolicy: pullPolicyOf(settings.images),
+    lazyReading: { fill: settings.images.lazy_fill, fail_after_ms: settings.images.lazy_fail_after },
     events,
     pins,
     secrets: openSecrets(layout),
@@ -114,7 +115,7 @@ export async function openRooms({
       sheds,
       images,
       lazyImages: () =>
-        listLazyImages({ layout, runDirectory, listSheds: () => opened.list(), isWatched: lazyLowers.isWatched }),
+        listLazyImages({ layout, runDirectory, listSheds: () => opened.list(), watches: lazyLowers.watches }),
       events,
       usage,
       doctor: () => runDoctor(host),

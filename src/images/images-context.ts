@@ -17,6 +17,8 @@ export interface ImageUser {
   readonly manifestDigest: string
   /** It has what its image is served from open, or may have in a moment. */
   readonly isRunning: boolean
+  /** It reads its image in part: somebody must be able to begin to serve it, whatever becomes of who does. */
+  readonly isLazy?: boolean | undefined
 }
 
 /** What every verb of this room works on. */

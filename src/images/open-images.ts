@@ -15,6 +15,7 @@ import {
   bringLazily,
   ensureLazySource,
   isHereWhole,
+  isKeptAs,
   type LazyImage,
   type LazyRootfs,
 } from './boot-only/bring-lazily.ts'
@@ -142,6 +143,8 @@ export interface Images {
   settleLazyLower(chunkIndex: Digest, work?: LongWork): Promise<SettledLazy>
   /** Whether all of an image is here by now. @see isHereWhole */
   isHereWhole(manifest: Digest, lazy: LazyRootfs): Promise<boolean>
+  /** Whether the very lower of a chunk index is whole, and what sheds of the image read. @see isKeptAs */
+  isKeptAs(manifest: Digest, chunkIndex: Digest): Promise<boolean>
   /** Keeps a resolved image from being removed until disposed of. @throws Problem IMAGE_NOT_FOUND when it is being removed */
   hold(manifest: Digest): Disposable
   /** Makes sure that the lower of a manifest is there. Hold the image meanwhile. @see ensureLower */
@@ -202,6 +205,7 @@ export function openImages(options: ImagesOptions): Images {
     ensureLazySource: (lazy, work = {}) => ensureLazySource(context, lazy, work),
     settleLazyLower: (chunkIndex, work = {}) => settleLazyLower(context, chunkIndex, work),
     isHereWhole: (manifest, lazy) => isHereWhole(context, manifest, lazy),
+    isKeptAs: (manifest, chunkIndex) => isKeptAs(context, manifest, chunkIndex),
     hold: (manifest) => context.leases.holdImage(manifest),
     ensureLower: (manifest, work = {}) => ensureImageLower(context, manifest, work),
     ensureRootfs: (manifest, work = {}) => ensureImageRootfs(context, manifest, work),

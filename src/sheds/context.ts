@@ -1,4 +1,5 @@
 import { type DataLayout, isProblem } from '../base/index.ts'
+import type { LazyReading } from '../contract/index.ts'
 import type { Images } from '../images/index.ts'
 import type { Driver, MachineRecord } from '../machines/index.ts'
 import { type EventLog, type PinSet, type Pins, type Secrets, writeRecord } from '../state/index.ts'
@@ -21,6 +22,8 @@ export interface ShedsOptions {
   readonly lazyLowers: LazyLowers
   /** What becomes of an image that is not here, unless a request says: of the one that a reference names. */
   readonly pullPolicy: (ref: string) => 'whole' | 'lazy'
+  /** How an image is read in part, where a request does not say. */
+  readonly lazyReading: LazyReading
   readonly events: EventLog
   readonly pins: Pins
   readonly secrets: Secrets

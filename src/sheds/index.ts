@@ -10,7 +10,7 @@
  */
 export type { HostLimits } from './admission/host-limits.ts'
 export type { ShedsOptions } from './context.ts'
-export type { LazyLowers } from './lazy-lowers.ts'
+export type { LazyAttachment, LazyLowers } from './lazy-lowers.ts'
 export { openSheds } from './open-sheds.ts'
 export { ShedRecord } from './records/shed-record.ts'
 export type { ShedSecrets } from './secrets/shed-secrets.ts'

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { isDigest, lowerProfiles } from '../base/index.ts'
-import type { LazyProgress } from '../contract/index.ts'
+import { defaultLazyReading, type LazyProgress, LazyReading } from '../contract/index.ts'
 import type { LazyRootfs } from '../images/index.ts'
 import type { LongWork } from './sheds.ts'
 
@@ -12,8 +12,16 @@ export const RecordedLazy = z.object({
   profile: z.enum(lowerProfiles),
   /** Of a boot trace, when one was asked for. */
   trace: z.string().optional(),
+  /** As the defaults were when it was not said yet. */
+  fill: LazyReading.shape.fill.default(defaultLazyReading.fill),
+  fail_after_ms: LazyReading.shape.fail_after_ms.default(defaultLazyReading.fail_after_ms),
 })
 export type RecordedLazy = z.infer<typeof RecordedLazy>
+
+/** A lower that a shed reads in part, and how it does. */
+export interface LazyAttachment extends LazyRootfs {
+  readonly reading: LazyReading
+}
 
 /** Has lowers served that are fetched as they are read. Whoever serves them outlives this daemon, as VMs do. */
 export interface LazyLowers {
@@ -23,19 +31,21 @@ export interface LazyLowers {
    * @returns the path of the unix socket where NBD is spoken
    * @throws Problem when it cannot be served now: the registry does not answer and its bootstrap is not here, say
    */
-  serve(shed: string, lower: LazyRootfs, work: LongWork): Promise<string>
+  serve(shed: string, lower: LazyAttachment, work: LongWork): Promise<string>
   /** The same for a VM that is there already: as soon as it can be, and nobody waits for it. */
-  follow(shed: string, lower: LazyRootfs): void
+  follow(shed: string, lower: LazyAttachment): void
   /** How far it is: the same value for as long as it is the same. Undefined while no shed has a VM that reads it. */
-  progress(lower: LazyRootfs): LazyProgress | undefined
+  progress(lower: LazyAttachment): LazyProgress | undefined
   /** It has no VM any more. */
   release(shed: string): void
 }
 
-export function lazyRootfsOf({ reference, chunk_index_digest: chunkIndex, profile, trace }: RecordedLazy): LazyRootfs {
-  return { reference, chunkIndex, profile, trace }
+export function attachmentOf(recorded: RecordedLazy): LazyAttachment {
+  const { reference, chunk_index_digest: chunkIndex, profile, trace, fill, fail_after_ms } = recorded
+  return { reference, chunkIndex, profile, trace, reading: { fill, fail_after_ms } }
 }
 
-export function recordLazy({ reference, chunkIndex, profile, trace }: LazyRootfs): RecordedLazy {
-  return { reference, chunk_index_digest: chunkIndex, profile, ...(trace !== undefined && { trace }) }
+export function recordLazy(lower: LazyRootfs, reading: LazyReading): RecordedLazy {
+  const { reference, chunkIndex, profile, trace } = lower
+  return { reference, chunk_index_digest: chunkIndex, profile, ...(trace !== undefined && { trace }), ...reading }
 }

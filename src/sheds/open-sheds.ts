@@ -7,7 +7,7 @@ import { knownPins, type ShedsContext, type ShedsOptions } from './context.ts'
 import { addForward, removeForward } from './forwards/forwards.ts'
 import { passOn } from './forwards/pass-on.ts'
 import { Ports } from './forwards/ports.ts'
-import { lazyRootfsOf } from './lazy-lowers.ts'
+import { attachmentOf } from './lazy-lowers.ts'
 import { loadSettled, loadToStop } from './load-settled.ts'
 import { memoryOnDisk } from './memory/memory-on-disk.ts'
 import { RamFiles } from './memory/ram-files.ts'
@@ -89,7 +89,7 @@ export async function openSheds(options: ShedsOptions): Promise<Sheds> {
       acceleration: machine?.acceleration,
       pid: machine?.pid,
       isProtected: pins.has(pinOf(record.name)),
-      progress: observed.lazy && context.lazyLowers.progress(lazyRootfsOf(observed.lazy)),
+      progress: observed.lazy && context.lazyLowers.progress(attachmentOf(observed.lazy)),
       idleSince: machine && context.uses.idle(record.name)?.since,
     })
   }

@@ -4,7 +4,7 @@ import { isLocked, within } from '../host/index.ts'
 import { readRecord } from '../state/index.ts'
 import { noteStatus, type ShedsContext } from './context.ts'
 import { reconcileForwards } from './forwards/forwards.ts'
-import { lazyRootfsOf } from './lazy-lowers.ts'
+import { attachmentOf } from './lazy-lowers.ts'
 import { RecordedIdentity } from './memory/memory-record.ts'
 import { dropMemory } from './memory/stored-memory.ts'
 import type { ShedRecord } from './records/shed-record.ts'
@@ -139,7 +139,7 @@ export async function adoptShed(context: ShedsContext, record: ShedRecord): Prom
   if (machine === undefined) return undefined
   // While there is a VM nothing may go on from what was kept of it: whoever woke it was killed before it could see to that.
   await dropMemory(context, record.name)
-  if (record.lazy !== undefined) context.lazyLowers.follow(record.name, lazyRootfsOf(record.lazy))
+  if (record.lazy !== undefined) context.lazyLowers.follow(record.name, attachmentOf(record.lazy))
   const live = new LiveShed(record.name, machine)
   watchMachine(context, live)
   await reconcileForwards(context, record, machine)

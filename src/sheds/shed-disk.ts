@@ -4,7 +4,7 @@ import { createRootfs, createUpper, loadVolume } from '../disks/index.ts'
 import { type Cloned, cloneFile } from '../host/index.ts'
 import type { DriveSpec } from '../machines/index.ts'
 import type { ShedsContext } from './context.ts'
-import { lazyRootfsOf } from './lazy-lowers.ts'
+import { attachmentOf } from './lazy-lowers.ts'
 import type { ShedRecord } from './records/shed-record.ts'
 import type { LongWork } from './sheds.ts'
 import type { LoadedSnapshot } from './snapshots/load-snapshot.ts'
@@ -141,7 +141,7 @@ export async function drivesOf(context: ShedsContext, record: ShedRecord, work: 
 async function lowerDrives(context: ShedsContext, record: ShedRecord, work: LongWork): Promise<DriveSpec[]> {
   const { images, lazyLowers } = context
   if (record.lazy !== undefined) {
-    const path = await lazyLowers.serve(record.name, lazyRootfsOf(record.lazy), work)
+    const path = await lazyLowers.serve(record.name, attachmentOf(record.lazy), work)
     return [{ id: 'lower', path, readOnly: true, kind: 'nbd' }]
   }
   const lower = await images.ensureLower(parseDigest(record.image.manifest_digest), work)

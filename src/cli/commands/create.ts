@@ -12,6 +12,7 @@ import {
   keepHotText,
   warmAfterText,
 } from '../options/idle-options.ts'
+import { failAfterOf, fillOf, type LazyOptions, lazyRequest } from '../options/lazy-options.ts'
 import {
   cpusOf,
   iopsOf,
@@ -27,7 +28,7 @@ import { snapshotName } from '../options/snapshot-names.ts'
 import { collectVolumes } from '../options/volume-mount.ts'
 import { forkLines } from './fork.ts'
 
-interface Options extends IdleOptions, LimitOptions {
+interface Options extends IdleOptions, LazyOptions, LimitOptions {
   readonly image?: string
   readonly fromSnapshot?: string
   readonly from?: string
@@ -102,6 +103,16 @@ export const create: DefineCommand = (command, run) => {
       '--trace <name>',
       'of an image that is fetched as it is read: the boot trace to fetch ahead by, which is recorded when there is none of that name (boot)',
     )
+    .option(
+      '--fill [rate]',
+      'with --pull lazy: fetch the rest behind what is read, so much of it a second at most (20MB/s) or as fast as it goes; or never',
+      fillOf,
+    )
+    .option(
+      '--fail-after <duration>',
+      'with --pull lazy: a read fails when nothing has come from the registry for so long (60s), or never',
+      failAfterOf,
+    )
     .option('--no-start', 'do not start it')
     .action(
       run(async (cli, name: string, options: Options) => {
@@ -143,6 +154,7 @@ async function createFork(cli: Cli, name: string, options: Options & { readonly 
 
 function requestOf(name: string, options: Options) {
   const { image, fromSnapshot, rootfs, net, env, label, volume, secret, start, pull, trace } = options
+  const lazy = lazyRequest(options)
   return {
     name,
     start,
@@ -160,6 +172,7 @@ function requestOf(name: string, options: Options) {
     ...(secret === undefined ? {} : { secrets: secret }),
     ...(pull === undefined ? {} : { pull }),
     ...(trace === undefined ? {} : { trace }),
+    ...(lazy === undefined ? {} : { lazy }),
     ...thermalOf(options),
   }
 }

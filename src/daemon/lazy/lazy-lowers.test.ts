@@ -7,6 +7,7 @@ import { needs } from '../../../test/support/needs.ts'
 import { registryTools } from '../../../test/support/registry.ts'
 import { type TemporaryDirectory, temporaryDirectory } from '../../../test/support/temporary-directory.ts'
 import type { DataLayout } from '../../base/index.ts'
+import { defaultLazyReading } from '../../contract/index.ts'
 import { leafBytes } from '../../formats/index.ts'
 import { isLocked } from '../../host/index.ts'
 import { openEventLog } from '../../state/index.ts'
@@ -56,7 +57,9 @@ describe.runIf(needs({ tools: registryTools }))('lowers that are served to sheds
     })
     try {
       const names = Array.from({ length: sheds }, (_, at) => `shed-${at}`)
-      const sockets = await Promise.all(names.map((name) => lowers.serve(name, rootfs, {})))
+      const sockets = await Promise.all(
+        names.map((name) => lowers.serve(name, { ...rootfs, reading: defaultLazyReading }, {})),
+      )
       await Promise.all(
         sockets.map(async (path) => {
           await using client = await openClient({ kind: 'unix', path })

@@ -1,12 +1,13 @@
 import { chmod, readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { isDeepStrictEqual } from 'node:util'
 import { z } from 'zod'
 import { type Digest, Problem, type ProblemCode, problemCodes } from '../../base/index.ts'
-import type { LazyProgress } from '../../contract/index.ts'
+import { defaultLazyReading, type LazyProgress } from '../../contract/index.ts'
 import { spawnDetached, within } from '../../host/index.ts'
-import type { Images, LazyRootfs } from '../../images/index.ts'
-import type { LazyLowers, LongWork } from '../../sheds/index.ts'
+import type { Images } from '../../images/index.ts'
+import type { LazyAttachment, LazyLowers, LongWork } from '../../sheds/index.ts'
 import type { EventLog } from '../../state/index.ts'
 import { type NbdWatch, watchNbd } from '../../wires/index.ts'
 import { ProgressWatch } from './progress-watch.ts'
@@ -29,8 +30,8 @@ const lookMs = 20
 /** How long after a server could not be had another is tried, in milliseconds: a guest's reads wait for half a minute. */
 const retryMs = 1_000
 export interface ServedLowers extends LazyLowers, Disposable {
-  /** Whether this daemon is connected to whoever serves it. */
-  isWatched(chunkIndex: Digest): boolean
+  /** How many of those who serve it this daemon is connected to. */
+  watches(chunkIndex: Digest): number
 }
 
 /**
@@ -38,10 +39,11 @@ export interface ServedLowers extends LazyLowers, Disposable {
  * sheds read. That connection is how a daemon hears that a server has died, and starts another; a daemon that is gone takes none along.
  */
 export function openLazyLowers(options: OpenLazyLowers): ServedLowers {
-  const served = new Map<Digest, ServedLower>()
-  const lowerOf = (shed: string, lower: LazyRootfs) => {
-    const known = served.get(lower.chunkIndex) ?? new ServedLower(options, lower)
-    served.set(lower.chunkIndex, known)
+  const served = new Map<string, ServedLower>()
+  const lowerOf = (shed: string, lower: LazyAttachment) => {
+    const socket = socketOf(options, lower)
+    const known = served.get(socket) ?? new ServedLower(options, lower)
+    served.set(socket, known)
     known.sheds.add(shed)
     return known
   }
@@ -52,12 +54,13 @@ export function openLazyLowers(options: OpenLazyLowers): ServedLowers {
       return known.socket
     },
     follow: (shed, lower) => lowerOf(shed, lower).follow(),
-    isWatched: (chunkIndex) => served.get(chunkIndex)?.isWatched === true,
-    progress: ({ chunkIndex }) => served.get(chunkIndex)?.progress,
+    watches: (chunkIndex) =>
+      [...served.values()].filter((one) => one.chunkIndex === chunkIndex && one.isWatched).length,
+    progress: (lower) => served.get(socketOf(options, lower))?.progress,
     release(shed) {
-      for (const [chunkIndex, lower] of served) {
+      for (const [socket, lower] of served) {
         if (!lower.sheds.delete(shed) || lower.sheds.size > 0) continue
-        served.delete(chunkIndex)
+        served.delete(socket)
         lower[Symbol.dispose]()
       }
     },
@@ -68,12 +71,29 @@ export function openLazyLowers(options: OpenLazyLowers): ServedLowers {
   }
 }
 
+/** Those that read a lower in the same way share a server: how it fetches, and when it gives up, is the same for all of them. */
+function socketOf(
+  { runDirectory }: Pick<OpenLazyLowers, 'runDirectory'>,
+  { chunkIndex, reading }: LazyAttachment,
+): string {
+  const { fill, fail_after_ms: failAfter } = reading
+  const name = isDeepStrictEqual(reading, defaultLazyReading) ? 'nbd' : `nbd-${failAfter}-${fill}`
+  return join(servingDirectory(runDirectory, chunkIndex), name)
+}
+
+/** The same for `lazy serve`; the boot trace is that of whoever came first. */
+function optionsOf({ trace, reading: { fill, fail_after_ms: failAfter } }: LazyAttachment): string[] {
+  const filled = fill === false ? [] : fill === true ? ['--fill'] : ['--fill-rate', String(fill)]
+  const traced = trace === undefined ? [] : ['--trace', trace]
+  return [...traced, ...filled, '--fail-after', failAfter === 'never' ? failAfter : `${failAfter}ms`]
+}
+
 class ServedLower implements Disposable {
   readonly socket: string
   /** Those that read it. */
   readonly sheds = new Set<string>()
   readonly #options: OpenLazyLowers
-  readonly #lower: LazyRootfs
+  readonly #lower: LazyAttachment
   readonly #directory: string
   readonly #closed = new AbortController()
   #watch: NbdWatch | undefined
@@ -82,11 +102,15 @@ class ServedLower implements Disposable {
   #starting: Promise<void> | undefined
   #following: Promise<void> | undefined
 
-  constructor(options: OpenLazyLowers, lower: LazyRootfs) {
+  constructor(options: OpenLazyLowers, lower: LazyAttachment) {
     this.#options = options
     this.#lower = lower
     this.#directory = servingDirectory(options.runDirectory, lower.chunkIndex)
-    this.socket = join(this.#directory, 'nbd')
+    this.socket = socketOf(options, lower)
+  }
+
+  get chunkIndex(): Digest {
+    return this.#lower.chunkIndex
   }
 
   get isWatched(): boolean {
@@ -178,8 +202,8 @@ class ServedLower implements Disposable {
     const logPath = join(this.#directory, 'log')
     const logFrom = (await stat(logPath).catch(() => undefined))?.size ?? 0
     const words = ['lazy', 'serve', this.#lower.chunkIndex, '--nbd', `unix:${this.socket}`, '--until-unused', '--json']
-    const { trace } = this.#lower
-    const args = [launcher, '--data', root, ...words, ...(trace === undefined ? [] : ['--trace', trace])]
+    const how = optionsOf(this.#lower)
+    const args = [launcher, '--data', root, ...words, ...how]
     const { exited } = await spawnDetached({ command: process.execPath, args, logPath, inherit: [] })
     for (;;) {
       const watch = await watchNbd(this.socket)

@@ -10,8 +10,8 @@ export interface ListLazyImages {
   readonly layout: DataLayout
   readonly runDirectory: string
   readonly listSheds: () => Promise<readonly Shed[]>
-  /** Whether this daemon is connected to whoever serves a lower. */
-  readonly isWatched: (chunkIndex: Digest) => boolean
+  /** How many of those who serve a lower this daemon is connected to. */
+  readonly watches: (chunkIndex: Digest) => number
 }
 
 /** Every image of which some is here, as it is now. @throws Problem PERMISSION_DENIED, IO_FAILED */
@@ -42,7 +42,7 @@ async function describe(options: ListLazyImages, use: LazyUse, sheds: readonly S
     physical_bytes: (held?.blocks ?? 0) * 512,
     ...(progress && { progress }),
     sheds: sheds.flatMap(({ name, lazy }) => (lazy?.chunk_index_digest === chunkIndex ? [name] : [])),
-    clients: Math.max(0, clients - (options.isWatched(chunkIndex) ? 1 : 0)),
+    clients: Math.max(0, clients - options.watches(chunkIndex)),
     ...(lastUsed > 0 && { last_used_at: new Date(lastUsed).toISOString() }),
   }
 }

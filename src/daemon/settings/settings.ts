@@ -1,6 +1,14 @@
 import { z } from 'zod'
-import { formatDuration, lowerForms, lowerProfiles } from '../../base/index.ts'
-import { DurationText, PruneScope, SizeText, shortestIdleMs } from '../../contract/index.ts'
+import { formatDuration, formatSize, lowerForms, lowerProfiles } from '../../base/index.ts'
+import {
+  DurationText,
+  defaultLazyReading,
+  PruneScope,
+  SizeText,
+  shortestFailAfterMs,
+  shortestIdleMs,
+  smallestRate,
+} from '../../contract/index.ts'
 
 /** How to talk to one registry. */
 const RegistrySettings = z.strictObject({
@@ -37,6 +45,17 @@ const ImageSettings = z.strictObject({
   pull_policy: PullPolicy.default('whole'),
   /** The same for some images, by registry or repository: `registry.example`, `registry.example/team/app`. */
   pull_policies: z.record(z.string(), PullPolicy).default({}),
+  /** Whether the rest of one that is fetched as it is read is fetched behind that: always, never, or so much of it a second. */
+  lazy_fill: z
+    .union([z.boolean(), SizeText.pipe(z.int().min(smallestRate, `at least ${formatSize(smallestRate)} a second`))])
+    .default(defaultLazyReading.fill),
+  /** A read of one fails when nothing has come from the registry for so long. */
+  lazy_fail_after: z
+    .union([
+      z.literal('never'),
+      DurationText.pipe(z.int().min(shortestFailAfterMs, `at least ${formatDuration(shortestFailAfterMs)}`)),
+    ])
+    .default(defaultLazyReading.fail_after_ms),
 })
 
 /** How much of the disk what is made from images may take; without any of these nothing is evicted by itself. */

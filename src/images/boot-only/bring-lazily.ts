@@ -145,6 +145,15 @@ export async function isHereWhole(
   return await isOfItsLayers(context, await resolveImage(context, manifest))
 }
 
+/**
+ * Whether the very lower that is read in part is here whole by now, and is what sheds of its image read: what its layers give comes before it, and what goes on from a memory must not find
+ * another form of it.
+ */
+export async function isKeptAs(context: ImagesContext, manifest: Digest, chunkIndex: Digest): Promise<boolean> {
+  if ((await findKeptAs(context.layout, manifest, chunkIndex)) === undefined) return false
+  return !(await isOfItsLayers(context, await resolveImage(context, manifest)))
+}
+
 async function wholeProfiles({ lowerKinds }: ImagesContext): Promise<LowerProfile[]> {
   return (await lowerKinds()).filter(({ form }) => form === 'whole').map(({ profile }) => profile)
 }

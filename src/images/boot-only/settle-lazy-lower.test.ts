@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { cp, open, readdir, readFile, stat, writeFile } from 'node:fs/promises'
+import { cp, mkdir, open, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { basename } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { buildImage, buildLayer, ociArchive } from '../../../test/support/image-builder.ts'
@@ -131,7 +131,7 @@ describe.runIf(needs({ tools: registryTools }))('a lazy lower that is whole', ()
   test('keeps what says what it is while a guest reads it, or somebody serves it', async () => {
     const { layout, images, users } = await host()
     const { data, record } = layout.lazyLower(chunkIndex)
-    users.push({ name: 'web', manifestDigest: manifest, isRunning: true })
+    users.push({ name: 'web', manifestDigest: manifest, isRunning: true, isLazy: true })
     expect(await images.settleLazyLower(chunkIndex)).toBe('kept')
     users.length = 0
     {
@@ -141,6 +141,12 @@ describe.runIf(needs({ tools: registryTools }))('a lazy lower that is whole', ()
       expect(await images.settleLazyLower(chunkIndex)).toBe('kept before')
       expect((await stat(record)).isFile()).toBe(true)
     }
+    // What was recorded of its boots may be published yet.
+    const { traces } = layout.lazyLower(chunkIndex)
+    await mkdir(traces)
+    expect(await images.settleLazyLower(chunkIndex)).toBe('kept before')
+    expect((await stat(record)).isFile()).toBe(true)
+    await rm(traces, { recursive: true })
     expect(await images.settleLazyLower(chunkIndex)).toBe('kept before')
     expect(await readdir(layout.lazyLowers)).toEqual([])
     expect(await bytesOfKept(layout)).toEqual(lower)

@@ -1,6 +1,6 @@
 import { chmod } from 'node:fs/promises'
 import { type Digest, isProblem, problemFromSystem, shortDigest } from '../../base/index.ts'
-import { installFile, openStaging, syncDirectory, syncFile } from '../../host/index.ts'
+import { fileStatus, installFile, openStaging, syncDirectory, syncFile } from '../../host/index.ts'
 import {
   forgetWhole,
   holdWhole,
@@ -144,10 +144,15 @@ async function keep({ layout }: ImagesContext, { chunkIndex, source, stored, sta
   return true
 }
 
-/** Whoever serves it has it locked; and where a guest runs, another may have to be started who looks there. */
+/** Boot traces that were recorded here are for whoever publishes the image. Whoever serves it has it locked; and where a guest runs, another may have to be started who looks there. */
 async function dropRest({ layout, users }: ImagesContext, { chunkIndex, source }: Known): Promise<void> {
+  if ((await fileStatus(layout.lazyLower(chunkIndex).traces)) !== undefined) return
   const isReadBySomebody = await users().then(
-    (all) => all.some((user) => user.isRunning && user.manifestDigest === source.manifest_digest),
+    (all) =>
+      all.some(
+        ({ manifestDigest, isRunning, isLazy }) =>
+          isRunning && isLazy === true && manifestDigest === source.manifest_digest,
+      ),
     (error: unknown) => {
       if (isProblem(error)) return true
       throw error

@@ -6,9 +6,10 @@ import type { ShedsContext } from '../context.ts'
 import type { ShedRecord } from '../records/shed-record.ts'
 import { attachedDrives, drivesOf } from '../shed-disk.ts'
 import type { LiveShed } from '../vm/live-shed.ts'
+import { withKeptLower } from '../with-kept-lower.ts'
 import { diskMarks, sharedDiskMarks } from './disk-marks.ts'
 import { lowerMarks } from './lower-marks.ts'
-import type { DiskMark, MemoryRecord } from './memory-record.ts'
+import type { DiskMark, LowerMark, MemoryRecord } from './memory-record.ts'
 import { type CutMemory, sha256Of } from './stored-memory.ts'
 import { refuseUnsavable, type Savable, withSavable } from './with-savable.ts'
 
@@ -42,8 +43,7 @@ export async function cutMemory(
   const { live } = cut
   refuseUnsavable(live)
   // Before it is made to wait.
-  const { drives } = await drivesOf(context, record, {})
-  const lowers = await lowerMarks(drives)
+  const lowers = await marksOf(context, record, cut)
   const wasPaused = standsStill(live)
   const begun = performance.now()
   let isDone = false
@@ -58,6 +58,13 @@ export async function cutMemory(
     if (isToGoOn && live.exit === undefined) await live.resume()
   }
   return { pauseMs: Math.ceil(performance.now() - begun) }
+}
+
+/** A copy lies over the whole lower, when there is one by now, however its shed reads it. */
+async function marksOf(context: ShedsContext, record: ShedRecord, cut: MemoryToCut): Promise<LowerMark[]> {
+  const over = cut.for === 'sleep' ? record : await withKeptLower(context, record, {})
+  const { drives } = await drivesOf(context, over, {})
+  return await lowerMarks(over, drives)
 }
 
 function standsStill({ isPaused }: LiveShed): boolean {

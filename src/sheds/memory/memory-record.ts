@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { isDigest } from '../../base/index.ts'
 
 /** What a driver says that a state fits to: StateIdentity. */
 export const RecordedIdentity = z.object({
@@ -19,7 +20,12 @@ export const DiskMark = z.object({ id: z.string(), inode: z.string(), bytes: z.i
 export type DiskMark = z.infer<typeof DiskMark>
 
 /** What is made from an image is the same wherever it is made, in one of a few forms: its size and the hash of its beginning tell which. */
-export const LowerMark = z.object({ id: z.string(), bytes: z.int(), head_sha256: z.string() })
+const WholeLowerMark = z.object({ id: z.string(), bytes: z.int(), head_sha256: z.string() })
+
+/** One that was read in part: all its bytes follow from its chunk index. */
+const LazyLowerMark = z.object({ id: z.string(), chunk_index_digest: z.string().refine(isDigest) })
+
+export const LowerMark = z.union([WholeLowerMark, LazyLowerMark])
 export type LowerMark = z.infer<typeof LowerMark>
 
 const sha256 = z.string().regex(/^[0-9a-f]{64}$/)

@@ -10,7 +10,7 @@ import { LiveShed } from '../vm/live-shed.ts'
 import { machineSpec } from '../vm/machine-spec.ts'
 import { watchMachine } from '../vm/watch-machine.ts'
 import { diskMarks } from './disk-marks.ts'
-import { lowerMarks } from './lower-marks.ts'
+import { areLowers } from './lower-marks.ts'
 import type { MemoryRecord } from './memory-record.ts'
 import { type CutMemory, memoryDamaged } from './stored-memory.ts'
 
@@ -43,7 +43,7 @@ export async function restoreShed(
     agentKey,
     kernel: await kernelThen(context, identity.kernel),
   })
-  if (!isDeepStrictEqual(await lowerMarks(spec.drives), lowers)) throw otherLower(record)
+  if (!(await areLowers(context, record, { drives: spec.drives, marks: lowers }))) throw otherLower(record)
   let ramReady: Promise<void> | undefined
   let machine: Machine | undefined
   try {

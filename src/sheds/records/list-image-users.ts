@@ -28,7 +28,7 @@ export async function listImageUsers(context: ShedsContext): Promise<ImageUser[]
       const isRunning =
         record.rootfs === 'erofs' &&
         (context.transitions.isBusy(name) || (await isLocked(context.layout.shed(name).vmmLock)))
-      return [{ name, manifestDigest, isRunning }]
+      return [{ name, manifestDigest, isRunning, isLazy: record.lazy !== undefined }]
     }),
   )
   return [...sheds.flat(), ...snapshots.flatMap((snapshot) => userOfSnapshot(context.layout, snapshot))]

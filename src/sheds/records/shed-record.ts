@@ -177,10 +177,10 @@ export function refuseCold({ name, status }: ShedRecord, what: string): void {
   )
 }
 
-/** What goes on with a lower must find it whole: what is kept of a shed may outlive its registry. */
-export function refuseLazy({ name, lazy, image }: ShedRecord, what: string): void {
+/** What is kept of a shed may outlive its registry. */
+export function refuseLazy({ name, lazy }: ShedRecord, what: string): void {
   if (lazy === undefined) return
   throw new Problem('IMAGE_INCOMPLETE', `cannot ${what}: its image is not all here, and is fetched as it is read`, {
-    hint: `bring all of it, and start the shed again: cowshed image pull ${image.ref}; cowshed stop ${name}; cowshed start ${name}`,
+    hint: `bring all of it, while ${name} goes on: cowshed image pull ${lazy.reference}`,
   })
 }

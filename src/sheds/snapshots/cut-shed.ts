@@ -8,7 +8,7 @@ import { copyMemory } from '../memory/copy-memory.ts'
 import { cutMemory } from '../memory/cut-memory.ts'
 import type { CutMemory } from '../memory/stored-memory.ts'
 import { refuseUnsavable } from '../memory/with-savable.ts'
-import { refuseCold, refuseLazy, type ShedRecord, shedNotRunning } from '../records/shed-record.ts'
+import { refuseCold, type ShedRecord, shedNotRunning } from '../records/shed-record.ts'
 import { diskPath } from '../shed-disk.ts'
 import { whileAwake } from '../verbs/while-awake.ts'
 import { writeBack } from '../vm/write-back.ts'
@@ -47,7 +47,6 @@ export async function cutShed(
 ): Promise<SnapshotRecord> {
   const { name, memory: withMemory = false, volumes: withVolumes = true } = request
   const { layout } = context
-  refuseLazy(shed, `copy ${shed.name}`)
   if (withMemory) refuseWithoutMemory(context, shed, request)
   else refuseCold(shed, `take a snapshot of ${shed.name}`)
   const { dir } = layout.snapshot(name)

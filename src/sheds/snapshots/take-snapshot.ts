@@ -2,7 +2,8 @@ import { parseName } from '../../base/index.ts'
 import type { CreateSnapshotRequest } from '../../contract/index.ts'
 import { fileStatus, openStaging } from '../../host/index.ts'
 import type { ShedsContext } from '../context.ts'
-import type { ShedRecord } from '../records/shed-record.ts'
+import { refuseLazy, type ShedRecord } from '../records/shed-record.ts'
+import { withKeptLower } from '../with-kept-lower.ts'
 import { cutShed } from './cut-shed.ts'
 import { installSnapshot } from './install-snapshot.ts'
 import { snapshotExists } from './snapshot-record.ts'
@@ -25,6 +26,8 @@ export async function takeSnapshot(
   if ((await fileStatus(layout.snapshot(parseName(name, 'name for a snapshot')).dir)) !== undefined) {
     throw snapshotExists(name)
   }
+  // It may outlive its registry.
+  refuseLazy(await withKeptLower(context, shed, {}), `take a snapshot of ${shed.name}`)
   await using staging = await openStaging(layout, `snapshot-${name}`)
   const record = await cutShed(context, shed, { request, directory: staging.path })
   await installSnapshot(layout, { record, directory: staging.path })

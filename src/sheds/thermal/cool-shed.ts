@@ -14,15 +14,9 @@ import { thermalSettings } from './thermal-settings.ts'
 export function colderTemperature(context: ShedsContext, record: ShedRecord): 'warm' | 'cold' | undefined {
   const now = temperatureOf(record)
   if (now === undefined) return undefined
-  const settings = coolingOf(context, record)
+  const settings = thermalSettings(record, context.idle)
   const chosen = chooseTemperature({ settings, now, idleMs: context.uses.idle(record.name)?.ms })
   return chosen === now || chosen === 'hot' ? undefined : chosen
-}
-
-/** One whose image is not all here cannot sleep. */
-function coolingOf({ idle }: ShedsContext, record: ShedRecord): ThermalSettings {
-  const settings = thermalSettings(record, idle)
-  return record.lazy === undefined ? settings : { ...settings, cold_after_ms: 'never' }
 }
 
 function temperatureOf({ status }: ShedRecord): Temperature | undefined {

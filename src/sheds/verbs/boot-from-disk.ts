@@ -1,12 +1,13 @@
-import { isProblem, parseDigest } from '../../base/index.ts'
+import { parseDigest } from '../../base/index.ts'
 import { changeStatus, nextGeneration, noteStatus, type ShedsContext } from '../context.ts'
-import { lazyRootfsOf } from '../lazy-lowers.ts'
+import { attachmentOf } from '../lazy-lowers.ts'
 import { dropMemory } from '../memory/stored-memory.ts'
 import type { ShedRecord } from '../records/shed-record.ts'
 import { checkSecrets } from '../secrets/secret-values.ts'
 import type { LongWork } from '../sheds.ts'
 import { runShed } from '../vm/run-shed.ts'
 import { checkMounts } from '../volumes/check-mounts.ts'
+import { withKeptLower } from '../with-kept-lower.ts'
 
 /**
  * Boots a settled shed that has no VM from its disk, inside its transition. If anything was kept of its memory, that is of other disks from now on.
@@ -34,16 +35,12 @@ export async function bootFromDisk(
   }
 }
 
-/** A shed whose image was brought since reads it as any other does, from its next start on. */
-async function withWholeLower({ images }: ShedsContext, record: ShedRecord, work: LongWork): Promise<ShedRecord> {
-  const { lazy, ...others } = record
-  if (lazy === undefined) return record
+/** A shed whose image was brought since reads it as any other does, from its next start on, whatever form it has. */
+async function withWholeLower(context: ShedsContext, record: ShedRecord, work: LongWork): Promise<ShedRecord> {
+  const { lazy, ...others } = await withKeptLower(context, record, work)
+  if (lazy === undefined) return others
   const manifest = parseDigest(record.image.manifest_digest)
-  await images.settleLazyLower(lazyRootfsOf(lazy).chunkIndex, work).catch((error: unknown) => {
-    // It is read in part as before: a full disk, say, is no reason not to start.
-    if (!isProblem(error) || error.code === 'CANCELLED') throw error
-  })
-  return (await images.isHereWhole(manifest, lazyRootfsOf(lazy))) ? others : record
+  return (await context.images.isHereWhole(manifest, attachmentOf(lazy))) ? others : { ...others, lazy }
 }
 
 function messageOf(error: unknown): string {

@@ -8,6 +8,7 @@ import { currentKernel } from '../../machines/index.ts'
 import { stageRecord } from '../../state/index.ts'
 import { checkFits } from '../admission/host-limits.ts'
 import type { ShedsContext } from '../context.ts'
+import type { RecordedLazy } from '../lazy-lowers.ts'
 import { runFromMemory } from '../memory/run-from-memory.ts'
 import type { CutMemory } from '../memory/stored-memory.ts'
 import type { ShedRecord } from '../records/shed-record.ts'
@@ -39,6 +40,8 @@ export interface ForkSource {
   readonly snapshot: LoadedSnapshot
   /** Left out, the fork boots. */
   readonly memory: CutMemory | undefined
+  /** How its lower is read, when that is not all here. */
+  readonly lazy: RecordedLazy | undefined
 }
 
 /**
@@ -63,7 +66,8 @@ export async function createShed(
   await checkMounts(context, { shed: request.name, mounts: volumes.found })
   await refuseExistingVolumes(context, volumes.made)
   await checkSecrets(context, request.secrets)
-  const found: ImageOfShed = snapshot?.record ?? (await findImage(context, request, work))
+  const found: ImageOfShed =
+    snapshot === undefined ? await findImage(context, request, work) : { ...snapshot.record, lazy: fork?.lazy }
   const { image } = found
   // From here to the record that pins it, nothing may take the image away. Of a snapshot's, if there is one here, that is seen to already.
   using _hold = snapshot === undefined ? context.images.hold(parseDigest(image.manifest_digest)) : undefined

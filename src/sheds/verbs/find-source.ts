@@ -1,5 +1,5 @@
 import { isProblem, Problem, parseDigest } from '../../base/index.ts'
-import type { CreateShedRequest } from '../../contract/index.ts'
+import type { CreateShedRequest, LazyReading } from '../../contract/index.ts'
 import type { LazyImage } from '../../images/index.ts'
 import type { ShedsContext } from '../context.ts'
 import { recordLazy } from '../lazy-lowers.ts'
@@ -82,9 +82,15 @@ export async function findImage(
   const { env, workingDir: cwd, user } = image.runtime
   return {
     image: { ref, manifest_digest: image.manifestDigest },
-    ...(lazy === undefined ? {} : { lazy: recordLazy({ ...lazy, trace: request.trace }) }),
+    ...(lazy === undefined ? {} : { lazy: recordLazy({ ...lazy, trace: request.trace }, readingOf(context, request)) }),
     defaults: { env: environmentOf(env), cwd, user },
   }
+}
+
+/** What is not said is as config.toml has it now. */
+function readingOf({ lazyReading }: ShedsContext, { lazy = {} }: CreateShedRequest): LazyReading {
+  const { fill = lazyReading.fill, fail_after_ms = lazyReading.fail_after_ms } = lazy
+  return { fill, fail_after_ms }
 }
 
 type Obtained = Pick<LazyImage, 'image'> & Partial<LazyImage>
@@ -97,6 +103,11 @@ async function obtain(
 ): Promise<Obtained> {
   const { images } = context
   const { image: ref, pull, rootfs } = request
+  if (request.lazy !== undefined && (pull === 'never' || pull === 'whole')) {
+    throw new Problem('INVALID_REQUEST', `how an image is read in part was said, and that all of it is to be here`, {
+      hint: 'leave one of the two out, or say --pull lazy',
+    })
+  }
   if (pull === 'never') return { image: await images.resolve(ref) }
   if (pull === 'lazy') {
     if (rootfs !== 'ext4') return await obtainLazily(context, ref, work)

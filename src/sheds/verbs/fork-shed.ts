@@ -3,6 +3,8 @@ import type { CreateShedRequest, ForkShedRequest } from '../../contract/index.ts
 import { removeVolume } from '../../disks/index.ts'
 import { fileStatus, openStaging } from '../../host/index.ts'
 import type { Alone, ShedsContext } from '../context.ts'
+import type { RecordedLazy } from '../lazy-lowers.ts'
+import type { CutMemory } from '../memory/stored-memory.ts'
 import type { ShedRecord } from '../records/shed-record.ts'
 import type { LongWork } from '../sheds.ts'
 import { type Cut, cutShed } from '../snapshots/cut-shed.ts'
@@ -52,7 +54,7 @@ export async function forkShed(
       const asked = { name, memory: goesOn(shed, request), with_secrets: request.with_secrets }
       const onCut = ({ record, memory }: Cut) => {
         const snapshot = stagedSnapshot(context.layout, record, staging.path)
-        forking = forkAll(context, names, { cut: { snapshot, memory }, template, work })
+        forking = forkAll(context, names, { cut: { snapshot, memory, lazy: lazyOfFork(shed, memory) }, template, work })
         forking.catch(() => undefined)
       }
       return await cutShed(context, shed, { request: asked, directory: staging.path, onCut })
@@ -74,6 +76,12 @@ export async function forkShed(
 function namesOf({ name, count }: ForkShedRequest): string[] {
   const all = count === undefined ? [name] : Array.from({ length: count }, (_, at) => `${name}-${at + 1}`)
   return all.map((each) => parseName(each, 'name for a shed'))
+}
+
+/** How forks read their lower: as their shed does, unless what is in their memory was cut over the whole of it. */
+function lazyOfFork({ lazy }: ShedRecord, memory: CutMemory | undefined): RecordedLazy | undefined {
+  const isWhole = memory?.record.lowers.some((mark) => 'head_sha256' in mark) === true
+  return isWhole ? undefined : lazy
 }
 
 /** Whether anything is in its memory that a fork can go on from. */

@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
 import { Problem } from '../../base/index.ts'
-import type { CreateShedRequest, VolumeMount } from '../../contract/index.ts'
+import type { CreateShedRequest, LazyReading, VolumeMount } from '../../contract/index.ts'
 import type { ShedRecord } from '../records/shed-record.ts'
 import { shedSettings } from './shed-settings.ts'
 
@@ -22,6 +22,7 @@ export function matchShed(existing: ShedRecord, request: CreateShedRequest): She
     volumes: [sorted(existing.volumes), sorted(wantedVolumes(existing, request))],
     secrets: [existing.secrets, request.secrets],
     // Nobody who says nothing of it minds that it was set since.
+    'way to read its image': [existing.lazy && readingAsked(existing.lazy, request), existing.lazy && request.lazy],
     'idle setting': [request.thermal && existing.thermal, request.thermal],
   }
   const differing = Object.entries(settings).filter(([, [has, asked]]) => !isDeepStrictEqual(has, asked))
@@ -38,6 +39,18 @@ function wantedVolumes(existing: ShedRecord, request: CreateShedRequest): Volume
   if (request.from_snapshot === undefined || request.snapshot_volumes === false) return request.volumes
   const taken = new Set(request.volumes.map(({ path }) => path))
   return [...existing.volumes.filter(({ path }) => !taken.has(path)), ...request.volumes]
+}
+
+/** As far as it is asked for. */
+function readingAsked(
+  { fill, fail_after_ms }: LazyReading,
+  { lazy }: CreateShedRequest,
+): Partial<LazyReading> | undefined {
+  if (lazy === undefined) return undefined
+  return {
+    ...(lazy.fill === undefined ? {} : { fill }),
+    ...(lazy.fail_after_ms === undefined ? {} : { fail_after_ms }),
+  }
 }
 
 function sorted(mounts: readonly VolumeMount[]): VolumeMount[] {

@@ -2,7 +2,7 @@ import { installDirectory, openStaging } from '../../host/index.ts'
 import { changeStatus, noteStatus, type ShedsContext } from '../context.ts'
 import { cutMemory } from '../memory/cut-memory.ts'
 import { dropMemory } from '../memory/stored-memory.ts'
-import { refuseLazy, type ShedRecord, shedNotRunning } from '../records/shed-record.ts'
+import { type ShedRecord, shedNotRunning } from '../records/shed-record.ts'
 import { endVm } from '../vm/end-vm.ts'
 import type { LiveShed } from '../vm/live-shed.ts'
 import { writeBack } from '../vm/write-back.ts'
@@ -18,7 +18,6 @@ export async function sleepShed(context: ShedsContext, record: ShedRecord, reaso
   if (record.status === 'cold') return record
   const live = context.live.get(record.name)
   if (live === undefined) throw shedNotRunning(record.name)
-  refuseLazy(record, `put ${record.name} to sleep`)
   await writeBack(live)
   const wasPaused = live.isPaused === true
   const sleeping = await changeStatus(context, record, { status: 'sleeping' })

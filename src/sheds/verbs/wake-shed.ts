@@ -7,6 +7,7 @@ import type { LongWork } from '../sheds.ts'
 import { endVm } from '../vm/end-vm.ts'
 import type { LiveShed } from '../vm/live-shed.ts'
 import { setGuestClock } from '../vm/set-guest-clock.ts'
+import { withKeptLower } from '../with-kept-lower.ts'
 import { bootFromDisk } from './boot-from-disk.ts'
 
 /** Has a settled shed go on where it was, inside its transition. @see Sheds.wake */
@@ -70,9 +71,11 @@ async function restore(
 ): Promise<{ readonly running: ShedRecord; readonly live: LiveShed }> {
   // Until its VM has its lower open nothing but our hold keeps it from being evicted.
   using _hold = context.images.hold(parseDigest(record.image.manifest_digest))
-  const live = await restoreShed(context, record, memory, { fillRam: (path) => readRam(memory, path), work })
+  // It is the same drive to the guest, wherever its bytes come from.
+  const whole = await withKeptLower(context, record, work)
+  const live = await restoreShed(context, whole, memory, { fillRam: (path) => readRam(memory, path), work })
   try {
-    return { live, running: await changeStatus(context, nextGeneration(record), { status: 'running' }) }
+    return { live, running: await changeStatus(context, nextGeneration(whole), { status: 'running' }) }
   } catch (error) {
     await endVm(context, record.name)
     throw error
