@@ -40,7 +40,7 @@ export async function mountNbd(socket: string, scratch: string): Promise<Mounted
     const loop = await attachLoop(file, 'ro')
     undo.push(() => loop[Symbol.asyncDispose]() as Promise<void>)
     await runCommand('mount', ['-t', 'erofs', '-o', 'ro', loop.path, root])
-    undo.push(() => runCommand('umount', [root]))
+    undo.push(() => unmount(root))
     return { root, [Symbol.asyncDispose]: end }
   } catch (error) {
     await end()
@@ -48,7 +48,7 @@ export async function mountNbd(socket: string, scratch: string): Promise<Mounted
   }
 }
 
-/** The kernel lets go of a loop device's file some time after the device was detached. */
+/** A program that has ended may still be reading, and the kernel lets go of a loop device's file some time after the device was detached. */
 async function unmount(directory: string): Promise<void> {
   for (let tries = 0; ; tries++) {
     try {
