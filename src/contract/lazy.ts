@@ -98,4 +98,7 @@ export interface ServedLazy {
 }
 
 /** What it prints in the end: what it took. */
-export interface LazyReport extends ServedLazy, Readonly<LazyCounts> {}
+export interface LazyReport extends ServedLazy, Readonly<LazyCounts> {
+  /** Why what was served was not what was published, which could be seen only when all of it was here. */
+  readonly wrong?: string
+}

@@ -20,6 +20,7 @@ export {
   lazyUses,
   listLazyLowers,
   noteLazySource,
+  notePlainSource,
   noteWhole,
   readLazyIndex,
   readLazySource,
@@ -31,6 +32,7 @@ export type { LeafHeat } from './leaf-heat.ts'
 export { lookAtLeaves, type SeenLeaves } from './look-at-leaves.ts'
 export { type CachedPart, type CachedParts, openCachedParts } from './open-cached-parts.ts'
 export { type FillOptions, type LazyLower, type OpenLazyLower, openLazyLower } from './open-lazy-lower.ts'
+export { type OpenPlainLower, openPlainLower } from './plain/open-plain-lower.ts'
 export { defaultTrace, type OpenedTrace, openTrace } from './trace/open-trace.ts'
 export { listBootTraces, type NamedTrace, readBootTrace, writeBootTrace } from './trace/trace-files.ts'
 export { TraceKeeper } from './trace/trace-keeper.ts'

@@ -28,6 +28,8 @@ export const LazySource = z.object({
   manifest_digest: DigestText,
   profile: z.enum(lowerProfiles),
   lower_bytes: z.int(),
+  /** It has no chunk index: it is one blob, and its directory is called by that. */
+  plain: z.boolean().optional(),
   /** The data blobs of its layers, in order: what this host may have of them. */
   data: z.array(z.object({ digest: DigestText, diff_id: DigestText, lower_bytes: z.int() })),
   /** Boot traces that were published with it. */
@@ -77,6 +79,11 @@ export async function noteLazySource(layout: DataLayout, source: LazySource, ind
   const { chunks, record } = layout.lazyLower(digestOf(indexBytes))
   await writeFileAtomically(chunks, indexBytes)
   await writeRecord(record, source)
+}
+
+/** The same of one that has no chunk index. Hold its directory. @throws Problem NO_SPACE, IO_FAILED */
+export async function notePlainSource(layout: DataLayout, source: LazySource, blob: Digest): Promise<void> {
+  await writeRecord(layout.lazyLower(blob).record, { ...source, plain: true })
 }
 
 /** The chunk index of a lazy lower; undefined when it is not here, or damaged. @throws Problem PERMISSION_DENIED, IO_FAILED */

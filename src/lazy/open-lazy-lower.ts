@@ -5,6 +5,7 @@ import type { BlockSource } from '../wires/index.ts'
 import { LeafCache } from './cache/leaf-cache.ts'
 import { LeafHashes } from './cache/leaf-hashes.ts'
 import { TurnBudget } from './cache/turn-budget.ts'
+import { UnknownHashes } from './cache/unknown-hashes.ts'
 import { type LazyCounters, newCounters } from './counters.ts'
 import type { Landed } from './fetch/flight.ts'
 import { LeafFetcher } from './fetch/leaf-fetcher.ts'
@@ -22,6 +23,8 @@ export interface OpenLazyLower {
   readonly path: string
   /** That file is a lower that was whole once: it is read, and nothing is kept there. */
   readonly isFinal?: boolean | undefined
+  /** It is stored as it is: nothing of it has to come first, and of its leaves it may be that nothing is known. */
+  readonly plain?: { readonly hashes: 'known' | 'unknown' } | undefined
   /** Reads a blob of the registry: one try, that ends with the first failure. */
   readonly readStored: ReadStored
   /** Files of this host that may have parts of it, by the number of the part. */
@@ -98,13 +101,14 @@ class Lower implements LazyLower {
   #isClosed = false
 
   static async open(options: OpenLazyLower): Promise<Lower> {
-    const { index, path, isFinal, readStored, local = new Map(), policy, listener } = options
+    const { index, path, isFinal, plain, readStored, local = new Map(), policy, listener } = options
     const counters = newCounters()
-    const origins = new PartOrigins({ index, readStored, local, counters })
-    const hashes = new LeafHashes(index, origins.map.lowerBytes)
+    const origins = new PartOrigins({ index, readStored, local, counters, isPlain: plain !== undefined })
+    const { lowerBytes } = origins.map
+    const hashes = plain?.hashes === 'unknown' ? new UnknownHashes(lowerBytes) : new LeafHashes(index, lowerBytes)
     const cache = await LeafCache.open({ path, hashes, counters, isFinal })
     const outage = new Outage(policy, listener)
-    const bootstrapBytes = index.parts[0]?.lengths.reduce((sum, length) => sum + length, 0) ?? 0
+    const bootstrapBytes = plain === undefined ? bootstrapOf(index) : 0
     const bootstrapLeaves = Math.ceil(bootstrapBytes / leafBytes)
     const use = new LeafUse({ hashes, counters, bootstrap: bootstrapLeaves })
     const line = new RequestLine(maxRequests)
@@ -309,6 +313,10 @@ interface LowerParts {
   readonly outage: Outage
   readonly use: LeafUse
   readonly bootstrapLeaves: number
+}
+
+function bootstrapOf({ parts }: ChunkIndex): number {
+  return parts[0]?.lengths.reduce((sum, length) => sum + length, 0) ?? 0
 }
 
 function leafOf(offset: number): number {

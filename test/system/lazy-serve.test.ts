@@ -6,7 +6,8 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { parseDigest } from '../../src/base/index.ts'
 import type { ListLazyReply, PruneReport, PublishImageReply, UsageReport } from '../../src/contract/index.ts'
 import { mountedAt, runTool } from '../../src/host/index.ts'
-import { keystream } from '../../src/wires/registry/registry.testkit.ts'
+import { openRegistries } from '../../src/wires/index.ts'
+import { keystream, pushImage } from '../../src/wires/registry/registry.testkit.ts'
 import { type Cowshed, openCowshed, until } from '../support/cowshed.ts'
 import { snapshotOfDirectory, withMountedErofs } from '../support/erofs-mount.ts'
 import { type FaultProxy, startFaultProxy } from '../support/fault-proxy.ts'
@@ -14,6 +15,7 @@ import { buildImage, buildLayer, ociArchive } from '../support/image-builder.ts'
 import { canPass } from '../support/kernel-passes-files.ts'
 import { needs } from '../support/needs.ts'
 import { firstMatch, killScript } from '../support/node-script.ts'
+import { plainErofsImage } from '../support/plain-erofs-image.ts'
 import { registryTools, startRegistry, type TestRegistry } from '../support/registry.ts'
 
 const tools = ['nbdinfo', 'nbdcopy', 'qemu-img', ...registryTools]
@@ -74,12 +76,12 @@ describe.runIf(needs({ tools }))('a published image is served as a block device'
 
   const file = () => join(on(host).layout.root, '..', 'file')
 
-  const serve = (...options: string[]) => serveAt(/^nbd\S+(?=\n)/, '--nbd', `unix:${socket()}`, ...options)
-  const serveFile = (...options: string[]) => serveAt(/^\/\S+(?=\n)/m, '--fuse', file(), ...options)
+  const serve = (...options: string[]) => serveAt(/^nbd\S+(?=\n)/, ref, '--nbd', `unix:${socket()}`, ...options)
+  const serveFile = (...options: string[]) => serveAt(/^\/\S+(?=\n)/m, ref, '--fuse', file(), ...options)
 
   /** Starts it, and waits until it says where it is. */
-  async function serveAt(said: RegExp, ...options: string[]) {
-    const child = on(host).start('lazy', 'serve', ref, '--insecure', ...options)
+  async function serveAt(said: RegExp, ...words: string[]) {
+    const child = on(host).start('lazy', 'serve', '--insecure', ...words)
     servers.push(child)
     return await started(child, said)
   }
@@ -267,6 +269,28 @@ describe.runIf(needs({ tools }))('a published image is served as a block device'
       expect([refused.code, refused.stderr]).toEqual([4, expect.stringContaining('it is not empty')])
       expect(await readFile(file(), 'utf8')).toBe('text')
     })
+  })
+
+  test('or one that has no chunk index: with a warning, and no longer than until it is seen to be another', async () => {
+    const plain = plainErofsImage(await readFile(lower))
+    const [at, registries] = [`${proxy.host}/plain/app:1`, openRegistries({ env: {} })]
+    const repository = { registry: proxy.host, path: 'plain/app' }
+    await pushImage(registries.repository(repository, { plainHttp: true }), plain, '1')
+    await registries.close()
+    const servePlain = () => serveAt(/^nbd\S+(?=\n)/, at, '--nbd', `unix:${socket()}`)
+    proxy.fault({ method: 'GET', path: /\/blobs\//, times: 1 }, { kind: 'corrupt', at: 70_000 })
+    const first = await servePlain()
+    await until(async () => first.said().includes('has the digest'), 'all of it has come')
+    await expect(runTool('nbdcopy', [first.url, copy()])).rejects.toThrow()
+    expect(await first.end()).toMatch(/WARNING.*[\s\S]*error: what the registry gave/)
+    expect(first.child.exitCode).toBe(1)
+    proxy.clear()
+    const second = await servePlain()
+    await until(async () => second.said().includes('all of it is here'), 'all of it has come')
+    await expectRight(second.url)
+    await second.end()
+    const { images } = await on(host).json<ListLazyReply>('lazy', 'ls')
+    expect(images).toContainEqual(expect.objectContaining({ reference: at, status: 'idle', profile: 'plain' }))
   })
 
   test.each<[string[], number, string]>([

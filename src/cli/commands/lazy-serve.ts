@@ -63,6 +63,9 @@ export const lazyServe: DefineCommand = (command, run) => {
         })
         if (cli.json) cli.printJson(report)
         else cli.notice(summary(report))
+        if (report.wrong === undefined) return 0
+        cli.notice(`error: ${printable(report.wrong)}`)
+        return 1
       }),
     )
 }

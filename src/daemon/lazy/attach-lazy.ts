@@ -1,7 +1,14 @@
 import { type DataLayout, type Digest, isDigest, isProblem, Problem, shortDigest } from '../../base/index.ts'
 import { type ChunkIndex, leafHashBytes, type Platform } from '../../formats/index.ts'
 import type { FileLock } from '../../host/index.ts'
-import { type FoundRootfs, findKeptAs, findPublishedRootfs, noteFound, openLocalParts } from '../../images/index.ts'
+import {
+  type FoundRootfs,
+  findKeptAs,
+  findPlainLower,
+  findPublishedRootfs,
+  noteFound,
+  openLocalParts,
+} from '../../images/index.ts'
 import {
   defaultTrace,
   holdLazyDirectory,
@@ -18,6 +25,7 @@ import {
   TraceKeeper,
 } from '../../lazy/index.ts'
 import type { Registries } from '../../wires/index.ts'
+import { notePlain, openPlain } from './attach-plain.ts'
 
 export interface AttachLazy {
   readonly layout: DataLayout
@@ -39,6 +47,8 @@ export interface AttachedLazy extends AsyncDisposable {
   readonly chunkIndex: Digest
   /** Resolved when all of it is here, durable, and noted to be: from then on the daemon may make it the lower of its image. */
   readonly whole: Promise<void>
+  /** Nothing of it can be verified before all of it is here: it must be filled, and `whole` may be rejected with DIGEST_MISMATCH. */
+  readonly isUnverified: boolean
 }
 
 /**
@@ -56,6 +66,7 @@ export async function attachLazy(request: AttachLazy): Promise<AttachedLazy> {
   try {
     const { chunkIndex, index, source, lock } = await identify(request)
     opened.push(() => lock.release())
+    if (index === undefined) return await openPlain(request, { blob: chunkIndex, source, opened, close })
     // A lower that is whole by now needs no cache beside it.
     const kept = await findKeptAs(layout, source.manifest_digest, chunkIndex)
     const data = kept === undefined ? source.data.map(partOf) : []
@@ -85,7 +96,7 @@ export async function attachLazy(request: AttachLazy): Promise<AttachedLazy> {
     opened.push(async () => {
       if (lower.leaves.missing === 0) await whole.catch(() => {})
     })
-    return { whole, lower, source, chunkIndex, [Symbol.asyncDispose]: close }
+    return { whole, lower, source, chunkIndex, isUnverified: false, [Symbol.asyncDispose]: close }
   } catch (error) {
     await close()
     throw error
@@ -103,7 +114,8 @@ function messageOf(error: unknown): string {
 
 interface Identified {
   readonly chunkIndex: Digest
-  readonly index: ChunkIndex
+  /** Of one that is a single blob there is none, and `chunkIndex` is the digest of that. */
+  readonly index: ChunkIndex | undefined
   readonly source: LazySource
   /** Its directory is not removed meanwhile. */
   readonly lock: FileLock
@@ -112,13 +124,24 @@ interface Identified {
 async function identify(request: AttachLazy): Promise<Identified> {
   if (isDigest(request.reference)) return await known(request, request.reference)
   try {
-    return await note(request, await findPublishedRootfs({ ...request, ref: request.reference }))
+    return await lookUp(request)
   } catch (error) {
     if (!isProblem(error) || !isOfRegistry(error)) throw error
     const known = await recall(request)
     if (known === undefined) throw error
     request.onNotice(`${error.message}; what ${request.reference} stood for the last time is served`)
     return known
+  }
+}
+
+async function lookUp(request: AttachLazy): Promise<Identified> {
+  try {
+    return await note(request, await findPublishedRootfs({ ...request, ref: request.reference }))
+  } catch (error) {
+    if (!isProblem(error, 'IMAGE_UNSUPPORTED')) throw error
+    const plain = await findPlainLower({ ...request, ref: request.reference })
+    if (plain === undefined) throw error
+    return { ...(await notePlain(request, plain)), index: undefined }
   }
 }
 
@@ -138,7 +161,7 @@ async function recall({ layout, reference }: AttachLazy): Promise<Identified | u
     if (source.reference !== reference && !reference.endsWith(`@${source.published_as}`)) continue
     const lock = await holdLazyDirectory(layout, chunkIndex)
     const index = await readLazyIndex(layout, chunkIndex)
-    if (index !== undefined) return { chunkIndex, index, source, lock }
+    if (index !== undefined || source.plain === true) return { chunkIndex, index, source, lock }
     lock.release()
   }
   return undefined
@@ -150,7 +173,7 @@ async function known({ layout }: AttachLazy, chunkIndex: Digest): Promise<Identi
   if (found !== undefined) {
     const lock = await holdLazyDirectory(layout, chunkIndex)
     const index = await readLazyIndex(layout, chunkIndex)
-    if (index !== undefined) return { ...found, index, lock }
+    if (index !== undefined || found.source.plain === true) return { ...found, index, lock }
     lock.release()
   }
   throw new Problem('IMAGE_NOT_FOUND', `nothing is here of the chunk index ${shortDigest(chunkIndex)}`, {

@@ -74,12 +74,14 @@ export async function serveLazy(options: ServeLazy): Promise<LazyReport> {
     }
     options.onReady(served)
     const ending = whenToEnd(options, server)
-    const filling = options.fill ? fill({ ...options, signal: ending }, attached) : Promise.resolve()
+    const wrong = hearOfMismatch(attached)
+    const filling =
+      options.fill || attached.isUnverified ? fill({ ...options, signal: ending }, attached) : Promise.resolve()
     await aborted(ending)
     await filling
     const counts = countsOf(lower, server)
     if (await server.close()) onNotice(`${server.path} was open: whoever reads it gets errors from now on`)
-    return { ...served, ...counts }
+    return { ...served, ...counts, ...(wrong.problem !== undefined && { wrong: wrong.problem.message }) }
   } finally {
     await registries.close()
   }
@@ -116,6 +118,15 @@ function outageNotices(onNotice: ServeLazy['onNotice']) {
   }
 }
 
+/** What could only be verified in the end, and was wrong: whoever has started this must hear of it, however it ends. */
+function hearOfMismatch({ whole }: AttachedLazy): { problem?: Problem } {
+  const heard: { problem?: Problem } = {}
+  whole.catch((error: unknown) => {
+    if (isProblem(error, 'DIGEST_MISMATCH')) heard.problem = error
+  })
+  return heard
+}
+
 async function fill(
   { fillBytesPerSecond, signal, onNotice }: ServeLazy,
   { lower, whole }: AttachedLazy,
@@ -130,7 +141,9 @@ async function fill(
     )
   } catch (error) {
     if (!isProblem(error)) throw error
-    if (error.code !== 'CANCELLED') onNotice(`it is not fetched any further: ${error.message}`)
+    // Of what is not what was published there was word already.
+    if (error.code !== 'CANCELLED' && error.code !== 'DIGEST_MISMATCH')
+      onNotice(`it is not fetched any further: ${error.message}`)
   }
 }
 

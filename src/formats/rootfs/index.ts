@@ -5,6 +5,7 @@
  * Promises: the same values give the same bytes; what was parsed is consistent in itself.
  * Never: looks into the blobs that it names.
  */
+export { plainErofs } from './plain-erofs.ts'
 export { encodePublishedIndex, type OtherPlatform, type PublishedImage, rootfsMembers } from './published-index.ts'
 export {
   emptyConfig,

@@ -85,6 +85,8 @@ export async function lazyOf(context: ImagesContext, image: ResolvedImage): Prom
   const profiles = await wholeProfiles(context)
   for (const { chunkIndex, source } of await listLazyLowers(context.layout)) {
     if (source.manifest_digest !== image.manifestDigest || !indexes.has(source.published_as)) continue
+    // No shed reads what nobody can verify.
+    if (source.plain === true) continue
     if (!profiles.includes(source.profile)) continue
     const reference = `${formatRepository(source.repository)}@${source.published_as}`
     return { reference, chunkIndex, profile: source.profile }

@@ -35,14 +35,23 @@ const maxDepth = 4
  *
  * @throws Problem PLATFORM_NOT_FOUND, IMAGE_INVALID, IMAGE_UNSUPPORTED, SIZE_MISMATCH, LIMIT_EXCEEDED, and what the registry's client throws
  */
-export async function readRemoteImage({ repository, root, platform, signal }: ReadRemoteImage): Promise<RemoteImage> {
+export async function readRemoteImage(request: ReadRemoteImage): Promise<RemoteImage> {
+  const remote = await readRemoteManifest(request)
+  checkImage(remote.manifest)
+  return remote
+}
+
+/** The same for what need not be a container image: nothing that the manifest says is looked at. @throws Problem as readRemoteImage does */
+export async function readRemoteManifest(request: ReadRemoteImage): Promise<RemoteImage> {
+  const { repository, root, platform, signal } = request
   const documents: RemoteManifest[] = []
   for (let wanted = root; ; ) {
     const document = await readDocument(repository, wanted, signal)
     documents.push(document)
     const kind = documentKind(document.descriptor.mediaType)
     if (kind === undefined) throw notAnImage(document.descriptor)
-    if (kind === 'manifest') return { documents, manifest: imageManifest(document) }
+    if (kind === 'manifest')
+      return { documents, manifest: parseManifest(document.bytes, document.descriptor.mediaType) }
     if (documents.length > maxDepth) {
       throw new Problem('IMAGE_INVALID', `its indexes are nested more than ${maxDepth} deep`)
     }
@@ -68,14 +77,12 @@ async function readDocument(
   return { descriptor: wanted, bytes }
 }
 
-function imageManifest({ descriptor, bytes }: RemoteManifest): Manifest {
-  const manifest = parseManifest(bytes, descriptor.mediaType)
+function checkImage(manifest: Manifest): void {
   checkImageManifest(manifest)
   const { size } = manifest.config
   if (size > documentLimits.config) {
     throw new Problem('LIMIT_EXCEEDED', `the image config has ${size} bytes; at most ${documentLimits.config} are read`)
   }
-  return manifest
 }
 
 function notAnImage({ mediaType }: Descriptor): Problem {

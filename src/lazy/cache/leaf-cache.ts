@@ -4,7 +4,7 @@ import { problemFromSystem } from '../../base/index.ts'
 import { leafBytes } from '../../formats/index.ts'
 import { writeWhole } from '../../host/index.ts'
 import type { LazyCounters } from '../counters.ts'
-import type { LeafHashes } from './leaf-hashes.ts'
+import type { LeafTruth } from './leaf-hashes.ts'
 import { LeafPresence } from './leaf-presence.ts'
 
 export interface OpenLeafCache {
@@ -12,7 +12,7 @@ export interface OpenLeafCache {
   readonly path: string
   /** It is a lower that was whole once, and nothing is written to it. */
   readonly isFinal?: boolean | undefined
-  readonly hashes: LeafHashes
+  readonly hashes: LeafTruth
   readonly counters: LazyCounters
 }
 
@@ -23,7 +23,7 @@ export interface OpenLeafCache {
  * to anybody. So no order of writes, no crash and no damage can make a wrong byte of it, and several processes may share the file: they all write the same.
  */
 export class LeafCache implements AsyncDisposable {
-  readonly hashes: LeafHashes
+  readonly hashes: LeafTruth
   /** What is damaged there stays damaged. */
   readonly isFinal: boolean
   /** Resolved when this process has seen every leaf to be right. */
@@ -90,7 +90,7 @@ export class LeafCache implements AsyncDisposable {
   /**
    * Takes in a leaf whose bytes are right. When it cannot be kept that is counted, and no harm.
    *
-   * @param bytes that `hashes.isRight` was true of
+   * @param bytes that `hashes.accepts` was true of
    */
   async keep(leaf: number, bytes: Buffer): Promise<void> {
     if (this.isVerified(leaf)) return

@@ -1,8 +1,25 @@
 import { createHash } from 'node:crypto'
 import { type ChunkIndex, leafBytes, leafHashBytes } from '../../formats/index.ts'
 
+/** What is known of the leaves of a lower. */
+export interface LeafTruth {
+  /** Of the lower. */
+  readonly bytes: number
+  readonly count: number
+  /** Bytes of a leaf: all have the same, but for the last. */
+  lengthOf(leaf: number): number
+  /** Whether these are the bytes of a leaf. */
+  isRight(leaf: number, bytes: Uint8Array): boolean
+  /** The same of bytes that have just been fetched. */
+  accepts(leaf: number, bytes: Uint8Array): boolean
+  /** Whether a leaf is known to be zeros. */
+  isZeros(leaf: number): boolean
+  /** How many leaves from this one on, before `end`, are alike in being zeros or not. */
+  runFrom(leaf: number, end: number): number
+}
+
 /** What the leaves of a lower must be. */
-export class LeafHashes {
+export class LeafHashes implements LeafTruth {
   /** Of the lower. */
   readonly bytes: number
   readonly count: number
@@ -28,6 +45,10 @@ export class LeafHashes {
 
   isRight(leaf: number, bytes: Uint8Array): boolean {
     return bytes.length === this.lengthOf(leaf) && sha256(bytes).equals(this.#hashOf(leaf))
+  }
+
+  accepts(leaf: number, bytes: Uint8Array): boolean {
+    return this.isRight(leaf, bytes)
   }
 
   isZeros(leaf: number): boolean {

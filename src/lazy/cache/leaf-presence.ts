@@ -1,15 +1,15 @@
 import { leafBytes } from '../../formats/index.ts'
 import { dataSegments } from '../../host/index.ts'
-import type { LeafHashes } from './leaf-hashes.ts'
+import type { LeafTruth } from './leaf-hashes.ts'
 
 /** Which leaves of a lower seem to be here: to be looked at. What may be given is for the hashes to say. */
 export class LeafPresence {
   readonly count: number
-  readonly #hashes: Pick<LeafHashes, 'count' | 'lengthOf'>
+  readonly #hashes: Pick<LeafTruth, 'count' | 'lengthOf'>
   readonly #isHere: Uint8Array
 
   /** Of what a file seems to have: leaves that are data in it, or zeros. None of it is read. @param fd undefined when there is no file */
-  static of(hashes: LeafHashes, fd: number | undefined): LeafPresence {
+  static of(hashes: LeafTruth, fd: number | undefined): LeafPresence {
     const presence = new LeafPresence(hashes)
     for (let leaf = 0; leaf < hashes.count; leaf++) if (hashes.isZeros(leaf)) presence.add(leaf)
     if (fd === undefined) return presence
@@ -21,7 +21,7 @@ export class LeafPresence {
     return presence
   }
 
-  private constructor(hashes: Pick<LeafHashes, 'count' | 'lengthOf'>) {
+  private constructor(hashes: Pick<LeafTruth, 'count' | 'lengthOf'>) {
     this.count = hashes.count
     this.#hashes = hashes
     this.#isHere = new Uint8Array(hashes.count)

@@ -97,7 +97,7 @@ export class LeafPass {
     const { flight, cache, fragments, use } = this.#options
     const { hashes } = cache
     const leaf = flight.next
-    if (!hashes.isRight(leaf, this.#leaf)) {
+    if (!hashes.accepts(leaf, this.#leaf)) {
       throw new Problem(
         'DIGEST_MISMATCH',
         `what came for byte ${leaf * leafBytes} of the rootfs is not what was published`,

@@ -23,6 +23,8 @@ export interface OpenPartOrigins {
   /** By the number of the part, those to look at first come first. Nothing is believed of them. */
   readonly local: ReadonlyMap<number, readonly LocalPart[]>
   readonly counters: LazyCounters
+  /** Chunks are stored as they are, not each as a zstd frame. */
+  readonly isPlain?: boolean | undefined
 }
 
 /** A run of the lower that comes from one place, in order and at once. */
@@ -97,7 +99,7 @@ export class PartOrigins {
   }
 
   async *#fetch(first: LocatedChunk, last: LocatedChunk, { signal, mirrors }: HowToRead): AsyncGenerator<Buffer> {
-    const { index, readStored, counters } = this.#options
+    const { index, readStored, counters, isPlain } = this.#options
     const part = index.parts[first.part]
     if (part === undefined) throw new Problem('INTERNAL', 'a chunk without a part')
     const [from, until] = [first.storedOffset, last.storedOffset + last.storedLength]
@@ -108,7 +110,8 @@ export class PartOrigins {
       ...{ digest: part.digest, size: storedBytes(part), from, until, signal },
       ...(mirrors ? {} : { mirrors: false as const }),
     })
-    yield* exactly(decompress(stored, { compression: 'zstd', maxBytes: length }), length)
+    const pieces = isPlain === true ? stored : decompress(stored, { compression: 'zstd', maxBytes: length })
+    yield* exactly(pieces, length)
   }
 }
 
