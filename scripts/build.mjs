@@ -4,7 +4,7 @@
  *   node scripts/build.mjs [OUTDIR]
  */
 import { existsSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs'
-import { basename, join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { build } from 'esbuild'
 
 const root = join(import.meta.dirname, '..')
@@ -41,11 +41,30 @@ const contractIsPure = {
   },
 }
 
+removeLeftovers()
 try {
   await Promise.all([buildCli(), buildDaemon()])
   install()
 } finally {
   rmSync(outdir, { recursive: true, force: true })
+}
+
+/** What builds that were killed have left beside the target. */
+function removeLeftovers() {
+  const begin = `${basename(target)}.`
+  for (const name of readdirSync(dirname(target))) {
+    const pid = name.startsWith(begin) ? Number.parseInt(name.slice(begin.length), 10) : Number.NaN
+    if (pid > 0 && !isAlive(pid)) rmSync(join(dirname(target), name), { recursive: true, force: true })
+  }
+}
+
+function isAlive(pid) {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch (error) {
+    return error.code !== 'ESRCH'
+  }
 }
 
 /** The new build takes the old one's place at once: a command that starts meanwhile finds one or the other. */
