@@ -29,7 +29,7 @@ export {
   type StoredIndex,
 } from './lazy-directory.ts'
 export type { LeafHeat } from './leaf-heat.ts'
-export { lookAtLeaves, type SeenLeaves } from './look-at-leaves.ts'
+export { findWholeParts, lookAtLeaves, type SeenLeaves } from './look-at-leaves.ts'
 export { type CachedPart, type CachedParts, openCachedParts } from './open-cached-parts.ts'
 export { type FillOptions, type LazyLower, type OpenLazyLower, openLazyLower } from './open-lazy-lower.ts'
 export { type OpenPlainLower, openPlainLower } from './plain/open-plain-lower.ts'

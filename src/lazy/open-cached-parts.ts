@@ -1,10 +1,11 @@
 import { type DataLayout, type Digest, isProblem } from '../base/index.ts'
-import { chunkMap, leafBytes } from '../formats/index.ts'
+import { chunkMap } from '../formats/index.ts'
 import { LeafCache } from './cache/leaf-cache.ts'
 import { LeafHashes } from './cache/leaf-hashes.ts'
 import { newCounters } from './counters.ts'
 import type { LocalPart } from './fetch/part-origins.ts'
 import { readLazyIndex } from './lazy-directory.ts'
+import { hasAll } from './look-at-leaves.ts'
 
 /** A part of a lower that some is here of. */
 export interface CachedPart extends LocalPart {
@@ -43,12 +44,4 @@ export async function openCachedParts(layout: DataLayout, chunkIndex: Digest): P
     if (isProblem(error)) return undefined
     throw error
   }
-}
-
-/** Leaves of that lower, which begin elsewhere than those of whoever asks. */
-function hasAll(cache: LeafCache, offset: number, length: number): boolean {
-  for (let leaf = Math.floor(offset / leafBytes); leaf * leafBytes < offset + length; leaf++) {
-    if (!cache.has(leaf)) return false
-  }
-  return true
 }

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { cp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { cp, open, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type BuiltImage, buildImage, buildLayer, ociArchive } from '../../../test/support/image-builder.ts'
 import { needs } from '../../../test/support/needs.ts'
@@ -19,6 +19,7 @@ import {
   rootfsMembers,
 } from '../../formats/index.ts'
 import { runTool } from '../../host/index.ts'
+import { type LazyLower, openLazyLower, readLazyIndex } from '../../lazy/index.ts'
 import { allFiles, makeImages, streamOf } from '../images.testkit.ts'
 import { storePart } from '../publish/store-part.ts'
 import { openPulls, type Pulls } from '../pull/pull.testkit.ts'
@@ -102,6 +103,33 @@ describe.runIf(needs({ tools: registryTools }))('a published image is pulled', (
     expect(place.blobReads(await dataDigest(place, '1', base.diffId))).toEqual([0])
     const lower = await place.images.ensureLower(manifestOf(image))
     expect((await readFile(lower.path)).equals(place.lowers.get(image) ?? Buffer.alloc(0))).toBe(true)
+  })
+
+  test('nor the parts of which all is here of an image that is read in part', async () => {
+    await using place = await published(image)
+    const known = await readInPart(place, (lower) => lower.read(lower.bytes - 100, 100))
+    await place.images.pull({ ref: place.ref('app:1') })
+    expect(place.blobReads(await dataDigest(place, '1', top.diffId))).toEqual([])
+    expect(place.blobReads(await digestOfPart(place, 'bootstrap'))).toEqual([])
+    expect(place.blobReads(await dataDigest(place, '1', base.diffId))).toEqual([0])
+    await expectWhole(place, known)
+  })
+
+  test('nor anything when all is here, unless that has rotted', async () => {
+    await using place = await published(image)
+    const fill = async (lower: LazyLower) => await lower.fill({ signal: new AbortController().signal })
+    const known = await readInPart(place, fill)
+    await place.images.pull({ ref: place.ref('app:1') })
+    for (const part of ['bootstrap', 'data']) expect(place.blobReads(await digestOfPart(place, part))).toEqual([])
+    await expectWhole(place, known)
+    await place.images.remove(place.ref('app:1'), { force: false })
+
+    const { chunkIndex } = await readInPart(place, fill)
+    await using data = await open(place.layout.lazyLower(chunkIndex).data, 'r+')
+    await data.write(Buffer.from('rotten'), 0, 6, 1_000_000)
+    await place.images.pull({ ref: place.ref('app:1') })
+    expect(place.blobReads(await dataDigest(place, '1', base.diffId))).toEqual([0])
+    await expectWhole(place, known)
   })
 
   test('with its layers when they are asked for, then or later', async () => {
@@ -245,6 +273,36 @@ async function publish(place: Pulls, all: readonly BuiltImage[]): Promise<Readon
   }
   place.proxy.clear()
   return lowers
+}
+
+/** Makes a cache of the image, of which that is here which was read. */
+async function readInPart(
+  { images, layout, registries, registry, proxy, ref }: Pulls,
+  read: (lower: LazyLower) => unknown,
+) {
+  const {
+    lazy,
+    image: { manifestDigest: manifest },
+  } = await images.bringLazily(ref('app:1'))
+  const index = lazy && (await readLazyIndex(layout, lazy.chunkIndex))
+  if (lazy === undefined || index === undefined) throw new Error('it is not read in part')
+  await using lower = await openLazyLower({
+    index,
+    path: layout.lazyLower(lazy.chunkIndex).data,
+    readStored: (blob) => registries.repository({ registry: registry.host, path: 'app' }).readBlob(blob),
+    policy: { kind: 'hang' },
+    listener: { degraded: () => {}, recovered: () => {} },
+  })
+  await read(lower)
+  proxy.clear()
+  return { manifest, chunkIndex: lazy.chunkIndex }
+}
+
+/** The lower is that of the image, and nothing is left of the cache. */
+async function expectWhole({ images, layout, lowers }: Published, { manifest }: { manifest: Digest }): Promise<void> {
+  const { path } = await images.ensureLower(manifest)
+  expect((await readFile(path)).equals(lowers.get(image) ?? Buffer.alloc(0))).toBe(true)
+  expect(await readdir(layout.lazyLowers)).toEqual([])
 }
 
 async function readPublished(place: Pulls, tag = '1') {

@@ -1,5 +1,5 @@
 import { rm } from 'node:fs/promises'
-import type { Digest } from '../../base/index.ts'
+import { type Digest, digestOf, isProblem } from '../../base/index.ts'
 import { type Platform, rootfsTypes } from '../../formats/index.ts'
 import type { Repository } from '../../wires/index.ts'
 import { type Made, orUndo } from '../commit-images.ts'
@@ -13,6 +13,7 @@ import type { RemoteName } from '../remote-name.ts'
 import { bringDocuments } from './bring-documents.ts'
 import { keepPublishedLower } from './keep-published-lower.ts'
 import type { PublishedRootfs } from './read-published-rootfs.ts'
+import { settleLazyLower } from './settle-lazy-lower.ts'
 
 export interface BringRootfs extends LongWork {
   readonly ref: string
@@ -40,7 +41,17 @@ export async function bringRootfs(context: ImagesContext, request: BringRootfs):
   await context.leases.settled()
   lease[Symbol.dispose]()
   for (const { digest } of parts) dropDownload(context, digest)
+  await dropCache(context, rootfs)
   return remote.documents.at(-1)?.descriptor.digest ?? rootfs.manifest.subject.digest
+}
+
+/** What was here of it in part. A daemon that begins tries it again. */
+async function dropCache(context: ImagesContext, { indexBytes }: PublishedRootfs): Promise<void> {
+  try {
+    await settleLazyLower(context, digestOf(indexBytes), {})
+  } catch (error) {
+    if (!isProblem(error)) throw error
+  }
 }
 
 interface Bring extends BringRootfs {

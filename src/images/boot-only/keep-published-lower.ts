@@ -34,7 +34,7 @@ export async function keepPublishedLower(context: ImagesContext, request: KeepPu
   const { indexBytes } = published
   const note = () => noteKept(layout, { manifest, reference, publishedAs, indexBytes, staging: staging.path })
   if (await isKept(context, request)) return await leases.removal(note)
-  using local = await findLocalParts(context, rootfs)
+  using local = await findLocalParts(context, rootfs, staging.path)
   const { fetch, onProgress, signal } = request
   const lower = await assembleRootfs({
     rootfs: request.rootfs,

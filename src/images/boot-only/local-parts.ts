@@ -1,8 +1,9 @@
-import { readdir, readFile, stat } from 'node:fs/promises'
+import { link, readdir, readFile, stat } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { type Digest, errnoCode, isDigest, isProblem, type LowerProfile } from '../../base/index.ts'
 import { decodeChunkIndex } from '../../formats/index.ts'
 import type { FilePart } from '../../host/index.ts'
+import { findWholeParts, listLazyLowers } from '../../lazy/index.ts'
 import type { ImagesContext } from '../images-context.ts'
 import { findKeptLower } from '../kept/find-kept-lower.ts'
 import { hasLayerFiles } from '../lowers/unpack-layer.ts'
@@ -15,12 +16,15 @@ export interface LocalParts extends Disposable {
 }
 
 /**
- * Looks for the data of a published rootfs in what this host has: layers that were unpacked here, and lowers that were published with the same
- * blobs. Nothing is believed of them: the lower that is made of them is verified leaf by leaf. What they lie in is held until the disposal.
+ * Looks for the parts of a published rootfs in what this host has: layers that were unpacked here, lowers that were published with the same blobs, and what is here of lowers that
+ * are read in part. Nothing is believed of them: the lower that is made of them is verified leaf by leaf. What they lie in is held until the disposal.
+ *
+ * @param staging a directory of ours: caches get a name there, which nobody takes away
  */
 export async function findLocalParts(
   context: ImagesContext,
-  { data, profile }: PublishedRootfs['manifest'],
+  { bootstrap, data, profile }: PublishedRootfs['manifest'],
+  staging: string,
 ): Promise<LocalParts> {
   const held: Disposable[] = []
   const found = new Map<number, FilePart>()
@@ -39,11 +43,51 @@ export async function findLocalParts(
       if (inLower?.part.length !== lowerBytes || !hold(context, held, inLower.manifest)) continue
       found.set(number, inLower.part)
     }
+    const parts = [bootstrap, ...data].map((part, number) => ({ ...part, number }))
+    const missing = parts.filter(({ number }) => !found.has(number))
+    for (const [number, part] of await partsOfCaches(context, missing, staging)) found.set(number, part)
     await context.leases.settled()
     return { found, [Symbol.dispose]: () => letGo(held) }
   } catch (error) {
     letGo(held)
     throw error
+  }
+}
+
+interface NumberedPart {
+  readonly number: number
+  readonly digest: Digest
+  readonly lowerBytes: number
+}
+
+/** Those that are here as a whole of lowers that are read in part, by their number. */
+async function partsOfCaches(
+  { layout }: Pick<ImagesContext, 'layout'>,
+  wanted: readonly NumberedPart[],
+  staging: string,
+): Promise<Map<number, FilePart>> {
+  const found = new Map<number, FilePart>()
+  for (const [at, { chunkIndex }] of (await listLazyLowers(layout)).entries()) {
+    const whole = await findWholeParts(layout, chunkIndex)
+    const path = join(staging, `cache-${at}`)
+    const taken = wanted.flatMap(({ number, digest, lowerBytes }) => {
+      const part = whole.get(digest)
+      return !found.has(number) && part?.length === lowerBytes ? [{ number, part }] : []
+    })
+    if (taken.length === 0 || !(await isLinked(layout.lazyLower(chunkIndex).data, path))) continue
+    for (const { number, part } of taken) found.set(number, { ...part, path })
+  }
+  return found
+}
+
+/** False when it is gone. */
+async function isLinked(from: string, to: string): Promise<boolean> {
+  try {
+    await link(from, to)
+    return true
+  } catch (error) {
+    if (errnoCode(error) === undefined) throw error
+    return false
   }
 }
 
