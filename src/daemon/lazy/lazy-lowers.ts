@@ -10,7 +10,7 @@ import type { Images } from '../../images/index.ts'
 import type { LazyAttachment, LazyLowers, LongWork } from '../../sheds/index.ts'
 import type { EventLog } from '../../state/index.ts'
 import { type NbdWatch, watchNbd } from '../../wires/index.ts'
-import { ProgressWatch } from './progress-watch.ts'
+import { type JoinedWatch, ProgressWatches } from './progress-watches.ts'
 import { makeServingDirectory, servingDirectory } from './serving-directory.ts'
 import type { WholeLowers } from './whole-lowers.ts'
 
@@ -40,9 +40,10 @@ export interface ServedLowers extends LazyLowers, Disposable {
  */
 export function openLazyLowers(options: OpenLazyLowers): ServedLowers {
   const served = new Map<string, ServedLower>()
+  const watches = new ProgressWatches(options.events)
   const lowerOf = (shed: string, lower: LazyAttachment) => {
     const socket = socketOf(options, lower)
-    const known = served.get(socket) ?? new ServedLower(options, lower)
+    const known = served.get(socket) ?? new ServedLower({ ...options, watches }, lower)
     served.set(socket, known)
     known.sheds.add(shed)
     return known
@@ -88,21 +89,25 @@ function optionsOf({ trace, reading: { fill, fail_after_ms: failAfter } }: LazyA
   return [...traced, ...filled, '--fail-after', failAfter === 'never' ? failAfter : `${failAfter}ms`]
 }
 
+interface ServeLower extends OpenLazyLowers {
+  readonly watches: ProgressWatches
+}
+
 class ServedLower implements Disposable {
   readonly socket: string
   /** Those that read it. */
   readonly sheds = new Set<string>()
-  readonly #options: OpenLazyLowers
+  readonly #options: ServeLower
   readonly #lower: LazyAttachment
   readonly #directory: string
   readonly #closed = new AbortController()
   #watch: NbdWatch | undefined
   #whole: Disposable | undefined
-  #progress: ProgressWatch | undefined
+  #progress: JoinedWatch | undefined
   #starting: Promise<void> | undefined
   #following: Promise<void> | undefined
 
-  constructor(options: OpenLazyLowers, lower: LazyAttachment) {
+  constructor(options: ServeLower, lower: LazyAttachment) {
     this.#options = options
     this.#lower = lower
     this.#directory = servingDirectory(options.runDirectory, lower.chunkIndex)
@@ -180,7 +185,13 @@ class ServedLower implements Disposable {
     }
     this.#watch = watch
     this.#whole ??= this.#options.wholes.follow(this.#lower.chunkIndex)
-    this.#progress ??= this.#watchProgress()
+    const { reference, chunkIndex } = this.#lower
+    this.#progress ??= this.#options.watches.join({
+      directory: this.#directory,
+      reference,
+      chunkIndex,
+      sheds: this.sheds,
+    })
     const begun = performance.now()
     void watch.gone.then(() => {
       this.#watch = undefined
@@ -189,12 +200,6 @@ class ServedLower implements Disposable {
       // One that cannot even begin is not started as fast as it ends.
       this.follow(performance.now() - begun < retryMs ? retryMs : 0)
     })
-  }
-
-  #watchProgress(): ProgressWatch {
-    const { reference, chunkIndex } = this.#lower
-    const lower = { reference, chunkIndex, sheds: this.sheds }
-    return new ProgressWatch({ directory: this.#directory, lower, events: this.#options.events })
   }
 
   async #spawn(): Promise<NbdWatch> {
