@@ -6,6 +6,7 @@ import type { PruneQuery, PruneReport } from '../../src/contract/index.ts'
 import { measureSpace, settleFilesystem } from '../../src/host/index.ts'
 import { toolsFor } from '../support/filesystems.ts'
 import { buildImage, buildLayer, ociArchive } from '../support/image-builder.ts'
+import { makeLazyCache } from '../support/lazy-cache.ts'
 import { type FilesystemType, type Mounted, mountFresh } from '../support/mount-filesystem.ts'
 import { needs } from '../support/needs.ts'
 import { noise } from '../support/noise.ts'
@@ -67,6 +68,21 @@ for (const { name, type, options, slack } of grounds) {
         const names = plan.items.map((item) => item.name)
         if (wanted === 1 && !reflinks) expect(names).toEqual(['lower of base:1'])
         if (wanted === 1 && reflinks) expect(names.filter((one) => one?.startsWith('layer'))).not.toEqual([])
+      })
+
+      test('what is partly here of an image goes first when it is the longest unused', async () => {
+        await using rooms = await freshRooms(mounted)
+        const used = (await rooms.usage.prune(query)).totals.predicted_bytes
+        // Runs of zeros are holes.
+        const data = Buffer.concat([noise(3 * MiB, 'half'), Buffer.alloc(2 * MiB), noise(2 * MiB, 'rest')])
+        const manifest = parseDigest(app.root.digest)
+        await makeLazyCache(rooms.layout, { manifest, reference: 'half:1', data, usedAt: new Date(0) })
+        settleFilesystem(rooms.layout.root)
+        const { plan, freed } = await evict(rooms, { ...query, max_used_bytes: used + MiB })
+        expect(plan.items.map(({ kind, name }) => [kind, name])).toEqual([['lazy', 'half:1']])
+        expect(Math.abs(freed - plan.totals.predicted_bytes)).toBeLessThanOrEqual(slack)
+        expect(plan.totals.predicted_bytes).toBeGreaterThanOrEqual(5 * MiB)
+        expect(await readdir(rooms.layout.lazyLowers)).toEqual([])
       })
 
       test('what frees next to nothing stays', async () => {

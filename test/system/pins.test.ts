@@ -1,16 +1,17 @@
 import { readdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { isProblem } from '../../src/base/index.ts'
+import { isProblem, parseDigest } from '../../src/base/index.ts'
 import { PruneQuery } from '../../src/contract/index.ts'
 import { busyboxImageTools } from '../support/busybox-image.ts'
 import { buildImage, buildLayer, ociArchive } from '../support/image-builder.ts'
+import { lazyCacheDigest, makeLazyCache } from '../support/lazy-cache.ts'
 import { needs } from '../support/needs.ts'
 import { type OpenedRooms, openRoomsOn } from '../support/open-rooms.ts'
 import { type TemporaryDirectory, temporaryDirectory } from '../support/temporary-directory.ts'
 
 const solo = imageOf('solo')
-const ofSolo = solo.digests.map((digest) => digest.replace('sha256:', ''))
+const ofSolo = [...solo.digests, lazyCacheDigest('solo:1')].map((digest) => digest.replace('sha256:', ''))
 const soloDigest = solo.image.root.digest
 
 /** Everybody who removes something, and what of. `solo:1` is an image that no shed uses, `web` a stopped shed. */
@@ -22,6 +23,7 @@ const deleters: readonly (readonly [string, Kind, (rooms: OpenedRooms) => Promis
   ['prune of images', 'image', (rooms) => prune(rooms, { scope: ['images'] })],
   ['prune of layers', 'image', (rooms) => prune(rooms, { scope: ['layers'] })],
   ['prune of the cache', 'image', (rooms) => prune(rooms, { scope: ['cache'] })],
+  ['prune of what is partly here', 'image', (rooms) => prune(rooms, { scope: ['lazy'] })],
   ['the budget of the cache', 'image', ({ usage }) => usage.keeper.makeRoom({ why: 'test', manifests: [] }, 2 ** 50)],
   ['a tag that moves, and a prune', 'image', moveTagAndPrune],
   ['prune of everything', 'image', pruneAll],
@@ -126,9 +128,12 @@ describe.runIf(needs({ tools: ['mke2fs', ...busyboxImageTools] }))('what is pinn
 })
 
 /** Both are there, whole, with all that is made from them. */
-async function makeBoth({ images, sheds, loadMini, create }: OpenedRooms): Promise<void> {
+async function makeBoth({ images, sheds, layout, loadMini, create }: OpenedRooms): Promise<void> {
   await images.load({ source: { stream: once(ociArchive([{ image: solo.image, ref: 'solo:1' }])) } })
   await images.ensureLower((await images.resolve('solo:1')).manifestDigest)
+  // Somebody read it in part as well.
+  const half = { reference: 'solo:1', data: Buffer.alloc(9000, 'x') }
+  await makeLazyCache(layout, { ...half, manifest: parseDigest(soloDigest) })
   await loadMini()
   if ((await sheds.list()).length === 0) await create('web')
   await sheds.volumes.create({ name: 'data', bytes: 64 * 2 ** 20 })
