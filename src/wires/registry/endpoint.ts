@@ -3,6 +3,7 @@ import { type AttemptOptions, retrying, unlessCancelled } from '../patience/atte
 import type { Patience } from '../patience/patience.ts'
 import { type Access, Authorizer } from './auth/authorizer.ts'
 import { findCredentials } from './auth/find-credentials.ts'
+import { BlobLinks } from './blob-links.ts'
 import { parseChallenges } from './headers/parse-challenges.ts'
 import { follow } from './http/follow.ts'
 import type { Resolve } from './http/guard.ts'
@@ -41,6 +42,7 @@ export class Endpoint {
   readonly registry: string
   readonly transport: Transport
   readonly patience: Patience
+  readonly links = new BlobLinks()
   readonly #authorizer: Authorizer
 
   constructor({ registry, plainHttp, ca, patience, env, resolve }: OpenEndpoint) {

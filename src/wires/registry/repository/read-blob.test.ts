@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import type { Fault, Matching } from '../../../../test/support/fault-proxy.ts'
+import { type Fault, type Matching, startFaultProxy } from '../../../../test/support/fault-proxy.ts'
 import { heldBytes } from '../../../../test/support/garbage.ts'
 import { needs } from '../../../../test/support/needs.ts'
 import { registryTools, startRegistry } from '../../../../test/support/registry.ts'
@@ -79,6 +79,28 @@ describe.runIf(needs({ tools: registryTools }))('a blob comes whole', () => {
     client.proxy.fault(blobs, { kind: 'short', after: half })
     await read()
     expect(ranges()).toEqual(['all', `bytes=${half}-${size - 1}`])
+  })
+
+  test('from where the registry sends us, which is asked again only when that refuses or fails', async () => {
+    await using storage = await startFaultProxy(client.registry)
+    client.proxy.fault({ ...blobs, times: 9 }, answer(307, { location: `${storage.url}/v2/team/app/blobs/${digest}` }))
+    const part = async () => await read({ from: 1000, until: 5000 })
+    const asked = () => client.proxy.requests.length
+    for (let times = 0; times < 3; times++) expect((await part()).equals(blob.subarray(1000, 5000))).toBe(true)
+    expect([asked(), storage.requests.length]).toEqual([1, 3])
+
+    for (const fault of [answer(403), answer(401), answer(400), answer(503), { kind: 'reset', after: 10 } as const]) {
+      storage.fault({}, fault)
+      const before = asked()
+      expect((await part()).equals(blob.subarray(1000, 5000))).toBe(true)
+      await part()
+      expect(asked() - before).toBe(1)
+    }
+    const before = asked()
+    await read({ mirrors: false })
+    expect(asked() - before).toBe(1)
+    // No credentials are sent there.
+    for (const { headers } of storage.requests) expect(headers.authorization).toBeUndefined()
   })
 
   test('however slowly, as long as it comes', async () => {

@@ -1,5 +1,6 @@
-import { Problem, type ProblemCode } from '../../../base/index.ts'
+import { isProblem, Problem, type ProblemCode } from '../../../base/index.ts'
 import { Attempts, PassingProblem } from '../../patience/attempts.ts'
+import type { RegistryRequest } from '../endpoint.ts'
 import { parseContentRange } from '../headers/parse-content-range.ts'
 import { contentLength, discard, type HttpResponse, headerOf } from '../http/http-message.ts'
 import type { ReadBlob } from '../registry.ts'
@@ -26,6 +27,7 @@ export async function* readBlob(repository: RepositoryContext, request: ReadBlob
     } catch (error) {
       // What fails after the last byte has nothing to say any more, but that there are further bytes.
       if (offset >= end && error instanceof PassingProblem) return
+      transfer.forgetLink()
       if (gained >= gain) attempts.progressed()
       gained = 0
       await attempts.pauseAfter(error)
@@ -38,6 +40,8 @@ class Transfer {
   readonly #repository: RepositoryContext
   readonly #request: ReadBlob
   readonly #title: string
+  /** Where the registry has the blob. */
+  readonly #path: string
   /** A registry that makes nothing of ranges gives the whole again, and what is known of it is thrown away: so much of it, and no more. */
   #skippable: number
   #ranges = true
@@ -46,6 +50,7 @@ class Transfer {
     this.#repository = repository
     this.#request = request
     this.#title = titleOf(repository, request.digest)
+    this.#path = `${repository.path}/blobs/${request.digest}`
     this.#skippable = 2 * request.size
   }
 
@@ -70,19 +75,41 @@ class Transfer {
     if (at < end) throw this.#wrong(PassingProblem, 'SIZE_MISMATCH', `ended after ${at} of ${size} bytes`)
   }
 
+  /** The next try asks the registry itself. */
+  forgetLink(): void {
+    this.#repository.endpoint.links.forget(this.#path)
+  }
+
+  /** From where the registry has sent us before, as long as that serves us. */
   async #open(offset: number, end: number): Promise<HttpResponse> {
-    const { digest, size, signal } = this.#request
+    const { endpoint } = this.#repository
+    const link = this.#request.mirrors === false ? undefined : endpoint.links.get(this.#path)
+    if (link !== undefined) {
+      try {
+        return await endpoint.send(this.#ask(link, offset, end))
+      } catch (error) {
+        if (!isRefusal(error)) throw error
+        this.forgetLink()
+      }
+    }
+    const response = await endpoint.send(this.#ask(this.#path, offset, end))
+    if (response.url.origin !== endpoint.transport.home.origin) endpoint.links.keep(this.#path, response.url)
+    return response
+  }
+
+  #ask(target: string | URL, offset: number, end: number): RegistryRequest {
+    const { size, signal } = this.#request
     const partly = this.#ranges && (offset > 0 || end < size)
-    return await this.#repository.endpoint.send({
+    return {
       method: 'GET',
-      target: `${this.#repository.path}/blobs/${digest}`,
+      target,
       // Compressed on the way, offsets would be those of something else.
       headers: { 'accept-encoding': 'identity', ...(partly ? { range: `bytes=${offset}-${end - 1}` } : {}) },
       access: pullAccess(this.#repository),
       expect: [200, 206, 416],
       doing: `read ${this.#title}`,
       signal,
-    })
+    }
   }
 
   /** Which bytes a body has: from `start`, before `stop`. Only what is surely right is read. */
@@ -137,4 +164,9 @@ class Transfer {
   #wrong<P>(Kind: new (code: ProblemCode, message: string) => P, code: ProblemCode, what: string): P {
     return new Kind(code, `cannot read ${this.#title} of ${this.#repository.endpoint.registry}: it ${what}`)
   }
+}
+
+/** A link is no longer good: 403 of most, 400 or 401 of some. Others have a storage that has much to do. */
+function isRefusal(error: unknown): boolean {
+  return isProblem(error) && [400, 401, 403, 404, 410].includes(Number(error.data?.status))
 }
