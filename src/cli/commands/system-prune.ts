@@ -24,7 +24,10 @@ export const systemPrune: DefineCommand = (command, run) => {
     .option('--instances', 'sheds that have been stopped for longer than --until')
     .option('--orphans', 'files that nothing owns any more')
     .option('--logs', 'consoles, cut to their last bytes; never without being asked for')
-    .option('--lazy', 'what `lazy serve` has fetched of images, unless it is at it; never without being asked for')
+    .option(
+      '--lazy',
+      'what is here of images that are read in part, unless it is served, of a shed or pinned; never without being asked for',
+    )
   addCacheOptions(command)
     .option(
       '--until <duration>',
