@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises'
+import { readFile, writeFile } from 'node:fs/promises'
 import { describe, expect, test } from 'vitest'
 import { buildImage, buildLayer, noise, ociArchive } from '../../../test/support/image-builder.ts'
 import { needs } from '../../../test/support/needs.ts'
@@ -6,6 +6,7 @@ import { runScript } from '../../../test/support/node-script.ts'
 import { registryTools } from '../../../test/support/registry.ts'
 import { parseDigest } from '../../base/index.ts'
 import { sweepStaging } from '../../host/index.ts'
+import { readLazyIndex } from '../../lazy/index.ts'
 import { allFiles, makeImages, streamOf } from '../images.testkit.ts'
 import { openPulls } from '../pull/pull.testkit.ts'
 
@@ -46,6 +47,37 @@ describe.runIf(needs({ tools: registryTools }))('kill -9', () => {
       expect((await readFile((await place.images.ensureLower(manifest)).path)).equals(lower)).toBe(true)
       await place.images.remove(ref, { force: false })
       expect((await allFiles(place.layout)).filter((name) => !name.startsWith('downloads/'))).toEqual(before)
+    }
+  }, 300_000)
+
+  test('in a pull of what is read in part, and all here, loses nothing of it: no part is ever fetched', async () => {
+    await using place = await openPulls()
+    const ref = place.ref('app:1')
+    await using publisher = await makeImages({ registries: place.registries })
+    await publisher.images.load({ source: { stream: streamOf(archive) } })
+    await publisher.images.publish({ ref: 'app:1', destination: ref })
+    const lower = await readFile((await publisher.images.ensureLower(manifest)).path)
+    const readAll = async () => {
+      const { lazy } = await place.images.bringLazily(ref)
+      if (lazy === undefined) throw new Error('it is here')
+      await writeFile(place.layout.lazyLower(lazy.chunkIndex).data, lower)
+      place.proxy.clear()
+      return await readLazyIndex(place.layout, lazy.chunkIndex)
+    }
+    const parts = (await readAll())?.parts ?? []
+    expect(parts).toHaveLength(3)
+    const all = await stepsOf('pull', place.layout.root, ref)
+    const chosen = [/^open .*\/lower$/, /^rename \/lowers\/.*\.json$/, /^rename \/lowers\/.*\.erofs$/, /^rm \/lazy\//]
+    for (const [at, pattern] of chosen.entries()) {
+      const step = all.findIndex((line) => pattern.test(line))
+      expect([at, step]).not.toEqual([at, -1])
+      await place.images.remove(ref, { force: false })
+      await readAll()
+      expect((await runScript(script, [String(step), 'pull', place.layout.root, ref])).signal).toBe('SIGKILL')
+      await sweepStaging(place.layout)
+      await place.images.pull({ ref })
+      expect((await readFile((await place.images.ensureLower(manifest)).path)).equals(lower)).toBe(true)
+      for (const { digest } of parts) expect(place.blobReads(digest)).toEqual([])
     }
   }, 300_000)
 
