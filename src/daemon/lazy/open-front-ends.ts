@@ -54,7 +54,8 @@ export async function openFrontEnds(lower: LazyLower, { nbd, fuse }: Places): Pr
   return {
     ...Object.assign({}, ...all.map(({ served }) => served)),
     ended: Promise.all(all.map(({ ended }) => ended ?? never)).then(() => {}),
-    counters: () => all.map((one) => one.counters()).reduce(sum, { clients: 0, reads: 0, readBytes: 0, errors: 0 }),
+    counters: () =>
+      all.map((one) => one.counters()).reduce(sum, { clients: 0, connections: 0, reads: 0, readBytes: 0, errors: 0 }),
     close,
     [Symbol.asyncDispose]: async () => void (await close()),
   }
@@ -80,6 +81,7 @@ async function openFuse(lower: LazyLower, at: string): Promise<FrontEnd> {
 function sum(one: NbdServerCounters, other: NbdServerCounters): NbdServerCounters {
   return {
     clients: one.clients + other.clients,
+    connections: one.connections + other.connections,
     reads: one.reads + other.reads,
     readBytes: one.readBytes + other.readBytes,
     errors: one.errors + other.errors,

@@ -25,7 +25,7 @@ test('what becomes of a lower that is served in two ways is told once, with all 
     leaves: { count: 1, missing: 1 },
     origin: away as OriginState,
   }
-  const nbd = { clients: 1, reads: 0, readBytes: 0, errors: 0 }
+  const nbd = { clients: 1, connections: 0, reads: 0, readBytes: 0, errors: 0 }
   const server = { counters: () => nbd }
   await using status = await tellStatus({ directory: directory.path, chunkIndex, lower, server })
   const told = () => events.read({ limit: 100 }).map(({ type, data }) => [type, data?.sheds])

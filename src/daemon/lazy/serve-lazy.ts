@@ -175,8 +175,12 @@ const unused = { graceMs: 3_000, firstMs: 60_000, lookMs: 500 }
 function whenUnused({ counters }: FrontEnds): AbortSignal {
   const ending = new AbortController()
   let endAt = performance.now() + unused.firstMs
+  let known = 0
   const timer = setInterval(() => {
-    if (counters().clients > 0) endAt = performance.now() + unused.graceMs
+    const { clients, connections } = counters()
+    // Some come and go between two looks.
+    if (clients > 0 || connections > known) endAt = performance.now() + unused.graceMs
+    known = connections
     if (performance.now() < endAt) return
     clearInterval(timer)
     ending.abort()

@@ -28,7 +28,7 @@ function served() {
     leaves: { count: 3, missing: 2 },
     origin: { state: 'unasked' } as OriginState,
   }
-  const nbd = { clients: 1, reads: 0, readBytes: 0, errors: 0 }
+  const nbd = { clients: 1, connections: 0, reads: 0, readBytes: 0, errors: 0 }
   return { lower, nbd, directory: directory.path, chunkIndex: digestOf('index'), server: { counters: () => nbd } }
 }
 

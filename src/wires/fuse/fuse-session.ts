@@ -73,6 +73,11 @@ export class FuseSession {
     return this.#opened.size
   }
 
+  /** All that ever had. */
+  get connections(): number {
+    return this.#handles
+  }
+
   /** Answers until nothing is mounted any more. */
   async run(): Promise<void> {
     while (!this.#isOver) {

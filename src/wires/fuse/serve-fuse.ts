@@ -6,6 +6,8 @@ import { FuseSession } from './fuse-session.ts'
 export interface FuseServerCounters {
   /** Those who have the file open. */
   readonly clients: number
+  /** All that ever had. */
+  readonly connections: number
   /** What the kernel has asked for: it asks once for what it then keeps, and not at all where it reads the file itself. */
   readonly reads: number
   readonly readBytes: number
@@ -46,7 +48,7 @@ export async function serveFuse(source: BlockSource, path: string): Promise<Fuse
   }
   return {
     ...{ path: place.path, ended },
-    counters: () => ({ clients: session.clients, ...session.counters }),
+    counters: () => ({ clients: session.clients, connections: session.connections, ...session.counters }),
     close: () => (closing ??= close()),
   }
 }

@@ -9,6 +9,8 @@ import { NbdSession } from './nbd-session.ts'
 export interface NbdServerCounters {
   /** Clients that are connected. */
   readonly clients: number
+  /** All that ever were. */
+  readonly connections: number
   readonly reads: number
   readonly readBytes: number
   /** Requests that were answered with an error. */
@@ -34,6 +36,7 @@ const maxClients = 64
 export async function serveNbd(source: BlockSource, address: NbdAddress): Promise<NbdServer> {
   const sessions = new Set<NbdSession>()
   const counters = { reads: 0, readBytes: 0, errors: 0 }
+  let connections = 0
   const server = createServer({ noDelay: true }, (socket) => {
     if (sessions.size >= maxClients) {
       socket.destroy()
@@ -41,12 +44,13 @@ export async function serveNbd(source: BlockSource, address: NbdAddress): Promis
     }
     const session = new NbdSession({ socket, source, counters })
     sessions.add(session)
+    connections++
     socket.once('close', () => sessions.delete(session))
   })
   const listening = await listen(server, address)
   return {
     address: listening,
-    counters: () => ({ clients: sessions.size, ...counters }),
+    counters: () => ({ clients: sessions.size, connections, ...counters }),
     async close() {
       const closed = server.listening ? once(server, 'close') : undefined
       server.close()
