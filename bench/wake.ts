@@ -1,7 +1,8 @@
 import { execFileSync } from 'node:child_process'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { memoryIn } from '../src/base/index.ts'
+import { compressMemory } from '../src/sheds/memory/compress-memory.ts'
+import { Transitions } from '../src/sheds/transitions.ts'
 import { type BareVmRecipe, execStraight, recipeOf } from './support/bare-vm.ts'
 import { type BareRam, prepareBareWake } from './support/bare-wake.ts'
 import type { Bench, BenchOptions, BenchReport } from './support/bench.ts'
@@ -43,9 +44,11 @@ async function run({ runs, say }: BenchOptions): Promise<BenchReport> {
       say,
       contestants: {
         'cowshed hot': () => wakeShed(place, 'hot'),
+        'compressed hot': () => wakeCompressed(place, 'hot'),
         'copied hot': () => wakeBare(place, 'copied', 'hot'),
         'mapped hot': () => wakeBare(place, 'mapped', 'hot'),
         'cowshed cold': () => wakeShed(place, 'cold'),
+        'compressed cold': () => wakeCompressed(place, 'cold'),
         'copied cold': () => wakeBare(place, 'copied', 'cold'),
         'mapped cold': () => wakeBare(place, 'mapped', 'cold'),
       },
@@ -58,14 +61,22 @@ async function run({ runs, say }: BenchOptions): Promise<BenchReport> {
 }
 
 /** It sleeps before, and sleeps again after. */
-async function wakeShed({ daemon }: Place, cache: Cache): Promise<number> {
-  const { memSnap, vmSnap } = memoryIn(daemon.layout.shed('web').memory)
-  setCache([memSnap, vmSnap], cache)
+async function wakeShed({ daemon }: Place, cache: Cache, isCompressed = false): Promise<number> {
+  const { memSnap, memSnapZst, vmSnap } = daemon.layout.shed('web')
+  setCache([isCompressed ? memSnapZst : memSnap, vmSnap], cache)
   const start = performance.now()
   checkTrue(await daemon.exec('web', ['/bin/true']))
   const ms = performance.now() - start
   await daemon.call('POST', '/api/sheds/web/stop', { keep_memory: true })
   return ms
+}
+
+/** As if it had slept for long: its daemon, which has nothing else to do, waits for longer than this takes. */
+async function wakeCompressed(place: Place, cache: Cache): Promise<number> {
+  const { layout } = place.daemon
+  const compressed = await compressMemory({ layout, transitions: new Transitions(60_000) }, 'web')
+  if (compressed === undefined) throw new Error('its memory was not compressed')
+  return await wakeShed(place, cache, true)
 }
 
 async function wakeBare(
@@ -99,15 +110,18 @@ function recipeNote({ args }: BareVmRecipe): string {
   return `acceleration: ${args[args.indexOf('-accel') + 1]?.split(',')[0]}; the files of QEMU alone were copied before its time began, but for what it copies to a tmpfs as cowshed does`
 }
 
-type Name = `${'cowshed' | BareRam} ${Cache}`
+type Name = `${'cowshed' | 'compressed' | BareRam} ${Cache}`
 
 function report(values: Record<Name, number[]>, note: string): BenchReport {
   const rows = caches.flatMap((cache): BenchReport['rows'] => {
-    const [cowshed, copied, mapped] = [values[`cowshed ${cache}`], values[`copied ${cache}`], values[`mapped ${cache}`]]
+    const [cowshed, compressed] = [values[`cowshed ${cache}`], values[`compressed ${cache}`]]
+    const [copied, mapped] = [values[`copied ${cache}`], values[`mapped ${cache}`]]
     return [
       { kind: 'measured', name: `cowshed, page cache ${cache}`, unit: 'ms', ...summarize(cowshed) },
+      { kind: 'measured', name: `cowshed, RAM compressed, ${cache}`, unit: 'ms', ...summarize(compressed) },
       { kind: 'measured', name: `QEMU alone, RAM copied, ${cache}`, unit: 'ms', ...summarize(copied) },
       { kind: 'measured', name: `QEMU alone, RAM mapped, ${cache}`, unit: 'ms', ...summarize(mapped) },
+      { kind: 'ratio', name: `RAM compressed / not, ${cache}`, goal: 1.5, ...ratios(compressed, cowshed) },
       { kind: 'ratio', name: `cowshed / RAM copied, ${cache}`, goal: 1.3, ...ratios(cowshed, copied) },
       { kind: 'ratio', name: `cowshed / RAM mapped, ${cache}`, goal: 1.3, ...ratios(cowshed, mapped) },
     ]

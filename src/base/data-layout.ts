@@ -166,6 +166,8 @@ export function dataLayout(root: string) {
         ram: `${dir}/ram`,
         memory: `${dir}/memory`,
         ...memoryIn(`${dir}/memory`),
+        /** The same as mem.snap, compressed, when it has slept for a while; of no use where both are there. */
+        memSnapZst: `${dir}/memory/mem.snap.zst`,
       }
     },
 

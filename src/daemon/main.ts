@@ -62,6 +62,7 @@ export async function openRooms({
   const lazyLowers = openLazyLowers({ root: layout.root, runDirectory, launcher, events, images, wholes })
   const limits = hostLimits(settings.limits)
   const ramDirectory = ramDirectoryPath(layout, settings.sheds.ram_directory)
+  const { compress_after } = settings.sheds
   sheds = await openSheds({
     layout,
     images,
@@ -76,6 +77,7 @@ export async function openRooms({
     bootTimeoutMs,
     trimOnStop: settings.sheds.trim_on_stop,
     idle: { warmAfterMs: settings.sheds.warm_after, coldAfterMs: settings.sheds.cold_after },
+    compressAfterMs: compress_after === 'never' ? undefined : compress_after,
     limits,
     ramDirectory,
   })

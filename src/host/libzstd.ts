@@ -27,6 +27,8 @@ export interface ZstdCompressor {
    * and level.
    */
   compress(input: Uint8Array): Promise<Buffer>
+  /** The same on the calling thread. */
+  compressHere(input: Uint8Array): Buffer
   free(): void
 }
 
@@ -106,13 +108,20 @@ function bind(): LibZstd {
   }
   const openCompressor = (level: number): ZstdCompressor => {
     const context: unknown = createCompressor()
+    const roomFor = (input: Uint8Array) => Buffer.allocUnsafeSlow(Number(bound(input.length)))
+    const frameOf = (output: Buffer, result: number | bigint) => {
+      if (isError(result) !== 0) throw new Problem('INTERNAL', `zstd cannot compress: ${String(errorName(result))}`)
+      // A copy: what is left of the buffer would be held with it.
+      return Buffer.from(output.subarray(0, Number(result)))
+    }
     return {
       compress: async (input) => {
-        const output = Buffer.allocUnsafeSlow(Number(bound(input.length)))
-        const result = await onThread(compress, context, output, output.length, input, input.length, level)
-        if (isError(result) !== 0) throw new Problem('INTERNAL', `zstd cannot compress: ${String(errorName(result))}`)
-        // A copy: what is left of the buffer would be held with it.
-        return Buffer.from(output.subarray(0, Number(result)))
+        const output = roomFor(input)
+        return frameOf(output, await onThread(compress, context, output, output.length, input, input.length, level))
+      },
+      compressHere: (input) => {
+        const output = roomFor(input)
+        return frameOf(output, compress(context, output, output.length, input, input.length, level))
       },
       free: () => freeCompressor(context),
     }

@@ -35,6 +35,8 @@ export interface ShedsOptions {
   readonly trimOnStop: boolean
   readonly limits: HostLimits
   readonly idle: IdleDefaults
+  /** How long a shed has slept when its memory is compressed, in milliseconds; never when left out. */
+  readonly compressAfterMs?: number | undefined
   /** Where the RAM of running VMs may be: a directory of this data directory alone, made when it is needed, on a tmpfs if there is one. */
   readonly ramDirectory: string
 }

@@ -9,6 +9,7 @@ import { passOn } from './forwards/pass-on.ts'
 import { Ports } from './forwards/ports.ts'
 import { attachmentOf } from './lazy-lowers.ts'
 import { loadSettled, loadToStop } from './load-settled.ts'
+import { MemoryCompressor } from './memory/memory-compressor.ts'
 import { memoryOnDisk } from './memory/memory-on-disk.ts'
 import { RamFiles } from './memory/ram-files.ts'
 import { listImageUsers } from './records/list-image-users.ts'
@@ -76,6 +77,7 @@ export async function openSheds(options: ShedsOptions): Promise<Sheds> {
   await mkdir(options.layout.sheds, { recursive: true, mode: 0o700 })
   await recoverSheds(context)
   const cooler = new Cooler(context)
+  const compressor = new MemoryCompressor(context)
 
   const show = shedViews(context.idle)
   const view = async (record: ShedRecord, known?: PinSet): Promise<Shed> => {
@@ -213,8 +215,10 @@ export async function openSheds(options: ShedsOptions): Promise<Sheds> {
     imageUsers: async () => await listImageUsers(context),
     async release() {
       cooler[Symbol.dispose]()
+      const compressed = compressor[Symbol.asyncDispose]()
       context.ports.end()
       await context.transitions.close(closePatienceMs)
+      await compressed
       await context.volumeTurns.close(closePatienceMs)
       for (const live of context.live.values()) live.release()
       context.live.clear()

@@ -30,6 +30,24 @@ test('transitions of different names do not wait for each other', async () => {
   await held
 })
 
+test('work on what rests ends as soon as there is a transition or the daemon is going, and no transition waits for it', async () => {
+  const transitions = new Transitions(5_000)
+  const untilDisturbed = (signal: AbortSignal) =>
+    new Promise<string>((resolve) => signal.addEventListener('abort', () => resolve('disturbed')))
+  const work = transitions.whileAtRest('a', untilDisturbed)
+  await expect(transitions.whileAtRest('a', untilDisturbed)).rejects.toMatchObject({ code: 'CANCELLED' })
+  await transitions.run('b', async () => undefined)
+  const changed = await transitions.run('a', async () => {
+    await expect(transitions.whileAtRest('a', untilDisturbed)).rejects.toMatchObject({ code: 'CANCELLED' })
+    return await work
+  })
+  expect(changed).toBe('disturbed')
+  const late = transitions.whileAtRest('b', untilDisturbed)
+  await transitions.close(5_000)
+  expect(await late).toBe('disturbed')
+  await expect(transitions.whileAtRest('b', untilDisturbed)).rejects.toMatchObject({ code: 'CANCELLED' })
+})
+
 test('a failed transition lets the next one in', async () => {
   const transitions = new Transitions(5_000)
   const failed = transitions.run('a', async () => {

@@ -8,6 +8,8 @@ import { Problem } from '../base/index.ts'
  */
 export class Transitions {
   readonly #tails = new Map<string, Promise<void>>()
+  /** Work on what rests, by name: whoever wants a transition ends it. */
+  readonly #atRest = new Map<string, AbortController>()
   readonly #waitMs: number
   readonly #busy: (name: string) => Problem
   readonly #closing = new AbortController()
@@ -35,6 +37,7 @@ export class Transitions {
   /** Begins no more transitions, and tells those under way. Resolves when there is none any more, at the latest after `patienceMs`. */
   async close(patienceMs: number): Promise<void> {
     this.#closing.abort(new Problem('CANCELLED', 'the daemon is stopping'))
+    for (const work of this.#atRest.values()) work.abort()
     const patience = new AbortController()
     const late = sleep(patienceMs, undefined, { signal: patience.signal }).catch(() => undefined)
     await Promise.race([Promise.all(this.#tails.values()), late])
@@ -43,6 +46,7 @@ export class Transitions {
 
   /** @throws Problem SHED_BUSY (unless told otherwise) when an earlier transition does not end in time, CANCELLED when the daemon is going */
   async run<T>(name: string, transition: () => Promise<T>): Promise<T> {
+    this.#atRest.get(name)?.abort()
     const before = this.#tails.get(name) ?? Promise.resolve()
     const mine = withResolvers()
     // Whoever comes next waits for those before us too, also when we gave up waiting.
@@ -57,6 +61,26 @@ export class Transitions {
       void tail.then(() => {
         if (this.#tails.get(name) === tail) this.#tails.delete(name)
       })
+    }
+  }
+
+  /**
+   * Runs work that changes nothing and is in nobody's way: its signal is aborted as soon as anybody wants a transition of that name, who does not wait for it, or
+   * the daemon is going. One at a time per name.
+   *
+   * @throws Problem CANCELLED when there is such a transition already, or the work fails once it is to end; else what it throws
+   */
+  async whileAtRest<T>(name: string, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    this.closing.throwIfAborted()
+    if (this.isBusy(name) || this.#atRest.has(name)) throw notAtRest(name)
+    const mine = new AbortController()
+    this.#atRest.set(name, mine)
+    try {
+      return await work(mine.signal)
+    } catch (cause) {
+      throw mine.signal.aborted ? notAtRest(name, cause) : cause
+    } finally {
+      this.#atRest.delete(name)
     }
   }
 
@@ -77,6 +101,10 @@ function shedIsBusy(name: string): Problem {
   return new Problem('SHED_BUSY', `the shed ${name} is in the middle of another transition`, {
     hint: `see what it is doing: cowshed inspect ${name}`,
   })
+}
+
+function notAtRest(name: string, cause?: unknown): Problem {
+  return new Problem('CANCELLED', `the shed ${name} is not at rest`, { cause })
 }
 
 function withResolvers(): { promise: Promise<void>; resolve: () => void } {

@@ -113,8 +113,8 @@ function imageRows(inventory: Holdings, figures: Figures, layout: DataLayout): U
 function shedRow(holding: ShedHolding, given: ReportUsage): UsageReport['sheds'][number] {
   const { shed, files } = holding
   return ownerRow(holding, given, given.figures.ofThing('shed', shed.name), (row, own) => {
-    const { upper, rootfs: root, console, memSnap, vmSnap, ram } = given.layout.shed(shed.name)
-    const memory = [memSnap, vmSnap, ram]
+    const { upper, rootfs: root, console, memSnap, memSnapZst, vmSnap, ram } = given.layout.shed(shed.name)
+    const memory = [memSnap, memSnapZst, vmSnap, ram]
     const rootfs = files.find((file) => file.path === upper || file.path === root)
     const log = files.find((file) => file.path === console)
     return {

@@ -35,6 +35,7 @@ describe.runIf(needs({ tools }))('a shed whose transition is cut off at any step
     ['create', ['none', 'running']],
     ['start', ['stopped', 'running']],
     ['sleep', ['running', 'cold']],
+    ['compress', ['running', 'cold']],
     ['wake', ['cold', 'running']],
     ['stop', ['running', 'stopped']],
     ['grow', ['running', 'stopped']],
@@ -68,11 +69,15 @@ describe.runIf(needs({ tools }))('a shed whose transition is cut off at any step
     await makeWeb(disk.directory)
     // The kernel that the test has put there.
     await runTool('sync', ['-f', disk.directory])
-    for (const verb of ['sleep', 'wake']) {
+    for (const [verb, all] of [
+      ['sleep', ['crashed', 'cold']],
+      ['compress', ['cold']],
+      ['wake', ['crashed', 'cold']],
+    ] as const) {
       expect(await run(verb, 'host', disk.backing, disk.directory)).toMatchObject({ code: 0 })
       const found = new Set<string>()
       for (const kept of await keptDisks(disk.backing, verb)) found.add(await afterCrash(kept))
-      expect(found).toEqual(new Set(['crashed', 'cold']))
+      expect([verb, found]).toEqual([verb, new Set(all)])
     }
     await removeWeb(disk.directory)
   })

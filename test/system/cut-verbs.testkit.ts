@@ -1,5 +1,5 @@
 /**
- * A program that does something with the shed `web` over a fake QEMU, and is cut off: `cut-verbs.testkit.ts create|start|sleep|wake|stop|grow|delete daemon|vmm|host <cut> <directory>`.
+ * A program that does something with the shed `web` over a fake QEMU, and is cut off: `cut-verbs.testkit.ts create|start|sleep|compress|wake|stop|grow|delete daemon|vmm|host <cut> <directory>`.
  *
  * - `daemon`: it is killed (SIGKILL) just before its nth step, <cut>.
  * - `vmm`: its VMM is, before the first step, then again before the second, and so on.
@@ -34,6 +34,7 @@ watchSteps((name) => {
 const { dataLayout } = await import('../../src/base/index.ts')
 const { processStartTime, sweepStaging } = await import('../../src/host/index.ts')
 const { bringTo, expectAtRest, expectNone } = await import('../support/at-rest.ts')
+const { compressNow } = await import('../support/compress-now.ts')
 const { openRoomsOn } = await import('../support/open-rooms.ts')
 
 const layout = dataLayout(`${directory}/data`)
@@ -45,6 +46,7 @@ const verbs: Readonly<Record<string, { from: Parameters<typeof bringTo>[1] | 'no
   create: { from: 'none', act: () => rooms.create('web', { memory_bytes: 64 * 2 ** 20, start: true }) },
   start: { from: 'stopped', act: () => sheds.start('web') },
   sleep: { from: 'running', act: () => sheds.stop('web', { timeout_ms: 1000, keep_memory: true }) },
+  compress: { from: 'cold', act: () => compressNow(rooms, 'web') },
   wake: { from: 'cold', act: () => sheds.wake('web') },
   stop: { from: 'running', act: () => sheds.stop('web', { timeout_ms: 60_000 }) },
   grow: { from: 'stopped', act: async () => sheds.setLimits('web', { upper_bytes: (await diskBytes()) + 2 ** 24 }) },
@@ -60,7 +62,11 @@ async function cutAt(at: number): Promise<boolean> {
   await look()
   const { from, act } = verbs[verb] ?? assert.fail(verb)
   if (from === 'none') await rooms.sheds.remove('web', { force: true }).catch(() => undefined)
-  else await bringTo(rooms, from)
+  else {
+    // What sleeps goes on from what was left of it.
+    if (verb === 'compress') await bringTo(rooms, 'running')
+    await bringTo(rooms, from)
+  }
   ;[now, end] = [0, at]
   await act().catch((error: unknown) => {
     if (mode !== 'vmm') throw error

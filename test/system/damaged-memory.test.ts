@@ -3,6 +3,7 @@ import { copyFile, open, readFile, rename, rm, stat, truncate, writeFile } from 
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { expectAtRest } from '../support/at-rest.ts'
 import { busyboxImageTools } from '../support/busybox-image.ts'
+import { compressNow } from '../support/compress-now.ts'
 import { type FakeWeb, fakeWeb } from '../support/fake-web.ts'
 import { needs } from '../support/needs.ts'
 import type { OpenedRooms } from '../support/open-rooms.ts'
@@ -14,7 +15,7 @@ interface Damage {
   readonly code: 'MEMORY_DAMAGED' | 'STATE_MISMATCH'
   /** Of the message. */
   readonly says: string
-  readonly to: (paths: Paths) => Promise<void>
+  readonly to: (paths: Paths, rooms: OpenedRooms) => Promise<void>
 }
 
 /** What can befall the memory of a shed that sleeps, or what that belongs to. */
@@ -24,6 +25,11 @@ const damages: Damage[] = [
   damage('a mem.snap of zeros', 'not what was written', ({ memSnap }) => zeros(memSnap)),
   damage('a mem.snap with one bit flipped', 'not what was written', ({ memSnap }) => flip(memSnap)),
   damage('a mem.snap that is gone', 'there is no', ({ memSnap }) => rm(memSnap)),
+  damageCompressed('cut short', 'cut short', (zst) => truncate(zst, 15)),
+  damageCompressed('empty', 'not what was written', (zst) => truncate(zst, 0)),
+  damageCompressed('of zeros', 'no place of a frame', zeros),
+  damageCompressed('with one bit flipped', 'not what was written', (zst) => flip(zst, 10)),
+  damageCompressed('gone', 'there is no', (zst) => rm(zst)),
   damage('a vm.snap that is cut short', 'bytes, and had', ({ vmSnap }) => truncate(vmSnap, 3)),
   damage('a vm.snap of zeros', 'not what was written', ({ vmSnap }) => zeros(vmSnap)),
   damage('a vm.snap with one bit flipped', 'not what was written', ({ vmSnap }) => flip(vmSnap)),
@@ -71,7 +77,7 @@ describe.runIf(needs({ tools: ['mke2fs', ...busyboxImageTools] }))('what a shed 
     const paths = rooms.layout.shed('web')
     await sleep()
     const before = await readFile(paths.record, 'utf8')
-    await to(paths)
+    await to(paths, rooms)
     const hint = expect.stringContaining('cowshed start --cold-boot web')
     for (const verb of ['wake', 'start'] as const) {
       await expect(rooms.sheds[verb]('web')).rejects.toMatchObject({
@@ -121,6 +127,13 @@ function damage(what: string, says: string, to: Damage['to']): Damage {
   return { what, says, to, code: 'MEMORY_DAMAGED' }
 }
 
+function damageCompressed(how: string, says: string, to: (memSnapZst: string) => Promise<void>): Damage {
+  return damage(`a compressed mem.snap: ${how}`, says, async ({ memSnapZst }, rooms) => {
+    await compressNow(rooms, 'web')
+    await to(memSnapZst)
+  })
+}
+
 function mismatch(what: string, says: string, to: Damage['to']): Damage {
   return { what, says, to, code: 'STATE_MISMATCH' }
 }
@@ -131,10 +144,10 @@ async function zeros(path: string): Promise<void> {
   await truncate(path, size)
 }
 
-async function flip(path: string): Promise<void> {
+async function flip(path: string, at = 0): Promise<void> {
   await using file = await open(path, 'r+')
-  const { buffer } = await file.read(Buffer.alloc(1), 0, 1, 0)
-  await file.write(Buffer.from([(buffer[0] ?? 0) ^ 4]), 0, 1, 0)
+  const { buffer } = await file.read(Buffer.alloc(1), 0, 1, at)
+  await file.write(Buffer.from([(buffer[0] ?? 0) ^ 4]), 0, 1, at)
 }
 
 async function change(path: string, to: object): Promise<void> {

@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { PruneReport, Shed, UsageReport } from '../../src/contract/index.ts'
 import { ramDirectoryPath } from '../../src/daemon/run-directory.ts'
 import { busyboxArchive, busyboxImageTools } from '../support/busybox-image.ts'
+import { compressNow } from '../support/compress-now.ts'
 import { type Cowshed, openCowshed } from '../support/cowshed.ts'
 import { fsckExt4 } from '../support/ext4-mount.ts'
 import { kernelTools } from '../support/kernel.ts'
@@ -116,11 +117,12 @@ describe.runIf(able)('a shed that stands still or sleeps', () => {
     expect(await sh('echo more >> /root/mark; cat /root/mark')).toBe('unsynced\nmore\n')
   })
 
-  test('it falls asleep while it is paused, again and again, and is stopped from its sleep with all that it had written', async () => {
+  test('it falls asleep while it is paused, again and again, goes on from what was compressed, and is stopped from its sleep with all that it had written', async () => {
     for (const round of ['one', 'two']) {
       await sh(`echo ${round} >> /dev/shm/mark`)
       await cowshed.ok('pause', 'web')
       await cowshed.ok('stop', '--keep-memory', 'web')
+      if (round === 'two') expect(await compressNow(cowshed, 'web')).toBeDefined()
       await cowshed.ok('start', 'web')
     }
     expect(await sh('cat /dev/shm/mark')).toBe('in RAM\none\ntwo\n')

@@ -89,6 +89,8 @@ const ShedSettings = z.strictObject({
   warm_after: IdleText.optional(),
   /** The same until its memory is put on the disk. */
   cold_after: IdleText.optional(),
+  /** How long a shed has slept when its memory is compressed. */
+  compress_after: z.union([z.literal('never'), IdleText]).default(10 * 60e3),
   /** A tmpfs where the RAM of running sheds is, below a directory of the daemon's own; absolute. */
   ram_directory: z.string().startsWith('/').default('/dev/shm'),
 })

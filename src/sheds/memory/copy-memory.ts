@@ -4,6 +4,7 @@ import { stageRecord } from '../../state/index.ts'
 import type { ShedsContext } from '../context.ts'
 import type { ShedRecord } from '../records/shed-record.ts'
 import { sharedDiskMarks } from './disk-marks.ts'
+import { makeHole } from './make-hole.ts'
 import type { MemoryRecord } from './memory-record.ts'
 import { checkDisks, withWayOut } from './restore-shed.ts'
 import { loadMemory, memoryDamaged, readRam, type StoredMemory } from './stored-memory.ts'
@@ -31,16 +32,25 @@ export async function copyMemory(
   await copyDisks()
   const paths = memoryIn(to)
   await cloneFile(memory.state, paths.vmSnap)
-  await cloneFile(memory.ram, paths.memSnap)
   const copied: MemoryRecord = { ...memory.record, disks: await sharedDiskMarks(context, record) }
   await stageRecord(paths.memoryRecord, copied)
-  const copy = { ...memory, record: copied, ram: paths.memSnap, state: paths.vmSnap }
-  await readRam(copy)
-  return copy
+  await copyRam(memory, paths.memSnap)
+  return { ...memory, record: copied, ram: paths.memSnap, isCompressed: false, state: paths.vmSnap }
+}
+
+/** Whoever goes on from a copy maps it, so it is never compressed. */
+async function copyRam(memory: StoredMemory, to: string): Promise<void> {
+  if (memory.isCompressed) {
+    await makeHole(to, memory.record.ram.bytes)
+    await readRam(memory, to)
+    return
+  }
+  await cloneFile(memory.ram, to)
+  await readRam({ ...memory, ram: to })
 }
 
 async function memoryToCopy(context: ShedsContext, record: ShedRecord): Promise<StoredMemory> {
-  const memory = await loadMemory(context.layout.shed(record.name).memory)
+  const memory = await loadMemory(context.layout.shed(record.name))
   if (memory.record.shed.id !== record.id) throw memoryDamaged('it is that of another shed')
   if (memory.record.disk_generation !== record.disk_generation) throw memoryDamaged('it is older than the disk')
   await checkDisks(context, record, memory.record)

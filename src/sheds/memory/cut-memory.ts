@@ -1,5 +1,5 @@
-import { open, rm, stat } from 'node:fs/promises'
-import { memoryIn, problemFromSystem } from '../../base/index.ts'
+import { rm, stat } from 'node:fs/promises'
+import { memoryIn } from '../../base/index.ts'
 import { copyWithoutSum, copyWithoutZeros, syncFile } from '../../host/index.ts'
 import { stageRecord } from '../../state/index.ts'
 import type { ShedsContext } from '../context.ts'
@@ -9,6 +9,7 @@ import type { LiveShed } from '../vm/live-shed.ts'
 import { withKeptLower } from '../with-kept-lower.ts'
 import { diskMarks, sharedDiskMarks } from './disk-marks.ts'
 import { lowerMarks } from './lower-marks.ts'
+import { makeHole } from './make-hole.ts'
 import type { DiskMark, LowerMark, MemoryRecord } from './memory-record.ts'
 import { type CutMemory, sha256Of } from './stored-memory.ts'
 import { refuseUnsavable, type Savable, withSavable } from './with-savable.ts'
@@ -81,7 +82,7 @@ async function writeParts(context: ShedsContext, record: ShedRecord, parts: Part
   if (purpose !== 'sleep') await purpose.copyDisks()
   const disks = await (purpose === 'sleep' ? settleDisks(context, record) : sharedDiskMarks(context, record))
   const goesOn = { identity: savable.identity, agent_key: live.machine.record.agentKey, lowers, disks }
-  await makeFile(paths.memSnap, savable.identity.memory_bytes)
+  await makeHole(paths.memSnap, savable.identity.memory_bytes)
   const files = { from: savable.ramPath, to: paths.memSnap }
   if (purpose !== 'sleep' && purpose.onCut !== undefined) {
     const ramReady = copyWithoutSum(files).then(() => undefined)
@@ -100,16 +101,6 @@ async function writeParts(context: ShedsContext, record: ShedRecord, parts: Part
     ram: { bytes: ram.size, data_bytes: dataBytes, sha256 },
     state: { bytes: state.size, sha256: await sha256Of(paths.vmSnap) },
   } satisfies MemoryRecord)
-}
-
-/** All of it a hole. */
-async function makeFile(path: string, bytes: number): Promise<void> {
-  try {
-    await using file = await open(path, 'wx', 0o600)
-    await file.truncate(bytes)
-  } catch (error) {
-    throw problemFromSystem(error, `make ${path}`)
-  }
 }
 
 /** A host that crashes must not leave disks that are older than the RAM which goes on with them. */

@@ -1,8 +1,9 @@
-import { lstat, mkdir, open, readdir, rm, rmdir } from 'node:fs/promises'
+import { lstat, mkdir, readdir, rm, rmdir } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { type DataLayout, errnoCode, problemFromSystem } from '../../base/index.ts'
 import { filesystemOf } from '../../host/index.ts'
 import type { ShedRecord } from '../records/shed-record.ts'
+import { makeHole } from './make-hole.ts'
 
 /** What a tmpfs is to have left beside all RAM that is on it: others use it too, and one that is full kills whoever writes to it. */
 const reserveBytes = 64 * 2 ** 20
@@ -38,13 +39,8 @@ export class RamFiles {
     return await this.#alone(async () => {
       await this.#removeFiles(name)
       const path = (await this.#hasRoom(bytes)) ? this.#onTmpfs(name) : this.#layout.shed(name).ram
-      try {
-        await using file = await open(path, 'wx', 0o600)
-        await file.truncate(bytes)
-        return path
-      } catch (error) {
-        throw problemFromSystem(error, `make the RAM of ${name}: ${path}`)
-      }
+      await makeHole(path, bytes)
+      return path
     })
   }
 

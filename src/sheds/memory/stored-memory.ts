@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 import { pipeline } from 'node:stream/promises'
-import { isProblem, memoryIn, Problem } from '../../base/index.ts'
-import { copyWithoutZeros, fileStatus, removeDirectory } from '../../host/index.ts'
+import { isProblem, type memoryIn, Problem } from '../../base/index.ts'
+import { copyWithoutZeros, fileStatus, inflateWithoutZeros, removeDirectory } from '../../host/index.ts'
 import { readRecord } from '../../state/index.ts'
 import type { ShedsContext } from '../context.ts'
 import { MemoryRecord } from './memory-record.ts'
@@ -20,27 +20,44 @@ export interface CutMemory {
 /** A memory that is on disk, all three files of it. */
 export interface StoredMemory extends CutMemory {
   readonly record: MemoryRecord
+  /** `ram` is mem.snap.zst: it can be read, and not be mapped. */
+  readonly isCompressed: boolean
   /** What it takes on disk: st_blocks × 512. */
   readonly physicalBytes: number
 }
 
+/** Where a memory is kept: memoryIn. */
+export interface MemoryFiles extends ReturnType<typeof memoryIn> {
+  /** Of a shed that sleeps: where its RAM is when it is compressed. What is mapped never is. */
+  readonly memSnapZst?: string
+}
+
 /**
- * The memory in a directory. Its record can be read and its files have their sizes; the content of vm.snap is checked, that of mem.snap, which is
- * large, when it is read.
+ * A memory that is kept. Its record can be read and its files have their sizes; the content of vm.snap is checked, that of mem.snap, which is
+ * large, when it is read. Where that is there compressed as well, whoever made it so was cut off, and it does not count.
  *
  * @throws Problem MEMORY_DAMAGED
  */
-export async function loadMemory(dir: string): Promise<StoredMemory> {
-  const { memoryRecord, memSnap: ram, vmSnap: state } = memoryIn(dir)
+export async function loadMemory({
+  memoryRecord,
+  memSnap,
+  memSnapZst,
+  vmSnap: state,
+}: MemoryFiles): Promise<StoredMemory> {
   const record = await readRecord(memoryRecord, MemoryRecord).catch((error: unknown) => {
     throw isProblem(error, 'RECORD_INVALID') ? memoryDamaged(error.message, error) : error
   })
   if (record === undefined) throw memoryDamaged(`there is no ${memoryRecord}`)
-  const [ramFile, stateFile] = await Promise.all([fileStatus(ram), fileStatus(state)])
-  if (ramFile?.size !== record.ram.bytes) throw memoryDamaged(sizeOf(ram, ramFile?.size, record.ram.bytes))
+  const [plain, stateFile] = await Promise.all([fileStatus(memSnap), fileStatus(state)])
+  const compressed = plain === undefined && memSnapZst !== undefined ? await fileStatus(memSnapZst) : undefined
+  const ramFile = plain ?? compressed
+  if (ramFile === undefined || (plain !== undefined && plain.size !== record.ram.bytes))
+    throw memoryDamaged(sizeOf(memSnap, plain?.size, record.ram.bytes))
   if (stateFile?.size !== record.state.bytes) throw memoryDamaged(sizeOf(state, stateFile?.size, record.state.bytes))
-  if ((await sha256Of(state)) !== record.state.sha256) throw memoryDamaged(`${state} is not what was written there`)
-  return { record, ram, state, physicalBytes: (ramFile.blocks + stateFile.blocks) * 512 }
+  if ((await sha256Of(state)) !== record.state.sha256) throw otherThanWritten(state)
+  const isCompressed = compressed !== undefined
+  const ram = (isCompressed ? memSnapZst : undefined) ?? memSnap
+  return { record, ram, isCompressed, state, physicalBytes: (ramFile.blocks + stateFile.blocks) * 512 }
 }
 
 /**
@@ -49,9 +66,20 @@ export async function loadMemory(dir: string): Promise<StoredMemory> {
  * @param to left out, RAM is only read: whoever maps the file as it is has nobody else check it
  * @throws Problem MEMORY_DAMAGED, NO_SPACE
  */
-export async function readRam({ ram, record }: StoredMemory, to?: string): Promise<void> {
-  const { sha256 } = await copyWithoutZeros({ from: ram, to })
-  if (sha256 !== record.ram.sha256) throw memoryDamaged(`${ram} is not what was written there`)
+export async function readRam({ ram, isCompressed, record }: StoredMemory, to?: string): Promise<void> {
+  const { sha256 } = isCompressed
+    ? await inflateWithoutZeros({ from: ram, to, bytes: record.ram.bytes }).catch(asDamage)
+    : await copyWithoutZeros({ from: ram, to })
+  if (sha256 !== record.ram.sha256) throw otherThanWritten(ram)
+}
+
+function asDamage(error: unknown): never {
+  throw isProblem(error, 'COMPRESSION_INVALID') ? memoryDamaged(error.message, error) : error
+}
+
+/** Its checksum is another. */
+export function otherThanWritten(path: string): Problem {
+  return memoryDamaged(`${path} is not what was written there`)
 }
 
 /** Removes the memory of a shed, if it has one. Needs no space. @throws Problem IO_FAILED */

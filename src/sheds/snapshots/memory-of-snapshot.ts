@@ -1,4 +1,4 @@
-import { Problem } from '../../base/index.ts'
+import { memoryIn, Problem } from '../../base/index.ts'
 import type { CreateShedRequest } from '../../contract/index.ts'
 import { loadMemory, readRam, type StoredMemory } from '../memory/stored-memory.ts'
 import { withColdBoot } from '../memory/with-cold-boot.ts'
@@ -22,7 +22,7 @@ export async function memoryToGoOnFrom(
     })
   }
   try {
-    const memory = await loadMemory(snapshot.memory)
+    const memory = await loadMemory(memoryIn(snapshot.memory))
     await readRam(memory)
     return memory
   } catch (error) {

@@ -28,7 +28,7 @@ export async function wakeShed(context: ShedsContext, record: ShedRecord, work: 
  */
 async function wakeCold(context: ShedsContext, record: ShedRecord, work: LongWork): Promise<ShedRecord> {
   const { name } = record
-  const memory = await loadMemory(context.layout.shed(name).memory).catch((error: unknown) => {
+  const memory = await loadMemory(context.layout.shed(name)).catch((error: unknown) => {
     throw withWayOut(error, name)
   })
   if (memory.record.shed.id !== record.id) throw withWayOut(foreign(memory), name)

@@ -1,0 +1,104 @@
+import { rename, stat } from 'node:fs/promises'
+import { isDeepStrictEqual } from 'node:util'
+import { problemFromSystem } from '../../base/index.ts'
+import {
+  type CompressWithoutZeros,
+  installFile,
+  openStaging,
+  runInWorker,
+  syncFile,
+  type WithoutZeros,
+} from '../../host/index.ts'
+import { readRecord } from '../../state/index.ts'
+import type { ShedsContext } from '../context.ts'
+import { MemoryRecord } from './memory-record.ts'
+import { loadMemory, otherThanWritten, type StoredMemory } from './stored-memory.ts'
+
+/** Of zstd: higher ones save nothing here (docs/decisions/0127-ram-is-not-compressed.md). */
+const level = 1
+
+/** What takes more than this part of what it took is not worth inflating. */
+const worthwhile = 0.9
+
+/** What RAM took on disk, and what it takes compressed: st_blocks × 512. */
+export interface CompressedMemory {
+  readonly before: number
+  readonly after: number
+}
+
+/**
+ * Compresses the memory of a shed that sleeps, on a thread that gives way to all others, and puts it in the place of what was there. All but that is done outside
+ * of transitions: whoever wants one ends this at once. Wherever it is cut off there is mem.snap, or the same compressed, or both; then the first counts.
+ *
+ * @returns undefined when there is nothing to do, or it is not worth it, or the shed has another memory by now, or none
+ * @throws Problem CANCELLED, MEMORY_DAMAGED, NO_SPACE, IO_FAILED; its memory is then as it was
+ */
+export async function compressMemory(
+  context: Pick<ShedsContext, 'layout' | 'transitions'>,
+  name: string,
+): Promise<CompressedMemory | undefined> {
+  const { layout, transitions } = context
+  await using staging = await openStaging(layout, `compress-${name}`)
+  const made = compressedIn(staging.path)
+  const memory = await transitions.whileAtRest(name, async (signal) => {
+    const found = await loadMemory(layout.shed(name))
+    return found.isCompressed ? undefined : { ...found, sizes: await compressRam(found, made, signal) }
+  })
+  if (memory === undefined || memory.sizes.after > memory.sizes.before * worthwhile) return undefined
+  const replace = async () => await replaceRam(context, { name, record: memory.record, staging: staging.path })
+  return (await transitions.run(name, replace)) ? memory.sizes : undefined
+}
+
+/** What is damaged is left as it is, for whoever wakes the shed to be told. */
+async function compressRam({ ram, record }: StoredMemory, to: string, signal: AbortSignal): Promise<CompressedMemory> {
+  const { sha256 } = await runJob({ from: ram, to, level }, signal)
+  if (sha256 !== record.ram.sha256) throw otherThanWritten(ram)
+  await syncFile(to)
+  return { before: await takenBy(ram), after: await takenBy(to) }
+}
+
+function runJob(job: CompressWithoutZeros, signal: AbortSignal): Promise<WithoutZeros> {
+  return runInWorker<WithoutZeros>({
+    name: 'compress-memory-worker',
+    module: new URL('./compress-memory-worker.ts', import.meta.url),
+    input: job,
+    signal,
+  })
+}
+
+async function takenBy(path: string): Promise<number> {
+  try {
+    return (await stat(path)).blocks * 512
+  } catch (error) {
+    throw problemFromSystem(error, `look at ${path}`)
+  }
+}
+
+function compressedIn(staging: string): string {
+  return `${staging}/compressed`
+}
+
+interface ReplaceRam {
+  readonly name: string
+  /** Of what was compressed. */
+  readonly record: MemoryRecord
+  /** Where it is; what it takes the place of goes there. */
+  readonly staging: string
+}
+
+/** Inside its transition, and soon done: what takes long, to remove a large file, comes after. @returns false when the shed has another memory now, or none */
+async function replaceRam(
+  { layout }: Pick<ShedsContext, 'layout'>,
+  { name, record, staging }: ReplaceRam,
+): Promise<boolean> {
+  const { memoryRecord, memSnap, memSnapZst } = layout.shed(name)
+  const there = await readRecord(memoryRecord, MemoryRecord)
+  if (!isDeepStrictEqual(there, record)) return false
+  await installFile({ from: compressedIn(staging), to: memSnapZst })
+  try {
+    await rename(memSnap, `${staging}/replaced`)
+  } catch (error) {
+    throw problemFromSystem(error, `take ${memSnap} away`)
+  }
+  return true
+}
