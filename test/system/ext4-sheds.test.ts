@@ -70,6 +70,28 @@ describe.runIf(able)('a shed that was made with --rootfs ext4', () => {
     expect(await sh('own', 'cat /a/link; ls /srv | wc -l')).toBe('one\n0\n')
   })
 
+  test('sleeps, is forked, and goes on from a snapshot with its memory', async () => {
+    const marks = 'hostname; cat /dev/shm/mark /mark'
+    await sh('own', 'mkdir -p /dev/shm; echo slept | tee /mark > /dev/shm/mark')
+    await cowshed.ok('stop', '--keep-memory', 'own')
+    expect(await status('own')).toMatchObject({ status: 'cold' })
+    expect(await sh('own', marks)).toBe('own\nslept\nslept\n')
+    await cowshed.ok('snapshot', 'create', 'own', 'asleep', '--memory')
+    await cowshed.ok('fork', 'own', 'fork')
+    await sh('fork', 'echo forked | tee /mark > /dev/shm/mark')
+    await cowshed.ok('create', 'again', '--from-snapshot', 'asleep')
+    expect(await Promise.all(['own', 'fork', 'again'].map((name) => sh(name, marks)))).toEqual([
+      'own\nslept\nslept\n',
+      'fork\nforked\nforked\n',
+      'again\nslept\nslept\n',
+    ])
+    expect(await status('again')).toMatchObject({ rootfs: 'ext4' })
+    await cowshed.ok('stop', 'fork')
+    await fsckExt4(rootfs('fork'))
+    await cowshed.ok('delete', 'fork', 'again', '--force')
+    await cowshed.ok('snapshot', 'rm', '--force', 'asleep')
+  })
+
   test('replays its journal after a kill -9 of its VMM', async () => {
     await sh(
       'own',
