@@ -1,9 +1,11 @@
+import { existsSync } from 'node:fs'
 import { readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { isProblem } from '../../src/base/index.ts'
 import { bringTo, createWeb, expectAtRest } from '../support/at-rest.ts'
 import { busyboxImageTools } from '../support/busybox-image.ts'
+import { compressNow } from '../support/compress-now.ts'
 import { type FakeQemu, fakeQemu } from '../support/fake-qemu.ts'
 import { toolsFor } from '../support/filesystems.ts'
 import { fillToTheBlock } from '../support/fill-to-the-block.ts'
@@ -29,7 +31,39 @@ describe.runIf(needs({ root: true, tools }))('a sleep and a wake on a disk that 
     await using disk = await mountFresh('ext4', 64 * 2 ** 20)
     await tryAll(disk.directory)
   })
+
+  test('its memory stays as it was where there is no space to compress it', async () => {
+    await using disk = await mountFresh('ext4', 64 * 2 ** 20)
+    await tryToCompress(disk.directory)
+  })
 })
+
+async function tryToCompress(directory: string): Promise<void> {
+  const filler = join(directory, 'filler')
+  await using rooms = await openRoomsOn(directory)
+  await createWeb(rooms)
+  const { memSnap, memSnapZst } = rooms.layout.shed('web')
+  const outcomes = new Set<string>()
+  for (const kibibytes of [0, 40, 68, 1024]) {
+    await bringTo(rooms, 'running')
+    await bringTo(rooms, 'cold')
+    await fillToTheBlock(filler, kibibytes * 1024)
+    const outcome = await compressNow(rooms, 'web').then(() => 'done', codeOf)
+    outcomes.add(outcome)
+    await rm(filler)
+    expect([existsSync(memSnap), existsSync(memSnapZst)]).toEqual(outcome === 'done' ? [false, true] : [true, false])
+    expect((await expectAtRest(rooms)).status).toBe('cold')
+  }
+  expect(outcomes).toEqual(new Set(['NO_SPACE', 'done']))
+  await bringTo(rooms, 'running')
+  await expectAtRest(rooms)
+  await rooms.sheds.remove('web', { force: true })
+}
+
+function codeOf(error: unknown): string {
+  if (!isProblem(error)) throw error
+  return error.code
+}
 
 /** The databases of rooms that are out of sight are let go of. */
 async function tryAll(directory: string): Promise<void> {
@@ -70,12 +104,6 @@ async function expectShownAsItIs({ layout, sheds }: OpenedRooms): Promise<void> 
 }
 
 async function tryOnce({ sheds }: OpenedRooms, verb: 'sleep' | 'wake'): Promise<string> {
-  try {
-    if (verb === 'wake') await sheds.wake('web')
-    else await sheds.stop('web', { timeout_ms: 1000, keep_memory: true })
-    return 'done'
-  } catch (error) {
-    if (!isProblem(error)) throw error
-    return error.code
-  }
+  const done = verb === 'wake' ? sheds.wake('web') : sheds.stop('web', { timeout_ms: 1000, keep_memory: true })
+  return await done.then(() => 'done', codeOf)
 }

@@ -1,8 +1,10 @@
 import { rename, stat } from 'node:fs/promises'
+import { dirname } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
-import { problemFromSystem } from '../../base/index.ts'
+import { formatSize, Problem, problemFromSystem } from '../../base/index.ts'
 import {
   type CompressWithoutZeros,
+  filesystemOf,
   installFile,
   openStaging,
   runInWorker,
@@ -51,10 +53,21 @@ export async function compressMemory(
 
 /** What is damaged is left as it is, for whoever wakes the shed to be told. */
 async function compressRam({ ram, record }: StoredMemory, to: string, signal: AbortSignal): Promise<CompressedMemory> {
+  const before = await takenBy(ram)
+  await checkSpace(to, before)
   const { sha256 } = await runJob({ from: ram, to, level }, signal)
   if (sha256 !== record.ram.sha256) throw otherThanWritten(ram)
   await syncFile(to)
-  return { before: await takenBy(ram), after: await takenBy(to) }
+  return { before, after: await takenBy(to) }
+}
+
+/** What nobody waits for does not take the last space from those who work, not even for a moment. */
+async function checkSpace(to: string, bytes: number): Promise<void> {
+  const { freeBytes } = await filesystemOf(dirname(to))
+  if (freeBytes >= bytes) return
+  throw new Problem('NO_SPACE', `less is free (${formatSize(freeBytes)}) than it takes (${formatSize(bytes)})`, {
+    hint: 'see what holds the space: cowshed system df -v; then: cowshed system prune',
+  })
 }
 
 function runJob(job: CompressWithoutZeros, signal: AbortSignal): Promise<WithoutZeros> {
