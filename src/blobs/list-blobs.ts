@@ -1,5 +1,6 @@
-import { lstat, readdir } from 'node:fs/promises'
+import { lstat } from 'node:fs/promises'
 import { type DataLayout, type Digest, errnoCode, isDigest, problemFromSystem } from '../base/index.ts'
+import { namesIn } from '../host/index.ts'
 
 export interface BlobSummary {
   readonly digest: Digest
@@ -14,22 +15,13 @@ export interface BlobSummary {
 export async function listBlobs(layout: DataLayout): Promise<BlobSummary[]> {
   const found: BlobSummary[] = []
   for (const algorithm of ['sha256', 'sha512']) {
-    for (const hex of await namesIn(`${layout.blobs}/${algorithm}`)) {
+    for (const hex of (await namesIn(`${layout.blobs}/${algorithm}`)).sort()) {
       const digest = `${algorithm}:${hex}`
       const blob = isDigest(digest) ? await summarize(digest, layout.blob(digest)) : undefined
       if (blob !== undefined) found.push(blob)
     }
   }
   return found
-}
-
-async function namesIn(directory: string): Promise<string[]> {
-  try {
-    return (await readdir(directory)).sort()
-  } catch (error) {
-    if (errnoCode(error) === 'ENOENT') return []
-    throw problemFromSystem(error, `list ${directory}`)
-  }
 }
 
 async function summarize(digest: Digest, path: string): Promise<BlobSummary | undefined> {

@@ -1,4 +1,4 @@
-import { mkdir, readdir, readFile, rm } from 'node:fs/promises'
+import { mkdir, readFile, rm } from 'node:fs/promises'
 import { z } from 'zod'
 import {
   type DataLayout,
@@ -11,7 +11,7 @@ import {
   problemFromSystem,
 } from '../base/index.ts'
 import { type ChunkIndex, decodeChunkIndex } from '../formats/index.ts'
-import { type FileLock, fileStatus, isLocked, lockFile, writeFileAtomically } from '../host/index.ts'
+import { type FileLock, fileStatus, isLocked, lockFile, namesIn, writeFileAtomically } from '../host/index.ts'
 import { readRecord, writeRecord } from '../state/index.ts'
 
 const DigestText = z.string().refine(isDigest)
@@ -177,12 +177,7 @@ export async function removeLazyLower(layout: DataLayout, chunkIndex: Digest): P
 }
 
 async function digestsIn(directory: string): Promise<Digest[]> {
-  try {
-    return (await readdir(directory)).map((name) => `sha256:${name}`).filter(isDigest)
-  } catch (error) {
-    if (errnoCode(error) === 'ENOENT') return []
-    throw problemFromSystem(error, `list ${directory}`)
-  }
+  return (await namesIn(directory)).map((name) => `sha256:${name}`).filter(isDigest)
 }
 
 /** One that cannot be read is as good as none: it is written anew when the image is asked for. */

@@ -1,7 +1,7 @@
-import { mkdir, readdir, rm } from 'node:fs/promises'
+import { mkdir, rm } from 'node:fs/promises'
 import { z } from 'zod'
-import { type DataLayout, errnoCode, isProblem, type Problem, problemFromSystem } from '../../base/index.ts'
-import { syncDirectory } from '../../host/index.ts'
+import { type DataLayout, isProblem, type Problem, problemFromSystem } from '../../base/index.ts'
+import { namesIn, syncDirectory } from '../../host/index.ts'
 import { readRecord, writeRecord } from '../../state/index.ts'
 
 export type TokenLayout = Pick<DataLayout, 'tokens' | 'token'>
@@ -24,7 +24,7 @@ export type TokenRecord = z.infer<typeof TokenRecord>
  */
 export async function readTokens(layout: TokenLayout, onBroken: (problem: Problem) => void): Promise<TokenRecord[]> {
   const records: TokenRecord[] = []
-  for (const name of await entriesOf(layout.tokens)) {
+  for (const name of await namesIn(layout.tokens)) {
     const path = `${layout.tokens}/${name}`
     if (name.endsWith('.tmp')) await rm(path, { force: true })
     if (!name.endsWith('.json')) continue
@@ -37,15 +37,6 @@ export async function readTokens(layout: TokenLayout, onBroken: (problem: Proble
     }
   }
   return records
-}
-
-async function entriesOf(directory: string): Promise<string[]> {
-  try {
-    return await readdir(directory)
-  } catch (error) {
-    if (errnoCode(error) === 'ENOENT') return []
-    throw problemFromSystem(error, `read ${directory}`)
-  }
 }
 
 export async function writeToken({ tokens, token }: TokenLayout, record: TokenRecord): Promise<void> {

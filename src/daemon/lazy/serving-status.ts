@@ -1,9 +1,9 @@
-import { readdir, rm } from 'node:fs/promises'
+import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
-import { type Digest, errnoCode, isProblem, problemFromSystem } from '../../base/index.ts'
+import { type Digest, isProblem } from '../../base/index.ts'
 import { LazyCounts, LazyHeat } from '../../contract/index.ts'
-import { processStartTime } from '../../host/index.ts'
+import { namesIn, processStartTime } from '../../host/index.ts'
 import type { LazyLower, LeafHeat } from '../../lazy/index.ts'
 import { readRecord, writeRecord } from '../../state/index.ts'
 import type { NbdServer } from '../../wires/index.ts'
@@ -169,14 +169,5 @@ async function readStatus(path: string): Promise<ServingStatus | undefined> {
   } catch (error) {
     if (isProblem(error, 'RECORD_INVALID')) return undefined
     throw error
-  }
-}
-
-async function namesIn(directory: string): Promise<string[]> {
-  try {
-    return await readdir(directory)
-  } catch (error) {
-    if (errnoCode(error) === 'ENOENT') return []
-    throw problemFromSystem(error, `list ${directory}`)
   }
 }

@@ -1,8 +1,8 @@
-import { link, readdir, readFile, stat } from 'node:fs/promises'
+import { link, readFile, stat } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { type Digest, errnoCode, isDigest, isProblem, type LowerProfile } from '../../base/index.ts'
 import { decodeChunkIndex } from '../../formats/index.ts'
-import type { FilePart } from '../../host/index.ts'
+import { type FilePart, namesIn } from '../../host/index.ts'
 import { findWholeParts, listLazyLowers } from '../../lazy/index.ts'
 import type { ImagesContext } from '../images-context.ts'
 import { findKeptLower } from '../kept/find-kept-lower.ts'
@@ -124,15 +124,6 @@ export async function publishedParts({ layout }: Pick<ImagesContext, 'layout'>):
     }
   }
   return parts
-}
-
-async function namesIn(directory: string): Promise<string[]> {
-  try {
-    return await readdir(directory)
-  } catch (error) {
-    if (errnoCode(error) === 'ENOENT') return []
-    throw error
-  }
 }
 
 /** One that cannot be read is of no help. */

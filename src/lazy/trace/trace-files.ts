@@ -1,4 +1,4 @@
-import { mkdir, readdir, rm } from 'node:fs/promises'
+import { mkdir, rm } from 'node:fs/promises'
 import { type DataLayout, errnoCode, isProblem, problemFromSystem } from '../../base/index.ts'
 import {
   type BootTrace,
@@ -8,7 +8,7 @@ import {
   isTraceName,
   type TracedLower,
 } from '../../formats/index.ts'
-import { readSmallFile, writeFileAtomically } from '../../host/index.ts'
+import { namesIn, readSmallFile, writeFileAtomically } from '../../host/index.ts'
 
 /** A trace of a lower, by its name. */
 export interface NamedTrace {
@@ -59,14 +59,5 @@ export async function removeBootTrace(layout: DataLayout, { name, trace }: Named
     await rm(path, { force: true })
   } catch (error) {
     throw problemFromSystem(error, `remove ${path}`)
-  }
-}
-
-async function namesIn(directory: string): Promise<string[]> {
-  try {
-    return await readdir(directory)
-  } catch (error) {
-    if (errnoCode(error) === 'ENOENT') return []
-    throw problemFromSystem(error, `list ${directory}`)
   }
 }
