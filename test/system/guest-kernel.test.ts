@@ -32,9 +32,10 @@ describe.runIf(needs({ tools: [qemu, ...kernelTools] }))('the guest kernel', () 
     const { files, outcome } = await installKernel(layout, { agentPath: await testAgent() })
     expect(outcome).toBe('installed')
     expect(await currentKernel(layout)).toEqual(files)
-    // The same package, agent and writer: the same kernel, wherever it was made.
-    expect(files).toMatchObject({ id: kernel.id, release: kernel.release })
     expect(await readdir(layout.staging)).toEqual([])
+    // The same package, agent and writer: the same kernel, wherever it was made. That of the other tests may be older than Debian's newest.
+    const elsewhere = await installKernel(dataLayout(join(root, 'elsewhere')), { agentPath: await testAgent() })
+    expect(elsewhere.files).toMatchObject({ id: files.id, release: files.release })
 
     const steps: string[] = []
     const onProgress = ({ phase }: Progress) => void steps.push(phase)
