@@ -55,8 +55,7 @@ export function errnoCode(error: unknown): string | undefined {
  */
 export function problemFromSystem(error: unknown, doing: string): Problem {
   if (isProblem(error)) return error
-  const reason = error instanceof Error ? error.message : String(error)
-  const message = `cannot ${doing}: ${reason}`
+  const message = `cannot ${doing}: ${reasonOf(error, doing)}`
   switch (errnoCode(error)) {
     case 'ENOSPC':
     case 'EDQUOT':
@@ -65,7 +64,7 @@ export function problemFromSystem(error: unknown, doing: string): Problem {
         cause: error,
       })
     case 'ENOENT':
-      return new Problem('FILE_NOT_FOUND', message, { cause: error })
+      return new Problem('FILE_NOT_FOUND', message, { hint: 'see whether the path is right', cause: error })
     case 'EEXIST':
       return new Problem('FILE_EXISTS', message, { cause: error })
     case 'EACCES':
@@ -78,4 +77,13 @@ export function problemFromSystem(error: unknown, doing: string): Problem {
     default:
       return new Problem('IO_FAILED', message, { cause: error })
   }
+}
+
+/** What the system said, in its words: without the code and the call that Node puts around them, and with the path unless that has been named. */
+function reasonOf(error: unknown, doing: string): string {
+  if (!(error instanceof Error)) return String(error)
+  const { code, syscall, path, message } = error as NodeJS.ErrnoException
+  if (code === undefined || syscall === undefined || !message.startsWith(`${code}: `)) return message
+  const [words = message] = message.slice(code.length + 2).split(`, ${syscall}`)
+  return path === undefined || doing.includes(path) ? words : `${words}: ${path}`
 }

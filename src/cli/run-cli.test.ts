@@ -11,7 +11,7 @@ import {
 import { join } from 'node:path'
 import { afterAll, beforeEach, describe, expect, test } from 'vitest'
 import { Problem } from '../base/index.ts'
-import type { GuestFile, PruneReport, Shed } from '../contract/index.ts'
+import type { GuestFile, PruneReport, Shed, SnapshotDetail } from '../contract/index.ts'
 import { openTestCli } from './cli.testkit.ts'
 
 const cli = await openTestCli()
@@ -559,6 +559,77 @@ describe('images', () => {
       'error: used is used by web\n',
     ])
     expect((await cli.run(['image', 'rm', 'used'])).code).toBe(4)
+  })
+})
+
+describe('snapshots', () => {
+  const snapshot: SnapshotDetail = {
+    name: 'kept',
+    id: 'a1',
+    status: 'whole',
+    shed: { name: 'copy', id: 'b2' },
+    forked_from: { name: 'web', id: 'c3' },
+    image: { ref: 'debian:12', manifest_digest: `sha256:${'0'.repeat(64)}` },
+    rootfs: 'erofs',
+    bytes: 5e9,
+    physical_bytes: 3e6,
+    volumes: [],
+    pause_ms: 12,
+    created_at: '2020-01-01T00:00:00Z',
+    lower: 'missing',
+    lower_hint: 'cowshed image pull debian:12',
+    missing_volumes: [],
+    sheds: [],
+  }
+  const broken: SnapshotDetail = {
+    ...snapshot,
+    name: 'torn',
+    id: '',
+    status: 'broken',
+    status_reason: 'there is no upper.ext4',
+    physical_bytes: 0,
+    created_at: new Date(0).toISOString(),
+  }
+
+  test('say what they are of and how to get what they lie over', async () => {
+    cli.handlers.getSnapshot = async () => snapshot
+    const { stdout } = await cli.run(['snapshot', 'info', 'kept'])
+    for (const line of [
+      'shed: +copy',
+      'fork of: +web',
+      'lower: +missing: cowshed image pull debian:12',
+      'paused: +12 ms',
+    ])
+      expect(stdout).toMatch(new RegExp(`^${line}`, 'm'))
+  })
+
+  test('of which nothing can be read show no figures, and how to be rid of them', async () => {
+    cli.handlers.getSnapshot = async () => broken
+    cli.handlers.listSnapshots = async () => ({ snapshots: [broken] })
+    const { stdout, stderr } = await cli.run(['snapshot', 'info', 'torn'])
+    expect(stdout).toBe('name:    torn\nstatus:  broken\nreason:  there is no upper.ext4\n')
+    expect(stderr).toContain('cowshed snapshot rm --force torn')
+    expect((await cli.run(['snapshot', 'ls'])).stdout).toMatch(/^torn +broken +copy +debian:12 +- +-$/m)
+    cli.handlers.getShed = async () => shed('torn', { status: 'broken', status_reason: 'not JSON' })
+    expect((await cli.run(['inspect', 'torn'])).stdout).toBe('name:    torn\nstatus:  broken\nreason:  not JSON\n')
+  })
+
+  test('go to no directory that is not there, and come from no file that is not', async () => {
+    cli.handlers.exportSnapshot = async () => ({
+      source: (async function* () {
+        yield Buffer.from('bytes')
+      })(),
+    })
+    const exported = await cli.run(['snapshot', 'export', 'kept', '/nonexistent/kept.snapshot'])
+    expect([exported.code, exported.stderr]).toEqual([
+      3,
+      'error: cannot write /nonexistent/kept.snapshot: there is no directory /nonexistent\nhint: make it first, or choose another path\n',
+    ])
+    const imported = await cli.run(['snapshot', 'import', '/nonexistent/kept.snapshot'])
+    expect([imported.code, imported.stderr]).toEqual([
+      3,
+      'error: cannot read /nonexistent/kept.snapshot: no such file or directory\nhint: see whether the path is right\n',
+    ])
   })
 })
 

@@ -26,6 +26,7 @@ test('times are told in their largest unit', () => {
     '2d ago',
     'just now',
   ])
+  expect(relativeTime(new Date(0).toISOString())).toBe('-')
 })
 
 describe('tables', () => {

@@ -22,6 +22,8 @@ export const Snapshot = z.object({
   shed: z.object({ name: z.string(), id: z.string() }),
   /** The snapshot that the shed had been made from, if it had been. */
   parent: z.string().optional(),
+  /** The shed that it had been forked from, if it had been. */
+  forked_from: z.object({ name: z.string(), id: z.string() }).optional(),
   image: z.object({ ref: z.string(), manifest_digest: z.string() }),
   rootfs: RootfsKind,
   /** How large the shed's own disk is. */

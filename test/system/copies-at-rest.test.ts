@@ -86,6 +86,9 @@ async function copyAndCompare(rooms: OpenedRooms, { rootfs, isShared }: Tried): 
   // Both have the one file that their RAM begins with.
   expectAdded((await usedBytes(layout.root)) - before - ofSnapshot, isShared ? 0 : 2)
 
+  await sheds.snapshots.create({ shed: 'fork-1', name: 'of-fork' })
+  expect(await sheds.snapshots.get('of-fork')).toMatchObject({ shed: { name: 'fork-1' }, forked_from: { name: 'web' } })
+
   // What one writes is in no other one.
   await writeMark(diskOf(layout.shed('fork-1')), 'later')
   for (const path of [web.disk, diskOf(snapshot), diskOf(layout.shed('fork-2'))]) await expectMark(path, 'disk')

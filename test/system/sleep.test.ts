@@ -91,6 +91,10 @@ describe.runIf(able)('a shed that stands still or sleeps', () => {
     ])
     const skipped = (await cowshed.json<PruneReport>('system', 'prune', '--dry-run', '--until', '0s')).skipped
     expect(skipped).toContainEqual({ kind: 'instance', name: 'web', reason: 'cannot prune shed that is cold' })
+    expect(await cowshed.run('pause', 'web')).toMatchObject({
+      code: 4,
+      stderr: expect.stringContaining('cowshed wake web'),
+    })
     for (const command of [
       ['delete', 'web'],
       ['system', 'trim', 'web'],

@@ -18,7 +18,7 @@ export function damagedPiece({ backup, file, at, chunks, why }: DamagedPiece): P
     'BACKUP_DAMAGED',
     `backup ${backup} is damaged: of ${file.name}, bytes ${offset} to ${end} cannot be had: ${why}`,
     {
-      hint: 'see what else is damaged: cowshed backup verify; then restore another backup',
+      hint: 'see what else is damaged: cowshed backup verify --at PLACE; then restore another backup',
       data: { backup, file: file.name, offset, bytes: end - offset },
     },
   )

@@ -13,7 +13,10 @@ export const backupVerify: DefineCommand = (command, run) => {
         const { intact, damaged, bytes } = reply
         const lines = damaged.map(({ message }) => `damaged: ${printable(message)}\n`)
         if (cli.json) cli.printJson(reply)
-        else cli.print(`${lines.join('')}${intact.length} backups intact, ${formatSize(bytes)} read\n`)
+        else
+          cli.print(
+            `${lines.join('')}${intact.length} ${intact.length === 1 ? 'backup' : 'backups'} intact, ${formatSize(bytes)} read\n`,
+          )
         return damaged.length > 0 ? 1 : 0
       }),
     )

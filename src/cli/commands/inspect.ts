@@ -21,12 +21,18 @@ export const inspect: DefineCommand = (command, run) => {
 }
 
 function describe(shed: Shed, terminal: Terminal): string {
-  return details([
-    ['name', printable(shed.name)],
-    ['id', shed.id],
+  const name = ['name', printable(shed.name)] as const
+  const status = [
     ['status', shed.status],
     ['reason', shed.status_reason === undefined ? undefined : printable(shed.status_reason)],
     ['protected', shed.protected === true ? `yes (cowshed unprotect ${shed.name})` : undefined],
+  ] as const
+  // Nothing else is known of it.
+  if (shed.status === 'broken') return details([name, ...status])
+  return details([
+    name,
+    ['id', shed.id],
+    ...status,
     ['image', printable(shed.image.ref)],
     ['manifest', shortDigest(shed.image.manifest_digest)],
     ['lazy', shed.lazy === undefined ? undefined : `yes (chunk index ${shortDigest(shed.lazy.chunk_index_digest)})`],

@@ -1,5 +1,6 @@
 import { formatSize, printable, shortDigest } from '../../base/index.ts'
 import type { SnapshotDetail, SnapshotVolume } from '../../contract/index.ts'
+import type { Cli } from '../cli.ts'
 import type { DefineCommand } from '../define-command.ts'
 import { snapshotName } from '../options/snapshot-names.ts'
 import { relativeTime } from '../terminal/relative-time.ts'
@@ -10,9 +11,25 @@ export const snapshotInfo: DefineCommand = (command, run) => {
     run(async (cli, snapshot: string) => {
       const found = await cli.api.call('getSnapshot', { params: { snapshot } })
       if (cli.json) cli.printJson(found)
+      else if (found.status === 'broken') showBroken(cli, found)
       else cli.print(describe(found))
     }),
   )
+}
+
+/** Nothing else is known of it. */
+function showBroken(cli: Cli, snapshot: SnapshotDetail): void {
+  const { name, status, status_reason: reason = '' } = snapshot
+  cli.print(
+    details([['name', printable(name)], ['status', status], ['reason', printable(reason)], protection(snapshot)]),
+  )
+  cli.notice(`put back what is missing, or remove what is left of it: cowshed snapshot rm --force ${printable(name)}`)
+}
+
+type Row = Parameters<typeof details>[0][number]
+
+function protection({ name, protected: isProtected }: SnapshotDetail): Row {
+  return ['protected', isProtected === true ? `yes (cowshed snapshot unprotect ${name})` : undefined]
 }
 
 function describe(snapshot: SnapshotDetail): string {
@@ -21,11 +38,11 @@ function describe(snapshot: SnapshotDetail): string {
     ['name', printable(snapshot.name)],
     ['id', snapshot.id],
     ['status', snapshot.status],
-    ['reason', snapshot.status_reason === undefined ? undefined : printable(snapshot.status_reason)],
     ['comment', snapshot.comment === undefined ? undefined : printable(snapshot.comment)],
-    ['protected', snapshot.protected === true ? `yes (cowshed snapshot unprotect ${snapshot.name})` : undefined],
+    protection(snapshot),
     ['shed', printable(`${shed.name} (${shed.id})`)],
     ['made from', snapshot.parent === undefined ? undefined : printable(snapshot.parent)],
+    ['fork of', snapshot.forked_from === undefined ? undefined : printable(snapshot.forked_from.name)],
     ['image', printable(image.ref)],
     ['manifest', shortDigest(image.manifest_digest)],
     [

@@ -24,7 +24,7 @@ const columns: readonly Column<Snapshot>[] = [
   { title: 'STATUS', cell: ({ status, protected: kept }) => (kept === true ? `${status}, protected` : status) },
   { title: 'SHED', cell: ({ shed }) => printable(shed.name) },
   { title: 'IMAGE', cell: ({ image }) => printable(image.ref) },
-  { title: 'ON DISK', align: 'right', cell: ({ physical_bytes }) => formatSize(physical_bytes) },
+  { title: 'ON DISK', align: 'right', cell: sizeOf },
   {
     title: 'MEMORY',
     align: 'right',
@@ -33,3 +33,7 @@ const columns: readonly Column<Snapshot>[] = [
   { title: 'TAKEN', cell: ({ created_at }) => relativeTime(created_at) },
   { title: 'COMMENT', cell: ({ comment = '' }) => printable(comment) },
 ]
+
+function sizeOf({ status, physical_bytes }: Snapshot): string {
+  return status === 'broken' ? '-' : formatSize(physical_bytes)
+}

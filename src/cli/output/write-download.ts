@@ -7,7 +7,7 @@ import { errnoCode, newId, Problem, problemFromSystem } from '../../base/index.t
  *
  * @param onBytes hears how much there is
  * @returns bytes written
- * @throws Problem FILE_EXISTS, NO_SPACE, PERMISSION_DENIED; whatever `source` throws
+ * @throws Problem FILE_EXISTS, FILE_NOT_FOUND, NO_SPACE, PERMISSION_DENIED; whatever `source` throws
  */
 export async function writeDownload(
   path: string,
@@ -31,6 +31,7 @@ export async function writeDownload(
     await rename(temporary, path)
     return bytes
   } catch (error) {
+    if (errnoCode(error) === 'ENOENT') throw noDirectory(path)
     await rm(temporary, { force: true })
     throw problemFromSystem(error, `write ${path}`)
   }
@@ -44,4 +45,11 @@ async function refuseExisting(path: string): Promise<void> {
     throw error
   }
   throw new Problem('FILE_EXISTS', `${path} is there already`, { hint: 'choose another path, or remove it first' })
+}
+
+function noDirectory(path: string): Problem {
+  const directory = dirname(path)
+  return new Problem('FILE_NOT_FOUND', `cannot write ${path}: there is no directory ${directory}`, {
+    hint: 'make it first, or choose another path',
+  })
 }

@@ -160,6 +160,10 @@ export function shedNotRunning(name: string): Problem {
   return new Problem('SHED_NOT_RUNNING', `the shed ${name} is not running`, { hint: `start it: cowshed start ${name}` })
 }
 
+export function shedSleeps(name: string): Problem {
+  return new Problem('SHED_NOT_RUNNING', `the shed ${name} sleeps`, { hint: `wake it first: cowshed wake ${name}` })
+}
+
 /** Its guest answers nobody. */
 export function shedIsPaused(name: string): Problem {
   return new Problem('SHED_NOT_RUNNING', `the shed ${name} is paused`, { hint: `wake it: cowshed wake ${name}` })

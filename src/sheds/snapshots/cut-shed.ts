@@ -91,7 +91,7 @@ function refuseWithoutMemory(
     })
   }
   if (shed.secrets.length > 0 && withSecrets !== true) {
-    const given = shed.secrets.map(({ secret }) => secret).join(', ')
+    const given = [...new Set(shed.secrets.map(({ secret }) => secret))].join(', ')
     throw new Problem('INVALID_REQUEST', `${name} is given secrets (${given}), and they are in its memory`, {
       hint: 'say that they may be in the copy: --with-secrets',
     })
@@ -158,6 +158,7 @@ function recordOf(shed: ShedRecord, { request: { name, comment }, volumes }: New
     ...(comment === undefined ? {} : { comment }),
     shed: { name: shed.name, id: shed.id },
     ...(shed.snapshot === undefined ? {} : { parent: shed.snapshot.name }),
+    ...(shed.forked_from === undefined ? {} : { forked_from: shed.forked_from }),
     image,
     cpus,
     memory_bytes,

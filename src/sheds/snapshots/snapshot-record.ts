@@ -25,6 +25,8 @@ export const SnapshotRecord = ShedRecord.pick({
   shed: z.object({ name: z.string(), id: z.string() }),
   /** The snapshot that the shed had been made from. */
   parent: z.string().optional(),
+  /** The shed that it had been forked from. */
+  forked_from: ShedRecord.shape.forked_from,
   volumes: z.array(SnapshotVolume).default([]),
   /** What was in its memory is there as well: how large the files of that are. */
   memory: z.object({ ram_bytes: z.int(), state_bytes: z.int(), record_bytes: z.int() }).optional(),

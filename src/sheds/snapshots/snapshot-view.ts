@@ -9,7 +9,7 @@ export function snapshotView(entry: SnapshotEntry, pins: PinSet): Snapshot {
     return { ...nothing, name: entry.name, status_reason: entry.problem.message, ...kept }
   const { record, physicalBytes, memoryPhysicalBytes } = entry.snapshot
   const { name, id, comment, shed, parent, image, rootfs, upper_bytes, volumes, pause_ms, created_at } = record
-  const { imported_at } = record
+  const { forked_from, imported_at } = record
   return {
     name,
     id,
@@ -17,6 +17,7 @@ export function snapshotView(entry: SnapshotEntry, pins: PinSet): Snapshot {
     ...(comment === undefined ? {} : { comment }),
     shed,
     ...(parent === undefined ? {} : { parent }),
+    ...(forked_from === undefined ? {} : { forked_from }),
     image,
     rootfs,
     bytes: upper_bytes,
