@@ -48,6 +48,7 @@ export { openZstdCompressor, type ZstdCompressor, zstdVersion } from './libzstd.
 export { type ListeningSocket, listenOnUnix } from './listen-on-unix.ts'
 export { type FileLock, isLocked, type LockOptions, lockFile } from './lock-file.ts'
 export { lockHolders } from './lock-holders.ts'
+export { type LockedRange, lockRange, unlockRange } from './lock-range.ts'
 export { type FuseMount, type MountFuse, mountFuse, unmountFile } from './mount-fuse.ts'
 export { type Mount, mountedAt } from './mounted-at.ts'
 export { namesBelow } from './names-below.ts'

@@ -10,6 +10,8 @@ import { Problem } from '../base/index.ts'
 export interface LibC {
   flock(fd: number, operation: number): number
   lseek(fd: number, offset: number, whence: number): number
+  /** @param lock struct flock, which the call may change */
+  fcntl(fd: number, command: number, lock: Uint8Array): number
   /** FICLONERANGE: `to` shares the extents of a range of `from`. */
   cloneRange(range: FileRange): number
   copyFileRange(range: FileRange): number
@@ -117,6 +119,8 @@ function bind(koffi: typeof Koffi): LibC {
   const lseek = library.func('lseek', 'int64_t', ['int', 'int64_t', 'int'])
   // Not declared variadic, because koffi cannot call that on another thread; on Linux both pass integers and pointers in the same way.
   const ioctl = library.func('ioctl', 'int', ['int', 'ulong', 'void *'])
+  // The same of this one.
+  const fcntl = library.func('fcntl', 'int', ['int', 'int', 'void *'])
   const copyFileRange = library.func('copy_file_range', 'int64_t', ['int', 'void *', 'int', 'void *', 'size_t', 'uint'])
   const fallocate = library.func('fallocate', 'int', ['int', 'int', 'int64_t', 'int64_t'])
   const statx = library.func('statx', 'int', ['int', 'str', 'int', 'uint', 'void *'])
@@ -133,6 +137,7 @@ function bind(koffi: typeof Koffi): LibC {
   return {
     flock: (fd, operation) => flock(fd, operation),
     lseek: (fd, offset, whence) => lseek(fd, offset, whence),
+    fcntl: (fd, command, lock) => fcntl(fd, command, lock),
     cloneRange: (range) => ioctl(...cloneArguments(range)),
     copyFileRange: (range) => copyFileRange(...copyArguments(range)),
     cloneRangeAsync: (range) => onPool(ioctl, cloneArguments(range)),

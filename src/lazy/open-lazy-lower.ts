@@ -3,6 +3,7 @@ import { isProblem, Problem } from '../base/index.ts'
 import { type BootTrace, type ChunkIndex, leafBytes } from '../formats/index.ts'
 import type { BlockSource } from '../wires/index.ts'
 import { LeafCache } from './cache/leaf-cache.ts'
+import { LeafClaims } from './cache/leaf-claims.ts'
 import { LeafHashes } from './cache/leaf-hashes.ts'
 import { TurnBudget } from './cache/turn-budget.ts'
 import { UnknownHashes } from './cache/unknown-hashes.ts'
@@ -107,12 +108,14 @@ class Lower implements LazyLower {
     const { lowerBytes } = origins.map
     const hashes = plain?.hashes === 'unknown' ? new UnknownHashes(lowerBytes) : new LeafHashes(index, lowerBytes)
     const cache = await LeafCache.open({ path, hashes, counters, isFinal })
+    // What others keep there can be believed by its hash alone.
+    const claims = cache.isFinal || plain?.hashes === 'unknown' ? undefined : new LeafClaims(cache.fd)
     const outage = new Outage(policy, listener)
     const bootstrapBytes = plain === undefined ? bootstrapOf(index) : 0
     const bootstrapLeaves = Math.ceil(bootstrapBytes / leafBytes)
     const use = new LeafUse({ hashes, counters, bootstrap: bootstrapLeaves })
     const line = new RequestLine(maxRequests)
-    const fetcher = new LeafFetcher({ cache, origins, line, outage, counters, use })
+    const fetcher = new LeafFetcher({ cache, claims, origins, line, outage, counters, use })
     return new Lower({ counters, cache, fetcher, use, outage, bootstrapLeaves })
   }
 

@@ -2,8 +2,10 @@ import { isProblem, Problem, problemFromSystem } from '../../base/index.ts'
 import { leafBytes } from '../../formats/index.ts'
 import { Attempts, PassingProblem, unlessCancelled } from '../../wires/index.ts'
 import type { LeafCache } from '../cache/leaf-cache.ts'
+import type { LeafClaims } from '../cache/leaf-claims.ts'
 import type { LazyCounters } from '../counters.ts'
 import type { LeafUse } from '../trace/leaf-use.ts'
+import { claimLeaves } from './claim-leaves.ts'
 import { Flight, type Landed } from './flight.ts'
 import { Fragments } from './fragments.ts'
 import { LeafPass } from './leaf-pass.ts'
@@ -15,6 +17,8 @@ import { SilenceWatch } from './silence-watch.ts'
 
 export interface OpenLeafFetcher {
   readonly cache: LeafCache
+  /** When other processes may fetch into the same file. */
+  readonly claims: LeafClaims | undefined
   readonly origins: PartOrigins
   readonly line: RequestLine
   readonly outage: Outage
@@ -48,7 +52,15 @@ interface InFlight {
   readonly place: Place
 }
 
-/** Fetches the leaves that are not here, each once however many want it, and whether or not they still do when it comes. */
+interface Pass {
+  /** The leaf after the last one. */
+  readonly end: number
+  readonly watch: SilenceWatch
+  /** How often a leaf has come and was wrong. */
+  readonly wrong: number
+}
+
+/** Fetches the leaves that are not here, each once however many want it, in this process or another, and whether or not they still do when it comes. */
 export class LeafFetcher {
   readonly #options: OpenLeafFetcher
   readonly #closing = new AbortController()
@@ -134,8 +146,10 @@ export class LeafFetcher {
       await unlessCancelled(place.entered, watch.signal)
       watch.entered()
       for (let wrong = 0; flight.next < flight.end; ) {
+        const end = await this.#claim(flight, watch)
+        if (flight.next === end) break
         try {
-          await this.#pass(flight, watch, wrong)
+          await this.#pass(flight, { end, watch, wrong })
           line.succeeded()
         } catch (error) {
           if (isProblem(error, 'CANCELLED')) throw error
@@ -151,22 +165,33 @@ export class LeafFetcher {
     }
   }
 
-  /** One try, with all that has come so far taken for granted. */
-  async #pass(flight: Flight, watch: SilenceWatch, wrong: number): Promise<void> {
-    const { cache, origins, counters, outage, use } = this.#options
+  /** @returns the leaf after the last that is for this process to fetch now */
+  async #claim(flight: Flight, watch: SilenceWatch): Promise<number> {
+    const { cache, claims } = this.#options
+    return claims === undefined ? flight.end : await claimLeaves({ flight, cache, claims, watch, maxGap })
+  }
+
+  /** One try, with all that has come so far taken for granted. What it does not bring others may try. */
+  async #pass(flight: Flight, { end, watch, wrong }: Pass): Promise<void> {
+    const { cache, claims, origins, counters, outage, use } = this.#options
+    const first = flight.next
     if (wrong > 0) {
       // Something of what it was made of was wrong, and nothing says what.
       this.#fragments.drop(flight.next)
       origins.distrustHost(flight.next * leafBytes, flight.next * leafBytes + cache.hashes.lengthOf(flight.next))
     }
     const pass = new LeafPass({
-      ...{ flight, cache, origins, counters, use, fragments: this.#fragments },
+      ...{ flight, end, cache, claims, origins, counters, use, fragments: this.#fragments },
       onGain: () => {
         watch.gained()
         outage.gained()
       },
     })
-    await pass.run({ signal: watch.signal, mirrors: wrong < maxWrong - 1 })
+    try {
+      await pass.run({ signal: watch.signal, mirrors: wrong < maxWrong - 1 })
+    } finally {
+      claims?.release(first, end)
+    }
   }
 
   async #pauseAfter(error: unknown, attempts: Attempts): Promise<void> {

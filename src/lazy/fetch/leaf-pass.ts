@@ -1,6 +1,7 @@
 import { Problem } from '../../base/index.ts'
 import { leafBytes } from '../../formats/index.ts'
 import type { LeafCache } from '../cache/leaf-cache.ts'
+import type { LeafClaims } from '../cache/leaf-claims.ts'
 import type { LazyCounters } from '../counters.ts'
 import type { LeafUse } from '../trace/leaf-use.ts'
 import type { Flight } from './flight.ts'
@@ -9,7 +10,11 @@ import type { HowToRead, PartOrigins, Segment } from './part-origins.ts'
 
 export interface OpenLeafPass {
   readonly flight: Flight
+  /** The leaf after the last that is fetched now. */
+  readonly end: number
   readonly cache: LeafCache
+  /** Those of it may be taken by others as soon as they are kept. */
+  readonly claims: LeafClaims | undefined
   readonly origins: PartOrigins
   readonly fragments: Fragments
   readonly counters: LazyCounters
@@ -18,7 +23,7 @@ export interface OpenLeafPass {
   readonly onGain: () => void
 }
 
-/** One try to fetch what is left of a flight: its bytes in their order, cut into leaves, each verified and kept as soon as it is whole. */
+/** One try to fetch what is left of a flight, or of what it has claimed: its bytes in their order, cut into leaves, each verified and kept as soon as it is whole. */
 export class LeafPass {
   readonly #options: OpenLeafPass
   /** Where the bytes that were taken end in the lower. */
@@ -38,15 +43,16 @@ export class LeafPass {
   /** @throws Problem DIGEST_MISMATCH when a leaf is wrong; what the origins throw. `flight.next` tells how far it came */
   async run(how: HowToRead): Promise<void> {
     const { flight, cache, fragments, origins } = this.#options
-    const end = Math.min(flight.end * leafBytes, cache.hashes.bytes)
+    const end = Math.min(this.#options.end * leafBytes, cache.hashes.bytes)
     await this.#take(fragments.headOf(flight.next))
-    const tail = fragments.tailOf(flight.end - 1)
+    const tail = fragments.tailOf(this.#options.end - 1)
     const until = Math.max(this.#at, end - tail.length)
     if (until > this.#at) {
       for (const segment of origins.segments(this.#at, until)) await this.#read(segment, { ...how, until })
     }
     if (this.#at < end) await this.#take(tail.subarray(tail.length - (end - this.#at)))
-    if (flight.next < flight.end) throw new Problem('INTERNAL', `what was to bring leaf ${flight.next} ended before it`)
+    if (flight.next < this.#options.end)
+      throw new Problem('INTERNAL', `what was to bring leaf ${flight.next} ended before it`)
   }
 
   async #read(segment: Segment, { until, ...how }: HowToRead & { readonly until: number }): Promise<void> {
@@ -83,9 +89,9 @@ export class LeafPass {
   }
 
   async #take(bytes: Buffer): Promise<void> {
-    const { flight } = this.#options
+    const { flight, end } = this.#options
     let rest = bytes
-    while (rest.length > 0 && flight.next < flight.end) {
+    while (rest.length > 0 && flight.next < end) {
       const count = rest.copy(this.#leaf, this.#at - flight.next * leafBytes)
       this.#at += count
       rest = rest.subarray(count)
@@ -94,7 +100,7 @@ export class LeafPass {
   }
 
   async #land(): Promise<void> {
-    const { flight, cache, fragments, use } = this.#options
+    const { flight, cache, claims, fragments, use } = this.#options
     const { hashes } = cache
     const leaf = flight.next
     if (!hashes.accepts(leaf, this.#leaf)) {
@@ -109,6 +115,7 @@ export class LeafPass {
     }
     if (this.#from === 'registry') use.fetched(leaf)
     await cache.keep(leaf, this.#leaf)
+    claims?.release(leaf, leaf + 1)
     fragments.drop(leaf)
     // What is fetched ahead is most of what comes: its bytes are where they belong, and their buffer is used again.
     const isReusable = !flight.isNextWanted && cache.isVerified(leaf)

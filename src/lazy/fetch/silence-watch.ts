@@ -7,8 +7,9 @@ import { nothingCame, type Outage } from './outage.ts'
  */
 export class SilenceWatch implements Disposable {
   readonly signal: AbortSignal
+  /** How long nothing may come, in milliseconds; it may be for ever. */
+  readonly patienceMs: number
   readonly #outage: Outage
-  readonly #patienceMs: number
   readonly #controller = new AbortController()
   #since = performance.now()
   #inLine = true
@@ -17,7 +18,7 @@ export class SilenceWatch implements Disposable {
   /** @param closing aborted when all of it is to end @throws Problem when one need not even try: Outage.patience */
   constructor(outage: Outage, closing: AbortSignal) {
     this.#outage = outage
-    this.#patienceMs = outage.patience()
+    this.patienceMs = outage.patience()
     this.signal = AbortSignal.any([this.#controller.signal, closing])
     this.#look()
   }
@@ -35,7 +36,7 @@ export class SilenceWatch implements Disposable {
   /** Why the fetch has ended. @param last what went wrong last, when anything did */
   reason(last: unknown): Problem {
     if (!this.#controller.signal.aborted) return new Problem('CANCELLED', 'the lower was closed')
-    const problem = nothingCame(this.#patienceMs, isProblem(last, 'CANCELLED') ? undefined : last)
+    const problem = nothingCame(this.patienceMs, isProblem(last, 'CANCELLED') ? undefined : last)
     this.#outage.gaveUp(problem)
     return problem
   }
@@ -45,9 +46,9 @@ export class SilenceWatch implements Disposable {
   }
 
   #look = (): void => {
-    if (this.#patienceMs === Number.POSITIVE_INFINITY) return
+    if (this.patienceMs === Number.POSITIVE_INFINITY) return
     const since = this.#inLine ? Math.max(this.#since, this.#outage.lastGain) : this.#since
-    const left = since + this.#patienceMs - performance.now()
+    const left = since + this.patienceMs - performance.now()
     if (left <= 0) this.#controller.abort()
     else this.#timer = setTimeout(this.#look, left)
   }
