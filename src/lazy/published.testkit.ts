@@ -82,6 +82,15 @@ async function* cut(bytes: Buffer, lengths: readonly number[]): AsyncGenerator<B
 /** What becomes of one request: the bytes that it would have, changed; or an error. */
 export type Answer = (bytes: Buffer, request: ReadBlob) => Buffer | Promise<Buffer>
 
+/** Bytes of which a range can be had. */
+export interface RangedBytes {
+  subarray(from: number, until: number): Buffer
+}
+
+export interface StoredBlobs {
+  readonly blobs: ReadonlyMap<Digest, RangedBytes>
+}
+
 /** A registry in memory. */
 export class FakeRegistry {
   readonly requests: ReadBlob[] = []
@@ -89,17 +98,18 @@ export class FakeRegistry {
   readonly answers: Answer[] = []
   /** Of every other request. */
   always: Answer = (bytes) => bytes
-  readonly #blobs: ReadonlyMap<Digest, Buffer>
+  readonly #blobs: ReadonlyMap<Digest, RangedBytes>
 
-  constructor({ blobs }: PublishedLower) {
+  constructor({ blobs }: StoredBlobs) {
     this.#blobs = blobs
   }
 
   read = async function* (this: FakeRegistry, request: ReadBlob): AsyncGenerator<Buffer> {
     this.requests.push(request)
-    const blob = this.#blobs.get(request.digest) ?? Buffer.alloc(0)
+    const { digest, from = 0, until = Number.POSITIVE_INFINITY } = request
+    const asked = this.#blobs.get(digest)?.subarray(from, until) ?? Buffer.alloc(0)
     const answer = this.answers.shift() ?? this.always
-    const bytes = await untilAborted(answer(blob.subarray(request.from, request.until), request), request.signal)
+    const bytes = await untilAborted(answer(asked, request), request.signal)
     for (let at = 0; at < bytes.length; at += 50_000) {
       await new Promise((resolve) => setImmediate(resolve))
       yield bytes.subarray(at, at + 50_000)
