@@ -12,7 +12,7 @@ import { openRegistries } from '../wires/index.ts'
 import { openTokens } from './access/tokens.ts'
 import { fixHost, runDoctor } from './doctor/run-doctor.ts'
 import { openLazyLowers } from './lazy/lazy-lowers.ts'
-import { listLazyImages } from './lazy/list-lazy-images.ts'
+import { lazyReaders, listLazyImages } from './lazy/list-lazy-images.ts'
 import { WholeLowers } from './lazy/whole-lowers.ts'
 import { ramDirectoryPath } from './run-directory.ts'
 import { setUp } from './set-up.ts'
@@ -58,7 +58,10 @@ export async function openRooms({
     // Sheds need images and images ask which sheds pin them. Nothing asks before both are there; if it did, it must not hear "nobody".
     users: () => sheds?.imageUsers() ?? Promise.reject(new Error('images were asked for before sheds were open')),
   })
-  const wholes = new WholeLowers({ layout, images, events })
+  const wholes = new WholeLowers({
+    ...{ layout, images, events },
+    readersOf: async (chunkIndex) => lazyReaders(chunkIndex, (await sheds?.list()) ?? []),
+  })
   const lazyLowers = openLazyLowers({ root: layout.root, runDirectory, launcher, events, images, wholes })
   const limits = hostLimits(settings.limits)
   const ramDirectory = ramDirectoryPath(layout, settings.sheds.ram_directory)

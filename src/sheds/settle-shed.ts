@@ -135,11 +135,13 @@ export async function adoptShed(context: ShedsContext, record: ShedRecord): Prom
     throw error
   })
   await endHeir(context, record.name)
+  // Its guest's reads may be waiting for somebody who serves them, and a VMM that is told to be still for those.
+  if (record.lazy !== undefined && (await isLocked(paths.vmmLock)))
+    context.lazyLowers.follow(record.name, attachmentOf(record.lazy))
   const machine = recorded && (await context.driver.adopt(recorded, paths.vmmLock).catch(notAdopted(record.name)))
   if (machine === undefined) return undefined
   // While there is a VM nothing may go on from what was kept of it: whoever woke it was killed before it could see to that.
   await dropMemory(context, record.name)
-  if (record.lazy !== undefined) context.lazyLowers.follow(record.name, attachmentOf(record.lazy))
   const live = new LiveShed(record.name, machine)
   watchMachine(context, live)
   await reconcileForwards(context, record, machine)

@@ -84,8 +84,11 @@ describe.runIf(able)('a shed boots before its image is here', () => {
   const shed = async () => await cowshed.json<Shed>('inspect', 'web')
   /** What was told of it so far. */
   async function told(): Promise<string[]> {
+    return (await events()).map(({ type }) => type).filter((type) => type.startsWith('lazy.'))
+  }
+  async function events(): Promise<CowshedEvent[]> {
     const lines = (await cowshed.ok('events', '--json')).trimEnd().split('\n')
-    return lines.map((line) => (JSON.parse(line) as CowshedEvent).type).filter((type) => type.startsWith('lazy.'))
+    return lines.map((line) => JSON.parse(line) as CowshedEvent)
   }
   const nobodyAnswers = () => proxy.fault({ times: 10_000 }, { kind: 'reset', after: 0 })
 
@@ -205,6 +208,20 @@ describe.runIf(able)('a shed boots before its image is here', () => {
     await expectRight('one', 0)
     await killServer()
     await expectRight('three', 2)
+    const { data } = (await events()).findLast(({ type }) => type === 'lazy.restarted') ?? {}
+    expect(data).toEqual({ sheds: ['web'], chunk_index_digest: (await shed()).lazy?.chunk_index_digest })
+  })
+
+  test('and goes on when the one is killed while there is no other: the next daemon starts one', async () => {
+    await cowshed.killDaemon()
+    await killServer()
+    expect(await servers()).toEqual([])
+    await cowshed.ok('ls')
+    await until(async () => (await servers()).length === 1, 'it is served')
+    // Whoever is slower than QEMU's patience has a guest that was told of errors, and reads all the same.
+    const read = ['exec', 'web', '--', 'sh', '-c', 'echo 3 > /proc/sys/vm/drop_caches; md5sum < /srv/two']
+    await until(async () => (await cowshed.run(...read)).code === 0, 'its guest reads')
+    await expectRight('two', 1)
   })
 
   test('it sleeps and goes on, and so does a fork of it; a snapshot, which may outlive its registry, is refused', async () => {
@@ -246,7 +263,9 @@ describe.runIf(able)('a shed boots before its image is here', () => {
 
   test('with --fill all of it comes while it runs, and needs no registry and no cache from then on', async () => {
     await cowshed.ok('create', 'web', '--image', ref, '--memory', '128MiB', '--fill', '--fail-after', '5m')
-    await until(async () => (await cowshed.ok('events')).includes('image.whole'), 'all of it is here')
+    const whole = async () => (await events()).find(({ type }) => type === 'image.whole')
+    await until(async () => (await whole()) !== undefined, 'all of it is here')
+    expect((await whole())?.data).toMatchObject({ sheds: ['web'] })
     nobodyAnswers()
     await expectRight('three', 2)
     await killServer()

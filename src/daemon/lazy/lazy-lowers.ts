@@ -218,8 +218,9 @@ class ServedLower implements Disposable {
   }
 
   #tell(type: 'lazy.restarted' | 'lazy.unserved', what: string): void {
-    const { reference } = this.#lower
-    this.#options.events.append({ type, subject: reference, message: `${reference}: ${what}` })
+    const { reference, chunkIndex } = this.#lower
+    const data = { chunk_index_digest: chunkIndex, sheds: [...this.sheds].sort() }
+    this.#options.events.append({ type, subject: reference, message: `${reference}: ${what}`, data })
   }
 }
 

@@ -22,6 +22,11 @@ export async function listLazyImages(options: ListLazyImages): Promise<LazyImage
   return await Promise.all(uses.map((use) => describe(options, use, sheds)))
 }
 
+/** The names of those that were made to read a lower in part, whether they run or not. */
+export function lazyReaders(chunkIndex: Digest, sheds: readonly Shed[]): string[] {
+  return sheds.flatMap(({ name, lazy }) => (lazy?.chunk_index_digest === chunkIndex ? [name] : []))
+}
+
 async function describe(options: ListLazyImages, use: LazyUse, sheds: readonly Shed[]): Promise<LazyImage> {
   const { chunkIndex, source, isOpen } = use
   const { data, record } = options.layout.lazyLower(chunkIndex)
@@ -41,7 +46,7 @@ async function describe(options: ListLazyImages, use: LazyUse, sheds: readonly S
     }),
     physical_bytes: (held?.blocks ?? 0) * 512,
     ...(progress && { progress }),
-    sheds: sheds.flatMap(({ name, lazy }) => (lazy?.chunk_index_digest === chunkIndex ? [name] : [])),
+    sheds: lazyReaders(chunkIndex, sheds),
     clients: Math.max(0, clients - options.watches(chunkIndex)),
     ...(lastUsed > 0 && { last_used_at: new Date(lastUsed).toISOString() }),
   }

@@ -4,12 +4,14 @@ import { type DataLayout, type Digest, isProblem } from '../../base/index.ts'
 import { isLocked } from '../../host/index.ts'
 import type { Images } from '../../images/index.ts'
 import { type LazyUse, lazyUses, readLazySource } from '../../lazy/index.ts'
-import type { EventLog } from '../../state/index.ts'
+import type { EventLog, NewEvent } from '../../state/index.ts'
 
 export interface OpenWholeLowers {
   readonly layout: DataLayout
   readonly images: Pick<Images, 'settleLazyLower'>
-  readonly events: EventLog
+  readonly events: Pick<EventLog, 'append'>
+  /** The sheds that were made to read a lower in part, by their names. */
+  readonly readersOf: (chunkIndex: Digest) => Promise<string[]>
 }
 
 /** How often it is looked whether somebody still serves what is to go, in milliseconds. */
@@ -85,13 +87,13 @@ export class WholeLowers implements AsyncDisposable {
 
   /** Nobody waits for it, and it is tried again another time. */
   async #settle(chunkIndex: Digest): Promise<void> {
-    const { layout, images, events } = this.#options
+    const { layout, images } = this.#options
     const { signal } = this.#closing
     let subject: string = chunkIndex
     try {
       subject = (await readLazySource(layout, chunkIndex))?.reference ?? subject
       if ((await images.settleLazyLower(chunkIndex, { signal })) !== 'kept') return
-      events.append({
+      await this.#tell(chunkIndex, {
         type: 'image.whole',
         subject,
         message: `all of ${subject} is here: it needs no registry any more`,
@@ -99,7 +101,15 @@ export class WholeLowers implements AsyncDisposable {
     } catch (error) {
       if (isProblem(error, 'CANCELLED')) return
       const why = error instanceof Error ? error.message : String(error)
-      events.append({ type: 'lazy.unsettled', subject, message: `${subject} is whole, and stays a cache: ${why}` })
+      const message = `${subject} is whole, and stays a cache: ${why}`
+      await this.#tell(chunkIndex, { type: 'lazy.unsettled', subject, message })
     }
+  }
+
+  async #tell(chunkIndex: Digest, event: NewEvent): Promise<void> {
+    const { events, readersOf } = this.#options
+    // What has happened is told in any case.
+    const sheds = await readersOf(chunkIndex).catch((): string[] => [])
+    events.append({ ...event, data: { chunk_index_digest: chunkIndex, sheds: sheds.sort() } })
   }
 }
