@@ -51,7 +51,6 @@ export { lockHolders } from './lock-holders.ts'
 export { type LockedRange, lockRange, unlockRange } from './lock-range.ts'
 export { type FuseMount, type MountFuse, mountFuse, unmountFile } from './mount-fuse.ts'
 export { type Mount, mountedAt } from './mounted-at.ts'
-export { namesBelow } from './names-below.ts'
 export { namesIn } from './names-in.ts'
 export {
   isBeingMade,

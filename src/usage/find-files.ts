@@ -152,6 +152,7 @@ function settled(look: FileLook): SeenFile | undefined {
   return isSettled(seen.ctimeMs) ? seen : undefined
 }
 
+/** Not the host's: what is read again and again is read at once, and what is a directory no more has nothing below it. */
 function namesIn(directory: string): string[] {
   try {
     return readdirSync(directory)

@@ -1,7 +1,7 @@
-import { link, lstat, mkdir, open, readdir, rm } from 'node:fs/promises'
+import { link, lstat, mkdir, open, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { errnoCode, newId, Problem, problemFromSystem } from '../../base/index.ts'
-import { installFile, syncDirectory } from '../../host/index.ts'
+import { installFile, namesIn, syncDirectory } from '../../host/index.ts'
 import type { BackupTarget, ByteRange, TargetObject, TargetOptions } from './target.ts'
 
 /** What is half written lies here, on the filesystem of the rest. */
@@ -134,15 +134,6 @@ async function linkNew(from: string, to: string): Promise<void> {
   await file.sync()
   await link(from, to)
   await syncDirectory(dirname(to))
-}
-
-async function namesIn(directory: string): Promise<string[]> {
-  try {
-    return await readdir(directory)
-  } catch (error) {
-    if (isAbsent(error)) return []
-    throw problemFromSystem(error, `look at ${directory}`)
-  }
 }
 
 function isAbsent(error: unknown): boolean {

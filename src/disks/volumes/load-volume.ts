@@ -1,5 +1,5 @@
 import { type DataLayout, isName, isProblem, Problem } from '../../base/index.ts'
-import { fileStatus, namesBelow } from '../../host/index.ts'
+import { fileStatus, namesIn } from '../../host/index.ts'
 import { readRecord } from '../../state/index.ts'
 import { VolumeRecord, volumeNotFound } from './volume-record.ts'
 
@@ -37,7 +37,7 @@ export async function loadVolume(layout: DataLayout, name: string): Promise<Volu
 
 /** Every volume, by name, broken ones with their problem. What has a name that no volume can have is none. */
 export async function loadAllVolumes(layout: DataLayout): Promise<LoadedVolume[]> {
-  const names = (await namesBelow(layout.volumes)).filter(isName).sort()
+  const names = (await namesIn(layout.volumes)).filter(isName).sort()
   const loaded = await Promise.all(names.map((name) => loadOne(layout, name)))
   return loaded.flatMap((volume) => volume ?? [])
 }

@@ -1,7 +1,7 @@
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Digest, type OnProgress, Problem, shortDigest } from '../../base/index.ts'
-import { leafBytes, leafHashBytes } from '../../formats/index.ts'
+import { leafBytes, leafHashBytes, type RootfsPart } from '../../formats/index.ts'
 import { assembleFile, type FilePart } from '../../host/index.ts'
 import { forEachAtOnce } from '../lowers/for-each-at-once.ts'
 import { expandPart } from './expand-part.ts'
@@ -25,8 +25,8 @@ export interface AssembleRootfs {
 const atOnce = 4
 
 /**
- * Puts a published lower together, of what this host has and of what is fetched, and verifies every leaf of it. When it is not right and some of it was
- * on this host, all of it is fetched: a file of ours may have rotted, or be another layer's than somebody said.
+ * Puts a published lower together, of what this host has and of what is fetched, and verifies every leaf of it. What is not right and was on
+ * this host is fetched: a file of ours may have rotted, or be another layer's than somebody said.
  *
  * @returns the path of the lower in `staging`
  * @throws Problem DIGEST_MISMATCH, IMAGE_INVALID when it is not the lower of its image, COMPRESSION_INVALID, SIZE_MISMATCH, NO_SPACE, CANCELLED, and
@@ -35,13 +35,16 @@ const atOnce = 4
 export async function assembleRootfs(request: AssembleRootfs): Promise<string> {
   const path = join(request.staging, 'lower')
   const parts = new Map<number, FilePart>()
-  const wrong = await attempt(request, { path, parts, local: request.local })
-  if (wrong === undefined) return checked(request, path)
-  if (request.local.size === 0) throw wrongLeaf(wrong)
-  await rm(path, { force: true })
-  const again = await attempt(request, { path, parts, local: new Map() })
-  if (again === undefined) return checked(request, path)
-  throw wrongLeaf(again)
+  const local = new Map(request.local)
+  for (;;) {
+    const wrong = await attempt(request, { path, parts, local })
+    const [first] = wrong
+    if (first === undefined) return checked(request, path)
+    const doubtful = partsWith(wrong, request.rootfs).filter((number) => local.has(number))
+    if (doubtful.length === 0) throw wrongLeaf(first)
+    for (const number of doubtful) local.delete(number)
+    await rm(path, { force: true })
+  }
 }
 
 interface Attempt {
@@ -51,10 +54,10 @@ interface Attempt {
   readonly local: ReadonlyMap<number, FilePart>
 }
 
-/** @returns the number of the first leaf that is not what it must be; undefined when all are */
-async function attempt(request: AssembleRootfs, { path, parts, local }: Attempt): Promise<number | undefined> {
-  const { manifest, index } = request.rootfs
-  const wanted = [manifest.bootstrap, ...manifest.data].map((part, number) => ({ part, number }))
+/** @returns the leaves that are not what they must be */
+async function attempt(request: AssembleRootfs, { path, parts, local }: Attempt): Promise<number[]> {
+  const { index } = request.rootfs
+  const wanted = partsOf(request.rootfs).map((part, number) => ({ part, number }))
   const missing = wanted.filter(({ number }) => !local.has(number) && !parts.has(number))
   await forEachAtOnce(missing, atOnce, async ({ part, number }) => {
     const to = join(request.staging, `part-${number}`)
@@ -69,16 +72,31 @@ async function attempt(request: AssembleRootfs, { path, parts, local }: Attempt)
     onBytes: (done) => request.onProgress?.({ phase: 'verify', done, total: bytes }),
     signal: request.signal,
   })
-  return firstDifference(leaves, index.leaves)
+  return differences(leaves, index.leaves)
 }
 
-function firstDifference(found: Buffer, expected: Buffer): number | undefined {
-  if (found.equals(expected)) return undefined
-  for (let at = 0; at < expected.length; at += leafHashBytes) {
+function partsOf({ manifest }: PublishedRootfs): readonly RootfsPart[] {
+  return [manifest.bootstrap, ...manifest.data]
+}
+
+/** The numbers of the parts that have some of these leaves. */
+function partsWith(leaves: readonly number[], rootfs: PublishedRootfs): number[] {
+  let end = 0
+  return partsOf(rootfs).flatMap(({ lowerBytes }, number) => {
+    const start = end
+    end += lowerBytes
+    return leaves.some((leaf) => leaf * leafBytes < end && (leaf + 1) * leafBytes > start) ? [number] : []
+  })
+}
+
+/** What is missing in the end, or too much there, is wrong too. */
+function differences(found: Buffer, expected: Buffer): number[] {
+  const wrong: number[] = []
+  for (let at = 0; at < Math.max(found.length, expected.length); at += leafHashBytes) {
     const end = at + leafHashBytes
-    if (!found.subarray(at, end).equals(expected.subarray(at, end))) return at / leafHashBytes
+    if (!found.subarray(at, end).equals(expected.subarray(at, end))) wrong.push(at / leafHashBytes)
   }
-  return expected.length / leafHashBytes
+  return wrong
 }
 
 /** @throws Problem IMAGE_INVALID */

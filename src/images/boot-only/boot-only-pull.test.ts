@@ -127,8 +127,12 @@ describe.runIf(needs({ tools: registryTools }))('a published image is pulled', (
     const { chunkIndex } = await readInPart(place, fill)
     await using data = await open(place.layout.lazyLower(chunkIndex).data, 'r+')
     await data.write(Buffer.from('rotten'), 0, 6, 1_000_000)
+    place.proxy.clear()
     await place.images.pull({ ref: place.ref('app:1') })
     expect(place.blobReads(await dataDigest(place, '1', base.diffId))).toEqual([0])
+    // What has not is not.
+    expect(place.blobReads(await digestOfPart(place, 'bootstrap'))).toEqual([])
+    expect(place.blobReads(await dataDigest(place, '1', top.diffId))).toEqual([])
     await expectWhole(place, known)
   })
 

@@ -1,7 +1,7 @@
 import { lstatSync, type Stats, statSync } from 'node:fs'
-import { lstat, readdir } from 'node:fs/promises'
+import { lstat } from 'node:fs/promises'
 import { type DataLayout, errnoCode, isName, isProblem, Problem, problemFromSystem } from '../../base/index.ts'
-import { isAsSeen, isSettled, type SeenFile, type SeenFiles } from '../../host/index.ts'
+import { isAsSeen, isSettled, namesIn, type SeenFile, type SeenFiles } from '../../host/index.ts'
 import { readRecord } from '../../state/index.ts'
 import { ShedRecord, shedNotFound } from './shed-record.ts'
 
@@ -34,7 +34,7 @@ interface LoadAll extends WithLayout {
 
 /** Reads every record, sorted by name. A shed that is removed meanwhile is not there; what has a name that no shed can have is none. */
 export async function loadAllSheds({ layout, known = new Map(), seen }: LoadAll): Promise<LoadedShed[]> {
-  const names = (await namesBelow(layout.sheds)).filter(isName).sort()
+  const names = (await namesIn(layout.sheds)).filter(isName).sort()
   const loaded = await Promise.all(names.map((name) => recallRecord(name, known, seen) ?? loadOne(layout, name, known)))
   const there = new Set(names)
   for (const name of known.keys()) if (!there.has(name)) known.delete(name)
@@ -116,15 +116,6 @@ function unusable(name: string, why: string, cause?: unknown): Problem {
 
 function shedBroken({ message, hint, data, cause }: Problem): Problem {
   return new Problem('SHED_BROKEN', message, { cause, ...(hint === undefined ? {} : { hint }), ...(data && { data }) })
-}
-
-async function namesBelow(directory: string): Promise<string[]> {
-  try {
-    return await readdir(directory)
-  } catch (error) {
-    if (errnoCode(error) === 'ENOENT') return []
-    throw problemFromSystem(error, `list ${directory}`)
-  }
 }
 
 /** A link is followed by whoever opens what is below it, so it counts as what it leads to; what cannot be seen is for whoever reads it to tell. */

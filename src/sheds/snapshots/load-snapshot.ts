@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { type DataLayout, isName, isProblem, Problem } from '../../base/index.ts'
-import { fileStatus, namesBelow } from '../../host/index.ts'
+import { fileStatus, namesIn } from '../../host/index.ts'
 import { readRecord } from '../../state/index.ts'
 import { SnapshotRecord, snapshotNotFound } from './snapshot-record.ts'
 
@@ -87,7 +87,7 @@ export async function loadOrBroken(where: WithLayout, name: string): Promise<Sna
 
 /** Every snapshot, by name, broken ones with their problem. What has a name that no snapshot can have is none. */
 export async function loadAllSnapshots(where: WithLayout): Promise<SnapshotEntry[]> {
-  const names = (await namesBelow(where.layout.snapshots)).filter(isName).sort()
+  const names = (await namesIn(where.layout.snapshots)).filter(isName).sort()
   const loaded = await Promise.all(names.map((name) => loadOrBroken(where, name).catch(unlessGone)))
   return loaded.flatMap((snapshot) => snapshot ?? [])
 }

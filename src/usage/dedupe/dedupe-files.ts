@@ -37,7 +37,7 @@ export async function dedupeFiles(job: DedupeJob, onProgress: OnDeduped): Promis
   const pace = openPace(job.rate)
 
   const hashesOf = ({ inode }: DedupeFile) => join(job.hashes, `${inode}.hashes`)
-  forgetHashes(job.hashes, job.files.map(hashesOf))
+  await forgetHashes(job.hashes, job.files.map(hashesOf))
   const toHash = bytesOf(segments)
   let [readBytes, hashed] = [0, 0]
   const onHashed = async (bytes: number, isRead: boolean) => {

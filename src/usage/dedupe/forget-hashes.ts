@@ -1,21 +1,12 @@
-import { readdirSync, rmSync } from 'node:fs'
+import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { errnoCode } from '../../base/index.ts'
+import { namesIn } from '../../host/index.ts'
 
-/** Removes hashes of files that are gone. */
-export function forgetHashes(directory: string, needed: readonly string[]): void {
+/** Removes hashes of files that are gone. @throws Problem PERMISSION_DENIED, IO_FAILED; a system error */
+export async function forgetHashes(directory: string, needed: readonly string[]): Promise<void> {
   const keep = new Set(needed)
-  for (const name of namesIn(directory)) {
+  for (const name of await namesIn(directory)) {
     const path = join(directory, name)
-    if (!keep.has(path)) rmSync(path, { force: true })
-  }
-}
-
-function namesIn(directory: string): string[] {
-  try {
-    return readdirSync(directory)
-  } catch (error) {
-    if (errnoCode(error) === 'ENOENT') return []
-    throw error
+    if (!keep.has(path)) await rm(path, { force: true })
   }
 }
