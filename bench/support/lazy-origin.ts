@@ -40,11 +40,14 @@ export interface LazyOrigin extends Known, AsyncDisposable {
 }
 
 export const published = 'bench/programs:1'
+/** Raised when what is published of an image changes. */
+const publication = 2
 
 /** Made once per machine, beside the image; needs root. Its image has a boot trace for each program. */
 export async function lazyOrigin(say: (line: string) => void): Promise<LazyOrigin> {
   const image = await benchImage('programs')
-  const directory = join(dirname(image.layout), `lazy-origin-${image.manifest.slice(7, 19)}-v${writerVersion}`)
+  const name = `lazy-origin-${image.manifest.slice(7, 19)}-v${writerVersion}-${publication}`
+  const directory = join(dirname(image.layout), name)
   const record = join(directory, 'origin.json')
   const text = await readFile(record, 'utf8').catch(() => undefined)
   if (text === undefined) {

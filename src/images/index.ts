@@ -9,7 +9,12 @@
 export type { LazyImage, LazyRootfs } from './boot-only/bring-lazily.ts'
 export { findKeptAs } from './boot-only/find-kept-as.ts'
 export { findPlainLower, type PlainLower } from './boot-only/find-plain-lower.ts'
-export { type FindPublishedRootfs, type FoundRootfs, findPublishedRootfs } from './boot-only/find-published-rootfs.ts'
+export {
+  type FindPublishedRootfs,
+  type FoundManifest,
+  type FoundRootfs,
+  findPublishedRootfs,
+} from './boot-only/find-published-rootfs.ts'
 export { type NotedSource, noteFound } from './boot-only/lazy-source.ts'
 export { type OpenedParts, openLocalParts } from './boot-only/open-local-parts.ts'
 export type { PublishedRootfs } from './boot-only/read-published-rootfs.ts'

@@ -8,6 +8,7 @@
  * Never: resolves a reference, listens on a socket, knows what a shed is.
  */
 export type { LazyCounters } from './counters.ts'
+export { BlobsAhead, type StoredBlob } from './fetch/blobs-ahead.ts'
 export type { OriginState, OutageListener, OutagePolicy } from './fetch/outage.ts'
 export type { LocalPart, ReadStored } from './fetch/part-origins.ts'
 export {

@@ -83,6 +83,21 @@ describe('a lower that is not here', () => {
     expect(opened.registry.requests).toHaveLength(before)
   })
 
+  test('asks for what it needs of two blobs at the same time', async () => {
+    await using opened = await openLower()
+    const { registry, lower } = opened
+    const before = registry.requests.length
+    const both = () => registry.requests.length === before + 2
+    registry.always = async (bytes) => {
+      while (!both()) await new Promise((resolve) => setImmediate(resolve))
+      return bytes
+    }
+    const seam = published.index.parts.slice(0, 2).reduce((at, { lengths }) => at + lengths.reduce((a, b) => a + b), 0)
+    await expectRight(lower, seam - 1, 2)
+    const [, ...parts] = published.index.parts.map(({ digest }) => digest)
+    expect(registry.requests.slice(before).map(({ digest }) => digest)).toEqual(parts)
+  })
+
   test('fetches each byte once when fifty read all of it at the same time', async () => {
     await using opened = await openLower()
     const { length } = published.lower

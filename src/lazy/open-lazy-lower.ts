@@ -68,6 +68,8 @@ const maxRequests = 8
 const leavesATurn = 16
 /** Of a hint: nobody reads further at once. */
 const maxHinted = 512
+/** A window of the bootstrap: 8 MiB, which is all of it for most images. */
+const maxBootstrapWindow = 128
 /** A window of a fill. */
 const fillLeaves = 64
 /** After a failure of the fill, which nobody waits for. */
@@ -186,7 +188,8 @@ class Lower implements LazyLower {
     const coming: Promise<Landed>[] = []
     for (let leaf = 0; leaf < this.#bootstrapLeaves; leaf++) {
       if (signal?.aborted) throw new Problem('CANCELLED', 'it was stopped on request')
-      if (!(await this.#has(leaf))) coming.push(quiet(this.#bring(leaf)))
+      if (await this.#has(leaf)) continue
+      coming.push(quiet(this.#bring(leaf, Math.min(maxBootstrapWindow, this.#bootstrapLeaves - leaf))))
     }
     await Promise.all(coming)
   }
@@ -294,10 +297,10 @@ class Lower implements LazyLower {
     return bytes
   }
 
-  /** Until it is here. @returns its bytes; undefined when the cache has it */
-  async #bring(leaf: number): Promise<Landed> {
+  /** Until it is here. @param window leaves to fetch from it on; as for a read unless told @returns its bytes; undefined when the cache has it */
+  async #bring(leaf: number, window?: number): Promise<Landed> {
     // What ended before its turn may have been fetched with a leaf that cannot be had: from then on alone.
-    for (let leaves: number | undefined; !this.#cache.has(leaf); leaves = 1) {
+    for (let leaves = window; !this.#cache.has(leaf); leaves = 1) {
       const landed = await this.#want(leaf, 'demand', leaves)
       if (landed !== undefined) return landed
     }

@@ -17,9 +17,9 @@ afterAll(() => directory[Symbol.asyncDispose]())
 
 /** What each takes of an image of 1.4 GB, as the benchmark `lazy` has it, with its mount. */
 describe.each([
-  ['true', { requests: 12, kib: 4620 }, { requests: 11, kib: 3544 }],
-  ['python', { requests: 66, kib: 21_743 }, { requests: 42, kib: 17_178 }],
-  ['node', { requests: 81, kib: 40_336 }, { requests: 35, kib: 31_015 }],
+  ['true', { requests: 8, kib: 3691 }, { requests: 6, kib: 2451 }],
+  ['python', { requests: 62, kib: 20_813 }, { requests: 37, kib: 16_085 }],
+  ['node', { requests: 77, kib: 39_407 }, { requests: 30, kib: 29_922 }],
 ])('a start of %s', (name, plain, traced) => {
   const measure = async (ahead: MeasureReads['ahead']) => {
     const recorded = reads.get(name)

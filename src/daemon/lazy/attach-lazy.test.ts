@@ -42,14 +42,37 @@ describe.runIf(needs({ tools: registryTools }))('a published image', () => {
     expect(again.lower.counters).toMatchObject({ requests: 0, misses: 0, damagedLeaves: 0 })
   })
 
-  test('is found with three documents, two of them asked for at the same time', async () => {
+  test('is found with two documents: the index has the third', async () => {
     await using _ = await attach(newHost())
     const documents = pulls.proxy.requests.filter(({ path }) => path.includes('/manifests/'))
     expect(documents.map(({ method, path }) => [method, path.includes('sha256:')])).toEqual([
       ['GET', false],
       ['GET', true],
-      ['GET', true],
     ])
+  })
+
+  test('has its bootstrap asked for while its chunk index is on its way, and neither when they are here', async () => {
+    const layout = newHost()
+    const wholeBlobs = () =>
+      pulls.proxy.requests.flatMap(({ path, headers }) =>
+        headers.range === undefined ? (/blobs\/(sha256:\w+)$/.exec(path)?.[1] ?? []) : [],
+      )
+    const { chunkIndex } = await (async () => {
+      await using attached = await attach(layout)
+      return attached
+    })()
+    const [bootstrap, ...others] = wholeBlobs().filter((digest) => digest !== chunkIndex)
+    expect([wholeBlobs().length, others]).toEqual([2, []])
+    pulls.proxy.clear()
+    await (await attach(layout))[Symbol.asyncDispose]()
+    expect(wholeBlobs()).toEqual([])
+    pulls.proxy.fault({ path: new RegExp(chunkIndex) }, { kind: 'stall', after: 0 })
+    const stopping = new AbortController()
+    const attaching = attach(newHost(), { signal: stopping.signal })
+    attaching.catch(() => {})
+    await expect.poll(wholeBlobs, { timeout: 60_000 }).toContain(bootstrap)
+    stopping.abort()
+    await expect(attaching).rejects.toMatchObject({ code: 'CANCELLED' })
   })
 
   test('is served by a host that saw it once, with the registry dead: what it has, and an error for what it has not', async () => {

@@ -2,6 +2,7 @@ import { type DataLayout, type Digest, isDigest, isProblem, Problem, shortDigest
 import { type ChunkIndex, leafHashBytes, type Platform } from '../../formats/index.ts'
 import type { FileLock } from '../../host/index.ts'
 import {
+  type FoundManifest,
   type FoundRootfs,
   findKeptAs,
   findPlainLower,
@@ -10,6 +11,7 @@ import {
   openLocalParts,
 } from '../../images/index.ts'
 import {
+  BlobsAhead,
   defaultTrace,
   holdLazyDirectory,
   type LazyLower,
@@ -20,8 +22,9 @@ import {
   type OutagePolicy,
   openLazyLower,
   openTrace,
-  type ReadStored,
   readLazyIndex,
+  readStoredIndex,
+  type StoredIndex,
   TraceKeeper,
 } from '../../lazy/index.ts'
 import type { Registries } from '../../wires/index.ts'
@@ -63,9 +66,14 @@ export async function attachLazy(request: AttachLazy): Promise<AttachedLazy> {
   const close = async () => {
     for (let step = opened.pop(); step !== undefined; step = opened.pop()) await step()
   }
+  const ahead = new BlobsAhead()
+  opened.push(() => ahead[Symbol.dispose]())
   try {
-    const { chunkIndex, index, source, lock } = await identify(request)
-    opened.push(() => lock.release())
+    const { chunkIndex, index, source, lock, written } = await identify(request, ahead)
+    opened.push(async () => {
+      await written?.catch(() => {})
+      lock.release()
+    })
     if (index === undefined) return await openPlain(request, { blob: chunkIndex, source, opened, close })
     // A lower that is whole by now needs no cache beside it.
     const kept = await findKeptAs(layout, source.manifest_digest, chunkIndex)
@@ -73,7 +81,7 @@ export async function attachLazy(request: AttachLazy): Promise<AttachedLazy> {
     const local = await openLocalParts(layout, { chunkIndex, profile: source.profile, data })
     opened.push(() => local[Symbol.asyncDispose]())
     const repository = registries.repository(source.repository, { plainHttp: source.plain_http || undefined })
-    const readStored: ReadStored = (blob) => repository.readBlob(blob)
+    const readStored = ahead.before((blob) => repository.readBlob(blob))
     const closing = new AbortController()
     opened.push(() => closing.abort())
     const { replay, record } = await openTrace({
@@ -87,6 +95,8 @@ export async function attachLazy(request: AttachLazy): Promise<AttachedLazy> {
       isFinal: kept !== undefined,
     })
     opened.push(() => lower[Symbol.asyncDispose]())
+    void replay.then(() => ahead[Symbol.dispose]())
+    await written
     if (record !== undefined) {
       const keeper = new TraceKeeper({ layout, name, earlier: record, touched: () => lower.touched })
       opened.push(() => keeper[Symbol.asyncDispose]())
@@ -119,12 +129,15 @@ interface Identified {
   readonly source: LazySource
   /** Its directory is not removed meanwhile. */
   readonly lock: FileLock
+  /** Resolved when what was found is written down; it can be read before. */
+  readonly written?: Promise<void> | undefined
 }
 
-async function identify(request: AttachLazy): Promise<Identified> {
+/** @param ahead what will be read first is asked for as soon as it is known */
+async function identify(request: AttachLazy, ahead: BlobsAhead): Promise<Identified> {
   if (isDigest(request.reference)) return await known(request, request.reference)
   try {
-    return await lookUp(request)
+    return await lookUp(request, ahead)
   } catch (error) {
     if (!isProblem(error) || !isOfRegistry(error)) throw error
     const known = await recall(request)
@@ -134,15 +147,31 @@ async function identify(request: AttachLazy): Promise<Identified> {
   }
 }
 
-async function lookUp(request: AttachLazy): Promise<Identified> {
+async function lookUp(request: AttachLazy, ahead: BlobsAhead): Promise<Identified> {
+  const onManifest = (found: FoundManifest) => askAhead(request, found, ahead)
   try {
-    return await note(request, await findPublishedRootfs({ ...request, ref: request.reference }))
+    return await note(request, await findPublishedRootfs({ ...request, ref: request.reference, onManifest }))
   } catch (error) {
     if (!isProblem(error, 'IMAGE_UNSUPPORTED')) throw error
     const plain = await findPlainLower({ ...request, ref: request.reference })
     if (plain === undefined) throw error
     return { ...(await notePlain(request, plain)), index: undefined }
   }
+}
+
+/** Asks for the boot trace and, when nothing is here of the lower, for its bootstrap, which will be read as soon as the chunk index says what they must be. @returns that index, when it is here */
+async function askAhead(
+  { layout, trace: name = defaultTrace }: AttachLazy,
+  { repository, manifest: { subject, chunkIndex, bootstrap, traces } }: FoundManifest,
+  ahead: BlobsAhead,
+): Promise<StoredIndex | undefined> {
+  const stored = await readStoredIndex(layout, chunkIndex.digest)
+  if ((await findKeptAs(layout, subject.digest, chunkIndex.digest)) !== undefined) return stored
+  const trace = traces.find((one) => one.name === name)
+  for (const blob of [stored === undefined ? bootstrap : undefined, trace]) {
+    if (blob !== undefined) ahead.ask((request) => repository.readBlob(request), blob)
+  }
+  return stored
 }
 
 /** It says nothing of the image, only that it cannot be asked now. */

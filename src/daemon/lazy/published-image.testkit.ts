@@ -28,6 +28,7 @@ export interface Attach {
   readonly policy?: OutagePolicy
   /** The boot trace. */
   readonly trace?: string | undefined
+  readonly signal?: AbortSignal | undefined
 }
 
 /** Where the name `registry.test` leads: to the proxy, to where nobody listens, or nowhere. */
@@ -54,6 +55,7 @@ export async function openPublished() {
       idleMs = 20_000,
       policy = { kind: 'fail', afterMs: 60_000 },
       trace,
+      signal = new AbortController().signal,
     }: Attach = {},
   ) {
     const { settings } = pulls
@@ -64,7 +66,7 @@ export async function openPublished() {
         ...{ layout, registries, reference, platform: platformOf(process.arch), insecure: true, policy, trace },
         listener: { degraded: () => {}, recovered: () => {} },
         onNotice: (message) => notices.push(message),
-        signal: new AbortController().signal,
+        signal,
       })
       const end = async () => {
         await attached[Symbol.asyncDispose]()

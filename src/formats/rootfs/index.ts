@@ -6,7 +6,14 @@
  * Never: looks into the blobs that it names.
  */
 export { plainErofs } from './plain-erofs.ts'
-export { encodePublishedIndex, type OtherPlatform, type PublishedImage, rootfsMembers } from './published-index.ts'
+export {
+  encodePublishedIndex,
+  inlineManifest,
+  type OtherPlatform,
+  type PublishedImage,
+  type RootfsDocument,
+  rootfsMembers,
+} from './published-index.ts'
 export {
   emptyConfig,
   encodeRootfsManifest,

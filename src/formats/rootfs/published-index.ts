@@ -1,3 +1,4 @@
+import { digestOf } from '../../base/index.ts'
 import type { Descriptor, Platform } from '../oci/descriptor.ts'
 import { mediaTypes } from '../oci/media-types.ts'
 import type { ImageIndex } from '../oci/parse-index.ts'
@@ -13,10 +14,24 @@ const noPlatform: Platform = { architecture: 'unknown', os: 'unknown' }
  */
 const typeAnnotation = 'vnd.cowshed.artifact-type'
 
+/**
+ * The text of a rootfs manifest, where the index names it: who has the index need not ask for it. As an annotation, because older tools lose the `data` of a member as they lose its
+ * `artifactType`.
+ */
+const manifestAnnotation = 'vnd.cowshed.rootfs-manifest'
+/** Of a manifest of about fifty layers: whoever pulls the image without knowing what a rootfs is gets it too. */
+const maxInline = 16 * 1024
+
 /** An image, as it is, and the rootfs that was made from it. */
 export interface PublishedImage {
   readonly image: Descriptor & { readonly platform: Platform }
-  readonly rootfs: Descriptor
+  readonly rootfs: RootfsDocument
+}
+
+/** A rootfs manifest as it is stored. */
+export interface RootfsDocument {
+  readonly descriptor: Descriptor
+  readonly bytes: Buffer
 }
 
 /** What an index had for another platform already: its members, as they were. */
@@ -37,8 +52,9 @@ export function encodePublishedIndex(published: PublishedImage, others: readonly
   return Buffer.from(JSON.stringify({ schemaVersion: 2, mediaType: mediaTypes.ociIndex, manifests }))
 }
 
-function membersOf({ image, rootfs }: PublishedImage): unknown[] {
+function membersOf({ image, rootfs: { descriptor, bytes } }: PublishedImage): unknown[] {
   const { architecture, os, variant } = image.platform
+  const inline = bytes.length <= maxInline ? { [manifestAnnotation]: bytes.toString() } : {}
   return [
     {
       mediaType: image.mediaType,
@@ -48,9 +64,9 @@ function membersOf({ image, rootfs }: PublishedImage): unknown[] {
     },
     {
       mediaType: mediaTypes.ociManifest,
-      digest: rootfs.digest,
-      size: rootfs.size,
-      annotations: { [typeAnnotation]: rootfsTypes.artifact },
+      digest: descriptor.digest,
+      size: descriptor.size,
+      annotations: { [typeAnnotation]: rootfsTypes.artifact, ...inline },
       platform: noPlatform,
     },
   ]
@@ -62,4 +78,10 @@ export function rootfsMembers({ manifests }: ImageIndex): Descriptor[] {
     ({ artifactType, annotations, mediaType }) =>
       (artifactType ?? annotations?.[typeAnnotation]) === rootfsTypes.artifact && mediaType === mediaTypes.ociManifest,
   )
+}
+
+/** The bytes of a rootfs manifest, when the index that names it has them. What is there and is another is as good as absent. */
+export function inlineManifest({ digest, size, annotations }: Descriptor): Buffer | undefined {
+  const bytes = Buffer.from(annotations?.[manifestAnnotation] ?? '')
+  return bytes.length === size && digestOf(bytes) === digest ? bytes : undefined
 }

@@ -6,8 +6,10 @@ import {
   emptyConfig,
   encodePublishedIndex,
   encodeRootfsManifest,
+  inlineManifest,
   isRootfsManifest,
   parseRootfsManifest,
+  type RootfsDocument,
   type RootfsManifest,
   rootfsMembers,
 } from './index.ts'
@@ -99,13 +101,38 @@ describe('a rootfs manifest', () => {
 
 describe('the index of a published image', () => {
   const image: Descriptor = { mediaType: mediaTypes.dockerManifest, digest: digestOf('image'), size: 5 }
-  const rootfsDescriptor: Descriptor = { mediaType: mediaTypes.ociManifest, digest: digestOf('rootfs'), size: 6 }
+  const platform = platformOf('arm64')
+  const documentOf = (bytes: Buffer): RootfsDocument => ({
+    descriptor: { mediaType: mediaTypes.ociManifest, digest: digestOf(bytes), size: bytes.length },
+    bytes,
+  })
+  const indexOf = (rootfs: RootfsDocument) =>
+    parseIndex(encodePublishedIndex({ image: { ...image, platform }, rootfs }))
 
   test('gives the image to those who want one, and the rootfs to those who know it', () => {
-    const platform = platformOf('arm64')
-    const index = parseIndex(encodePublishedIndex({ image: { ...image, platform }, rootfs: rootfsDescriptor }))
-    expect(selectPlatform(index, platform)).toMatchObject({ ...image, platform })
-    expect(rootfsMembers(index)).toMatchObject([rootfsDescriptor])
+    const rootfs = documentOf(Buffer.from('rootfs'))
+    expect(selectPlatform(indexOf(rootfs), platform)).toMatchObject({ ...image, platform })
+    expect(rootfsMembers(indexOf(rootfs))).toMatchObject([rootfs.descriptor])
+  })
+
+  test('has the rootfs manifest itself, unless that is long', () => {
+    fc.assert(
+      fc.property(rootfs, (manifest) => {
+        const document = documentOf(encodeRootfsManifest(manifest))
+        const [member] = rootfsMembers(indexOf(document))
+        expect(member && inlineManifest(member)).toEqual(document.bytes)
+      }),
+    )
+    const [member] = rootfsMembers(indexOf(documentOf(Buffer.alloc(16 * 1024 + 1, ' '))))
+    expect(member && inlineManifest(member)).toBeUndefined()
+  })
+
+  test.each([
+    ['other bytes', { 'vnd.cowshed.rootfs-manifest': 'rootfz' }],
+    ['more of them', { 'vnd.cowshed.rootfs-manifest': 'rootfs ' }],
+    ['none', {}],
+  ])('%s in the place of a rootfs manifest are as good as none', (_, annotations) => {
+    expect(inlineManifest({ ...documentOf(Buffer.from('rootfs')).descriptor, annotations })).toBeUndefined()
   })
 
   test('what is another artifact, or no manifest, is no rootfs', () => {

@@ -165,18 +165,26 @@ describe.runIf(needs({ tools: registryTools }))('a published image is pulled', (
 })
 
 describe.runIf(needs({ tools: registryTools }))('of a published image nothing is believed', () => {
-  test.each(['manifest', 'bootstrap', 'data', 'chunk index', 'config'])(
-    'wrong bytes in the %s are refused',
-    async (which) => {
-      await using place = await published(image)
-      const before = await allFiles(place.layout)
-      const target = await digestOfPart(place, which)
-      place.proxy.fault({ method: 'GET', path: new RegExp(target), times: 100 }, { kind: 'corrupt', at: 40 })
-      await expect(place.images.pull({ ref: place.ref('app:1') })).rejects.toMatchObject({ code: 'DIGEST_MISMATCH' })
-      expect(await place.images.list()).toEqual([])
-      expect((await allFiles(place.layout)).filter((name) => !name.startsWith('downloads/'))).toEqual(before)
-    },
-  )
+  test.each(['bootstrap', 'data', 'chunk index', 'config'])('wrong bytes in the %s are refused', async (which) => {
+    await using place = await published(image)
+    const before = await allFiles(place.layout)
+    const target = await digestOfPart(place, which)
+    place.proxy.fault({ method: 'GET', path: new RegExp(target), times: 100 }, { kind: 'corrupt', at: 40 })
+    await expect(place.images.pull({ ref: place.ref('app:1') })).rejects.toMatchObject({ code: 'DIGEST_MISMATCH' })
+    expect(await place.images.list()).toEqual([])
+    expect((await allFiles(place.layout)).filter((name) => !name.startsWith('downloads/'))).toEqual(before)
+  })
+
+  test('wrong bytes in a rootfs manifest that is too long for the index to have it', async () => {
+    await using place = await published(image)
+    const { rootfs, index } = await readPublished(place)
+    await republish(place, 'long', rootfs, encodeChunkIndex(index), 'x'.repeat(16 * 1024))
+    const { digest } = (await readPublished(place, 'long')).descriptor
+    place.proxy.fault({ method: 'GET', path: new RegExp(digest), times: 1 }, { kind: 'corrupt', at: 40 })
+    const ref = place.ref('app:long')
+    await expect(place.images.pull({ ref })).rejects.toMatchObject({ code: 'DIGEST_MISMATCH' })
+    expect(await place.images.pull({ ref })).toMatchObject({ outcome: 'pulled', image: { boot_only: true } })
+  })
 
   test('a chunk index that says other leaves, and one that contradicts the manifest', async () => {
     await using place = await published(image)
@@ -341,7 +349,7 @@ async function republish(
     mediaType: 'application/vnd.oci.image.index.v1+json',
     bytes: encodePublishedIndex({
       image: { ...subject, platform: platformOf(process.arch) },
-      rootfs: { mediaType, digest: digestOf(bytes), size: bytes.length },
+      rootfs: { descriptor: { mediaType, digest: digestOf(bytes), size: bytes.length }, bytes },
     }),
   })
 }
@@ -367,9 +375,8 @@ async function republishWithOtherBytes(place: Published, tag: string): Promise<v
 }
 
 async function digestOfPart(place: Pulls, which: string): Promise<string> {
-  const { rootfs, descriptor } = await readPublished(place)
+  const { rootfs } = await readPublished(place)
   const digests: Record<string, string | undefined> = {
-    manifest: descriptor.digest,
     bootstrap: rootfs.bootstrap.digest,
     data: rootfs.data[0]?.digest,
     'chunk index': rootfs.chunkIndex.digest,

@@ -15,7 +15,7 @@ import { bringDocuments } from './bring-documents.ts'
 import { findKeptAs } from './find-kept-as.ts'
 import { type FoundRootfs, findPublishedRootfs } from './find-published-rootfs.ts'
 import { readKeptRecord } from './kept-record.ts'
-import { noteFound } from './lazy-source.ts'
+import { type NotedSource, noteFound } from './lazy-source.ts'
 
 /** A lower that is read before it is here: which one, and where the rest of it is. */
 export interface LazyRootfs {
@@ -98,15 +98,23 @@ interface Bring extends LongWork {
   readonly found: FoundRootfs
 }
 
+async function note({ layout }: ImagesContext, found: FoundRootfs, reference: string): Promise<NotedSource> {
+  const noted = await noteFound(layout, found, { reference, insecure: false })
+  try {
+    await noted.written
+    return noted
+  } finally {
+    noted.lock.release()
+  }
+}
+
 /** Its source is noted before its documents are visible: whoever finds them finds how to read it. */
 async function bring(context: ImagesContext, ref: string, { found, onProgress, signal }: Bring) {
-  const { layout, platform, leases } = context
+  const { platform, leases } = context
   using lease = leases.openBlobLease()
   lease.add(found.rootfs.manifest.subject.digest)
   await leases.settled()
-  const noted = await noteFound(layout, found, { reference: ref, insecure: false })
-  noted.lock.release()
-  const { chunkIndex, source } = noted
+  const { chunkIndex, source } = await note(context, found, ref)
   await orUndo(context, lease, (made) =>
     bringDocuments(context, { ...found, platform, lease, made, onProgress, signal, bringLower: async () => {} }),
   )
@@ -127,8 +135,7 @@ export async function ensureLazySource(context: ImagesContext, lazy: LazyRootfs,
   const isKnown = (await listLazyLowers(layout)).some((known) => known.chunkIndex === chunkIndex)
   if (isKnown && (await readLazyIndex(layout, chunkIndex)) !== undefined) return
   const request = { registries, ref: reference, platform, insecure: false, profiles: [profile], signal: work.signal }
-  const noted = await noteFound(layout, await findPublishedRootfs(request), { reference, insecure: false })
-  noted.lock.release()
+  const noted = await note(context, await findPublishedRootfs(request), reference)
   if (noted.chunkIndex === chunkIndex) return
   throw new Problem('IMAGE_INVALID', `${reference} has not the rootfs ${shortDigest(chunkIndex)} that the shed reads`, {
     hint: `bring all of it, and start the shed again: cowshed image pull ${reference}`,

@@ -14,9 +14,11 @@ export interface NotedSource {
   readonly source: LazySource
   /** Its directory is not removed until this is released. */
   readonly lock: FileLock
+  /** Resolved when it is written down; rejected with Problem NO_SPACE, IO_FAILED when it cannot be. */
+  readonly written: Promise<void>
 }
 
-/** Writes down what was found in a registry, so that it can be read in part, also when the registry cannot be asked. @throws Problem NO_SPACE, IO_FAILED */
+/** Writes down what was found in a registry, so that it can be read in part, also when the registry cannot be asked. It can be read before that is done. @throws Problem NO_SPACE, IO_FAILED */
 export async function noteFound(
   layout: DataLayout,
   { repository, rootfs, publishedAs }: FoundRootfs,
@@ -37,11 +39,8 @@ export async function noteFound(
     ...(manifest.traces.length > 0 && { traces: [...manifest.traces] }),
   }
   const lock = await holdLazyDirectory(layout, chunkIndex)
-  try {
-    await noteLazySource(layout, source, indexBytes)
-    return { chunkIndex, source, lock }
-  } catch (error) {
-    lock.release()
-    throw error
-  }
+  const written = noteLazySource(layout, source, indexBytes)
+  // Whoever waits for it hears of it.
+  written.catch(() => {})
+  return { chunkIndex, source, lock, written }
 }

@@ -1,4 +1,5 @@
 import {
+  type Digest,
   DigestHasher,
   digestAlgorithm,
   type LowerProfile,
@@ -11,8 +12,8 @@ import {
   chunkIndexLimits,
   type Descriptor,
   decodeChunkIndex,
-  documentKind,
   type ImageIndex,
+  inlineManifest,
   parseIndex,
   parseManifest,
   parseRootfsManifest,
@@ -21,6 +22,7 @@ import {
   rootfsMembers,
   type StoredPart,
 } from '../../formats/index.ts'
+import type { StoredIndex } from '../../lazy/index.ts'
 import type { RemoteManifest, Repository } from '../../wires/index.ts'
 
 /** The form of an image that hosts boot from, as a registry has it; its blobs are still there. */
@@ -34,10 +36,14 @@ export interface PublishedRootfs {
 
 export interface ReadPublishedRootfs {
   readonly repository: Pick<Repository, 'readManifest' | 'readBlob'>
-  /** From what was asked for to the image's manifest. */
-  readonly documents: readonly RemoteManifest[]
+  /** From what was asked for down to the one that names the image. */
+  readonly indexes: readonly RemoteManifest[]
+  /** Of the image's manifest. */
+  readonly image: Digest
   /** That guests of this host can read, the preferred one first. */
   readonly profiles: readonly LowerProfile[]
+  /** Hears which rootfs it will be before its chunk index is asked for. @returns that index, when it is on this host */
+  readonly onManifest?: ((manifest: RootfsManifest) => Promise<StoredIndex | undefined>) | undefined
   readonly signal?: AbortSignal | undefined
 }
 
@@ -48,17 +54,16 @@ export interface ReadPublishedRootfs {
  * @throws Problem IMAGE_INVALID, CHUNK_INDEX_INVALID, DIGEST_MISMATCH, SIZE_MISMATCH, LIMIT_EXCEEDED, and what the registry's client throws
  */
 export async function readPublishedRootfs(request: ReadPublishedRootfs): Promise<PublishedRootfs | undefined> {
-  const { documents, profiles } = request
-  const image = documents.at(-1)?.descriptor
+  const { indexes, image, profiles, onManifest } = request
   const found: Member[] = []
-  for (const descriptor of documents.flatMap(indexOf).flatMap(rootfsMembers)) {
+  for (const descriptor of indexes.map(parsed).flatMap(rootfsMembers)) {
     const member = await readMember(request, descriptor)
-    if (member !== undefined && member.manifest.subject.digest === image?.digest) found.push(member)
+    if (member !== undefined && member.manifest.subject.digest === image) found.push(member)
   }
   const [best] = profiles.flatMap((profile) => found.filter(({ manifest }) => manifest.profile === profile))
   if (best === undefined) return undefined
-  const indexBytes = await readSmallBlob(request, best.manifest.chunkIndex)
-  const index = decodeChunkIndex(indexBytes)
+  const { index, bytes: indexBytes } =
+    (await onManifest?.(best.manifest)) ?? (await readChunkIndex(request, best.manifest))
   checkAgreement(best.manifest, index)
   return { ...best, index, indexBytes }
 }
@@ -70,21 +75,22 @@ async function readMember(
   { repository, signal }: ReadPublishedRootfs,
   descriptor: Descriptor,
 ): Promise<Member | undefined> {
-  const { bytes } = await repository.readManifest(descriptor.digest, { signal })
+  const inline = inlineManifest(descriptor)
+  const bytes = inline ?? (await repository.readManifest(descriptor.digest, { signal })).bytes
   if (bytes.length !== descriptor.size) throw wrongSize(descriptor.digest, descriptor.size, bytes.length)
   const manifest = parseRootfsManifest(parseManifest(bytes, descriptor.mediaType))
   const profile = lowerProfiles.find((known) => known === manifest.profile)
   return profile && { descriptor, manifest: { ...manifest, profile } }
 }
 
-function indexOf({ descriptor, bytes }: RemoteManifest): ImageIndex[] {
-  return documentKind(descriptor.mediaType) === 'index' ? [parseIndex(bytes, descriptor.mediaType)] : []
+function parsed({ descriptor, bytes }: RemoteManifest): ImageIndex {
+  return parseIndex(bytes, descriptor.mediaType)
 }
 
-async function readSmallBlob(
+async function readChunkIndex(
   { repository, signal }: ReadPublishedRootfs,
-  { digest, size }: RootfsManifest['chunkIndex'],
-): Promise<Buffer> {
+  { chunkIndex: { digest, size } }: RootfsManifest,
+): Promise<StoredIndex> {
   if (size > chunkIndexLimits.bytes) {
     throw new Problem('LIMIT_EXCEEDED', `the chunk index has ${size} bytes; ${chunkIndexLimits.bytes} are read`)
   }
@@ -95,8 +101,11 @@ async function readSmallBlob(
     chunks.push(chunk)
   }
   if (hasher.bytes !== size) throw wrongSize(digest, size, hasher.bytes)
-  if (hasher.digest() === digest) return Buffer.concat(chunks)
-  throw new Problem('DIGEST_MISMATCH', `the chunk index ${shortDigest(digest)} is not what its digest says`)
+  if (hasher.digest() !== digest) {
+    throw new Problem('DIGEST_MISMATCH', `the chunk index ${shortDigest(digest)} is not what its digest says`)
+  }
+  const bytes = Buffer.concat(chunks)
+  return { index: decodeChunkIndex(bytes), bytes }
 }
 
 /** Manifest and chunk index say the same of every part. @throws Problem IMAGE_INVALID */

@@ -12,6 +12,7 @@ import {
   mediaTypes,
   type Platform,
   type PublishedTrace,
+  type RootfsDocument,
   type RootfsManifest,
 } from '../../formats/index.ts'
 import { openStaging } from '../../host/index.ts'
@@ -95,13 +96,13 @@ export async function publishImage(context: ImagesContext, request: PublishReque
   const { architecture, os, variant } = image.config
   const platform = { architecture, os, variant }
   const others = await otherPlatforms({ repository, tag, platform, signal })
-  const index = encodePublishedIndex({ image: { ...subject, platform }, rootfs: rootfs.descriptor }, others)
+  const index = encodePublishedIndex({ image: { ...subject, platform }, rootfs: rootfs.document }, others)
   await repository.writeManifest({ reference: tag, mediaType: mediaTypes.ociIndex, bytes: index, signal })
   return {
     destination: `${formatRepository(name)}:${tag}`,
     digest: digestOf(index),
     manifestDigest: image.manifestDigest,
-    rootfsDigest: rootfs.descriptor.digest,
+    rootfsDigest: rootfs.document.descriptor.digest,
     platform,
     profile,
     otherPlatforms: others.map((other) => other.platform),
@@ -194,7 +195,7 @@ interface SendRootfs {
 }
 
 interface SentRootfs {
-  readonly descriptor: Descriptor
+  readonly document: RootfsDocument
   readonly lowerBytes: number
   readonly storedBytes: number
   readonly traces: readonly string[]
@@ -246,8 +247,9 @@ async function sendRootfs(
   const traces = await sendTraces(context, publication, { lower: traced, tag })
   const manifest: RootfsManifest = { writerVersion, profile, subject, bootstrap, data, chunkIndex, traces }
   const storedBytes = [bootstrap, ...data, chunkIndex].reduce((sum, { size }) => sum + size, 0)
-  const descriptor = await publication.sendDocument(mediaTypes.ociManifest, encodeRootfsManifest(manifest))
-  return { descriptor, lowerBytes: lower.totalBytes, storedBytes, traces: traces.map(({ name }) => name) }
+  const bytes = encodeRootfsManifest(manifest)
+  const document = { descriptor: await publication.sendDocument(mediaTypes.ociManifest, bytes), bytes }
+  return { document, lowerBytes: lower.totalBytes, storedBytes, traces: traces.map(({ name }) => name) }
 }
 
 /** @returns all of them in the order of their names, so that the same traces give the same manifest */

@@ -88,7 +88,8 @@ async function rootfsToBring(
   const sizes = await Promise.all(manifest.layers.map(({ digest }) => blobs.size(digest)))
   if (manifest.layers.every(({ size }, at) => sizes[at] === size)) return undefined
   const profiles = (await lowerKinds()).filter(({ form }) => form === 'whole').map(({ profile }) => profile)
-  return await readPublishedRootfs({ repository, documents, profiles, signal })
+  const [indexes, image] = [documents.slice(0, -1), documents.at(-1)?.descriptor.digest]
+  return image && (await readPublishedRootfs({ repository, indexes, image, profiles, signal }))
 }
 
 interface Bring extends PullRequest {

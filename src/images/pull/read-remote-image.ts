@@ -36,27 +36,51 @@ const maxDepth = 4
  * @throws Problem PLATFORM_NOT_FOUND, IMAGE_INVALID, IMAGE_UNSUPPORTED, SIZE_MISMATCH, LIMIT_EXCEEDED, and what the registry's client throws
  */
 export async function readRemoteImage(request: ReadRemoteImage): Promise<RemoteImage> {
-  const remote = await readRemoteManifest(request)
-  checkImage(remote.manifest)
-  return remote
+  return await readImageAt(request, await findRemoteManifest(request))
 }
 
 /** The same for what need not be a container image: nothing that the manifest says is looked at. @throws Problem as readRemoteImage does */
 export async function readRemoteManifest(request: ReadRemoteImage): Promise<RemoteImage> {
+  return await readManifestAt(request, await findRemoteManifest(request))
+}
+
+/** Where the manifest of one platform is, which is not read yet. */
+export interface ManifestPlace {
+  /** From what was asked for down to the one that names it; none when it was asked for itself. */
+  readonly indexes: readonly RemoteManifest[]
+  readonly descriptor: Descriptor
+}
+
+/** Reads the indexes above a manifest, and not the manifest. @throws Problem as readRemoteImage does */
+export async function findRemoteManifest(request: ReadRemoteImage): Promise<ManifestPlace> {
   const { repository, root, platform, signal } = request
-  const documents: RemoteManifest[] = []
-  for (let wanted = root; ; ) {
+  const indexes: RemoteManifest[] = []
+  let wanted = root
+  while (documentKind(wanted.mediaType) === 'index') {
     const document = await readDocument(repository, wanted, signal)
-    documents.push(document)
-    const kind = documentKind(document.descriptor.mediaType)
-    if (kind === undefined) throw notAnImage(document.descriptor)
-    if (kind === 'manifest')
-      return { documents, manifest: parseManifest(document.bytes, document.descriptor.mediaType) }
-    if (documents.length > maxDepth) {
+    indexes.push(document)
+    if (indexes.length > maxDepth) {
       throw new Problem('IMAGE_INVALID', `its indexes are nested more than ${maxDepth} deep`)
     }
     wanted = selectPlatform(parseIndex(document.bytes, document.descriptor.mediaType), platform)
   }
+  return { indexes, descriptor: wanted }
+}
+
+/** The image whose manifest was found. @throws Problem as readRemoteImage does */
+export async function readImageAt(request: ReadRemoteImage, place: ManifestPlace): Promise<RemoteImage> {
+  const remote = await readManifestAt(request, place)
+  checkImage(remote.manifest)
+  return remote
+}
+
+async function readManifestAt(
+  { repository, signal }: ReadRemoteImage,
+  { indexes, descriptor }: ManifestPlace,
+): Promise<RemoteImage> {
+  if (documentKind(descriptor.mediaType) !== 'manifest') throw notAnImage(descriptor)
+  const document = await readDocument(repository, descriptor, signal)
+  return { documents: [...indexes, document], manifest: parseManifest(document.bytes, descriptor.mediaType) }
 }
 
 /** It must be what its descriptor says in every respect: one document must not be read as two things (CVE-2021-41190). */

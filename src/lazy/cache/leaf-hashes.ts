@@ -33,9 +33,12 @@ export class LeafHashes implements LeafTruth {
     this.#hashes = leaves
     const full = sha256(Buffer.alloc(leafBytes))
     const last = sha256(Buffer.alloc(this.lengthOf(this.count - 1)))
-    this.#zeros = Uint8Array.from({ length: this.count }, (_, leaf) =>
-      this.#hashOf(leaf).equals(leaf === this.count - 1 ? last : full) ? 1 : 0,
-    )
+    this.#zeros = new Uint8Array(this.count)
+    // All that is read waits for this, and few leaves are zeros: they are searched for, not each looked at.
+    for (let at = leaves.indexOf(full); at !== -1; at = leaves.indexOf(full, at + 1)) {
+      if (at % leafHashBytes === 0) this.#zeros[at / leafHashBytes] = 1
+    }
+    this.#zeros[this.count - 1] = this.#hashOf(this.count - 1).equals(last) ? 1 : 0
   }
 
   /** Bytes of a leaf: all have the same, but for the last. */

@@ -47,21 +47,36 @@ export class LeafPass {
     await this.#take(fragments.headOf(flight.next))
     const tail = fragments.tailOf(this.#options.end - 1)
     const until = Math.max(this.#at, end - tail.length)
-    if (until > this.#at) {
-      for (const segment of origins.segments(this.#at, until)) await this.#read(segment, { ...how, until })
-    }
+    if (until > this.#at) await this.#readEach(origins.segments(this.#at, until), { ...how, until })
     if (this.#at < end) await this.#take(tail.subarray(tail.length - (end - this.#at)))
     if (flight.next < this.#options.end)
       throw new Problem('INTERNAL', `what was to bring leaf ${flight.next} ended before it`)
   }
 
-  async #read(segment: Segment, { until, ...how }: HowToRead & { readonly until: number }): Promise<void> {
+  /** While one comes the next one is asked for: they are of different blobs, and each would cost a round trip. */
+  async #readEach(segments: readonly Segment[], { until, signal, mirrors }: HowToReadUntil): Promise<void> {
+    const ending = new AbortController()
+    const how = { mirrors, signal: AbortSignal.any([signal, ending.signal]) }
+    try {
+      let next: AsyncIterable<Buffer> | undefined
+      for (const [at, segment] of segments.entries()) {
+        const pieces = next ?? begun(segment.read(how))
+        const following = segments[at + 1]
+        next = following?.from === 'registry' ? begun(following.read(how)) : undefined
+        await this.#read(segment, pieces, until)
+      }
+    } finally {
+      ending.abort()
+    }
+  }
+
+  async #read(segment: Segment, pieces: AsyncIterable<Buffer>, until: number): Promise<void> {
     const { flight, counters, onGain } = this.#options
     const from = this.#at
     this.#from = segment.from
     const edges = this.#edges(segment, from, until)
     let at = segment.start
-    for await (const piece of segment.read(how)) {
+    for await (const piece of pieces) {
       // What comes again and again and ends in the same place is no gain.
       if (at + piece.length > flight.furthest) onGain()
       flight.furthest = Math.max(flight.furthest, at + piece.length)
@@ -124,6 +139,25 @@ export class LeafPass {
     const length = hashes.lengthOf(flight.next)
     if (!isReusable || this.#leaf.length !== length) this.#leaf = Buffer.allocUnsafe(length)
   }
+}
+
+interface HowToReadUntil extends HowToRead {
+  readonly until: number
+}
+
+/** The same pieces; the first one is asked for at once. */
+function begun(pieces: AsyncIterable<Buffer>): AsyncIterable<Buffer> {
+  const iterator = pieces[Symbol.asyncIterator]()
+  let first: Promise<IteratorResult<Buffer>> | undefined = iterator.next()
+  // Whoever takes it hears of it.
+  first.catch(() => {})
+  const next = () => {
+    const result = first ?? iterator.next()
+    first = undefined
+    return result
+  }
+  const end = async () => (await iterator.return?.()) ?? { done: true as const, value: undefined }
+  return { [Symbol.asyncIterator]: () => ({ next, return: end }) }
 }
 
 /** The bytes of one range, out of pieces that come in order. */
