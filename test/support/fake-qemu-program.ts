@@ -2,7 +2,7 @@
  * A program that says of itself to be QEMU: it takes the same command line, speaks to the same monitor, and its guest's agent answers, but there is no guest. It starts
  * in a fraction of a second, and what a guest does with its RAM and its disk is this: both have a number, and each time that it goes on or is about to be paused
  * it writes the next one to both. So whoever resumes RAM over a disk that it does not belong to is found out: it then says WRONG RESUME on stderr.
- * After SIGUSR2 its monitor is silent for ever.
+ * After SIGUSR2 its monitor is silent for ever; it says `mute` on stderr when that begins.
  */
 import { closeSync, openSync, readSync, writeSync } from 'node:fs'
 import { connect, createServer, type Socket } from 'node:net'
@@ -84,9 +84,11 @@ interface Given {
 function saveState(path: string, say: Say): void {
   const to = connect(path, () => to.end(`${isWithRam ? 'machine' : 'state'} at ${inRam()}`))
   to.on('close', () => {
-    status = 'postmigrate'
-    say(migration('completed'))
+    if (to.errored === null) status = 'postmigrate'
+    say(migration(to.errored === null ? 'completed' : 'failed'))
   })
+  // Who listened there may have died.
+  to.on('error', () => to.destroy())
 }
 
 function restoreState(path: string, say: Say): void {
@@ -129,6 +131,7 @@ function answer(command: string, { uri = '', capabilities = [] }: Given, say: Sa
 let isMute = false
 process.on('SIGUSR2', () => {
   isMute = true
+  writeSync(2, 'mute\n')
 })
 
 createServer((socket) => {

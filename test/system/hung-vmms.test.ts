@@ -1,6 +1,8 @@
+import { readFile } from 'node:fs/promises'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { isLocked } from '../../src/host/index.ts'
 import { busyboxImageTools } from '../support/busybox-image.ts'
+import { until } from '../support/cowshed.ts'
 import { type FakeQemu, fakeQemu, installFakeKernel } from '../support/fake-qemu.ts'
 import { needs } from '../support/needs.ts'
 import { type OpenedRooms, openRoomsOn } from '../support/open-rooms.ts'
@@ -61,7 +63,11 @@ describe.runIf(needs({ tools: ['mke2fs', ...busyboxImageTools] }))('a VMM that h
 
   test.concurrent('is ended by the stop of a daemon that cannot take it over', async () => {
     await using place = await placeWith('lost', 'silent')
-    for (const name of ['lost', 'silent']) await place.signal(name, 'SIGUSR2')
+    for (const name of ['lost', 'silent']) {
+      await place.signal(name, 'SIGUSR2')
+      const log = place.rooms.layout.shed(name).vmmLog
+      await until(async () => (await readFile(log, 'utf8')).includes('mute'), `${name} answers nobody`)
+    }
     await place.reopen()
     const { sheds } = place.rooms
     expect((await sheds.get('lost')).status).toBe('running')

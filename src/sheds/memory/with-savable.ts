@@ -1,4 +1,4 @@
-import { newId, Problem } from '../../base/index.ts'
+import { isProblem, newId, Problem } from '../../base/index.ts'
 import { kernelOf, type Machine } from '../../machines/index.ts'
 import type { ShedsContext } from '../context.ts'
 import type { ShedRecord } from '../records/shed-record.ts'
@@ -35,9 +35,22 @@ export async function withSavable<T>(
     } finally {
       await heir.kill()
     }
+  } catch (error) {
+    throw notTakenOver(error, live)
   } finally {
     await context.ram.remove(record.name)
   }
+}
+
+/** What befell the second VMM is no matter of the shed's own. */
+function notTakenOver(error: unknown, { name }: LiveShed): unknown {
+  if (!isProblem(error, 'MACHINE_FAILED') && !isProblem(error, 'QMP_FAILED')) return error
+  // That its monitor was lost says nothing to anybody.
+  const why = error.code === 'MACHINE_FAILED' ? `: ${error.message}` : ''
+  return new Problem('MACHINE_FAILED', `the VMM that was to take over the memory of ${name} failed${why}`, {
+    hint: `${name} goes on as it was: try again`,
+    cause: error,
+  })
 }
 
 /** Whether what is in the memory of a shed can be kept at all. @throws Problem MACHINE_FAILED */

@@ -11,6 +11,7 @@ import { refuseUnsavable } from '../memory/with-savable.ts'
 import { refuseCold, type ShedRecord, shedNotRunning } from '../records/shed-record.ts'
 import { diskPath } from '../shed-disk.ts'
 import { whileAwake } from '../verbs/while-awake.ts'
+import { whileItLives } from '../vm/while-it-lives.ts'
 import { writeBack } from '../vm/write-back.ts'
 import { holdVolumes } from '../volumes/hold-volumes.ts'
 import { cloneDisks, cutDisks, type DiskToCut } from './cut-disks.ts'
@@ -61,9 +62,12 @@ export async function cutShed(
     const disks = [own, ...theirs]
     const record = recordOf(shed, { request, volumes })
     const tell = onCut && ((memory: CutMemory | undefined) => onCut({ record, memory }))
-    const pauseMs = withMemory
-      ? await cutWithMemory(context, shed, { disks, directory, onCut: tell })
-      : await whileAwake(context, shed, async () => await cutDisks(context, shed.name, disks))
+    const cut = async () =>
+      withMemory
+        ? await cutWithMemory(context, shed, { disks, directory, onCut: tell })
+        : await whileAwake(context, shed, async () => await cutDisks(context, shed.name, disks))
+    const live = context.live.get(shed.name)
+    const pauseMs = live === undefined ? await cut() : await whileItLives(context, live, cut)
     if (!withMemory) tell?.(undefined)
     return {
       ...record,

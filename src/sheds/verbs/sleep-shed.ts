@@ -5,6 +5,7 @@ import { dropMemory } from '../memory/stored-memory.ts'
 import { type ShedRecord, shedNotRunning } from '../records/shed-record.ts'
 import { endVm } from '../vm/end-vm.ts'
 import type { LiveShed } from '../vm/live-shed.ts'
+import { whileItLives } from '../vm/while-it-lives.ts'
 import { writeBack } from '../vm/write-back.ts'
 
 /**
@@ -18,6 +19,16 @@ export async function sleepShed(context: ShedsContext, record: ShedRecord, reaso
   if (record.status === 'cold') return record
   const live = context.live.get(record.name)
   if (live === undefined) throw shedNotRunning(record.name)
+  return await whileItLives(context, live, () => putToSleep(context, { record, live, reason }))
+}
+
+interface PutToSleep {
+  readonly record: ShedRecord
+  readonly live: LiveShed
+  readonly reason: string | undefined
+}
+
+async function putToSleep(context: ShedsContext, { record, live, reason }: PutToSleep): Promise<ShedRecord> {
   await writeBack(live)
   const wasPaused = live.isPaused === true
   const sleeping = await changeStatus(context, record, { status: 'sleeping' })

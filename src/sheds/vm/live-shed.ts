@@ -1,10 +1,14 @@
 import { isProblem, Problem } from '../../base/index.ts'
+import { processStartTime, within } from '../../host/index.ts'
 import type { Machine, MachineExit } from '../../machines/index.ts'
 import { type AgentConnection, connectAgent } from '../../wires/index.ts'
 import { shedIsPaused, shedNotRunning } from '../records/shed-record.ts'
 
 /** How long a running guest may take to answer a new connection, in milliseconds. One that is hung must not hang its callers. */
 const connectMs = 10_000
+
+/** So soon it is known how a VMM that is dead has ended, in milliseconds. */
+const noticedMs = 5000
 
 /** A VM that this daemon holds on to, and the connection to its agent, which is made again when it was lost. */
 export class LiveShed {
@@ -54,6 +58,12 @@ export class LiveShed {
     return this.#exit
   }
 
+  /** The same in words, of one that is dead, whoever has noticed that. */
+  async howItEnded(): Promise<string> {
+    const { reason } = (await within(this.machine.exited, noticedMs)) ?? { reason: 'nobody knows why' }
+    return `the VM of ${this.name} has ended: ${reason}`
+  }
+
   /** Whether its vCPUs stand still; undefined for one that was adopted, until somebody looked. */
   get isPaused(): boolean | undefined {
     return this.#isPaused
@@ -68,7 +78,7 @@ export class LiveShed {
   /** Has its vCPUs stand still: its guest answers nobody any more, and nobody is to wait for it. @throws Problem MACHINE_FAILED: it is as it was */
   async pause(): Promise<void> {
     try {
-      await this.#ask('be paused', () => this.machine.pause())
+      await this.#ask('pause', () => this.machine.pause())
       this.#isPaused = true
     } catch (error) {
       // A VMM that hung may hear of it after all, some day: nobody would know that it stands still.
@@ -164,6 +174,10 @@ export class LiveShed {
       return await question()
     } catch (error) {
       if (!isProblem(error, 'QMP_FAILED')) throw error
+      const { pid, pidStartTime } = this.machine.record
+      if (processStartTime(pid) !== pidStartTime) {
+        throw new Problem('MACHINE_FAILED', await this.howItEnded(), { hint: 'try again', cause: error })
+      }
       throw new Problem('MACHINE_FAILED', `the VM of ${this.name} does not ${what}: ${error.message}`, {
         hint: `if it hangs, stop it, which kills it then; what is on its disk stays: cowshed stop ${this.name}`,
         cause: error,
