@@ -1,9 +1,11 @@
-import { mkdir, readdir, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { ServerInfo } from '../../src/contract/index.ts'
+import { createWeb } from '../support/at-rest.ts'
 import { busyboxArchive, busyboxImageTools } from '../support/busybox-image.ts'
 import { type Cowshed, openCowshed } from '../support/cowshed.ts'
+import { fakeQemu } from '../support/fake-qemu.ts'
 import { kernelTools } from '../support/kernel.ts'
 import { needs } from '../support/needs.ts'
 import { openRoomsOn } from '../support/open-rooms.ts'
@@ -25,6 +27,46 @@ describe.runIf(needs({ tools: ['mke2fs', ...busyboxImageTools] }))('who may star
       expect(codes.sort()).toEqual(['HOST_FULL', 'KERNEL_NOT_FOUND'])
       expect(await rooms.sheds.occupants()).toEqual([])
     }
+  })
+})
+
+/** Over a fake QEMU, which writes to its disk when it is paused. */
+describe.runIf(needs({ tools: ['mke2fs', ...busyboxImageTools] }))('a host with room for two sheds', () => {
+  test('refuses a third however it is to come to run, before anybody is made to wait, and whoever comes to use one that sleeps', async () => {
+    await using _fake = await fakeQemu()
+    await using dir = await temporaryDirectory()
+    await mkdir(join(dir.path, 'data'))
+    await writeFile(join(dir.path, 'data', 'config.toml'), 'limits.max_sheds = 2')
+    await using rooms = await openRoomsOn(dir.path)
+    const { sheds, layout } = rooms
+    await createWeb(rooms)
+    await sheds.snapshots.create({ shed: 'web', name: 'mem', memory: true })
+    await rooms.create('other', { memory_bytes: 64 * 2 ** 20 })
+    await sheds.start('other')
+    await sheds.stop('other', { timeout_ms: 1000, keep_memory: true })
+    await rooms.create('third', { memory_bytes: 64 * 2 ** 20 })
+    await sheds.start('third')
+    const before = await readFile(layout.shed('web').upper)
+
+    const full = {
+      code: 'HOST_FULL',
+      message: expect.stringMatching(/would be one more than the 2 sheds that may run at once, by third .*, web /),
+      hint: expect.stringContaining('limits.max_sheds'),
+    }
+    await expect(sheds.wake('other')).rejects.toMatchObject(full)
+    await expect(sheds.start('other')).rejects.toMatchObject(full)
+    await expect(sheds.useAgent('other')).rejects.toMatchObject(full)
+    await expect(sheds.fork('web', { name: 'fork' })).rejects.toMatchObject(full)
+    await expect(sheds.fork('web', { name: 'fork', count: 3 })).rejects.toMatchObject(full)
+    const fromMemory = { image: undefined, from_snapshot: 'mem', memory_bytes: 64 * 2 ** 20, start: true }
+    await expect(rooms.create('copy', fromMemory)).rejects.toMatchObject(full)
+    expect((await readFile(layout.shed('web').upper)).equals(before)).toBe(true)
+    const shown = (await sheds.list()).map(({ name, status }) => `${name} ${status}`)
+    expect([shown, await readdir(layout.staging)]).toEqual([['other cold', 'third running', 'web running'], []])
+
+    await sheds.stop('third', { timeout_ms: 1000 })
+    expect((await sheds.wake('other')).status).toBe('running')
+    for (const name of ['web', 'other', 'third']) await sheds.remove(name, { force: true })
   })
 })
 

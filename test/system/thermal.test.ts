@@ -57,6 +57,8 @@ describe.runIf(able)('a shed that nobody uses', () => {
         await cowshed.ok('cp', 'web:/root/new', scratch('back'))
         expect(await readFile(scratch('back'), 'utf8')).toBe('copied\n')
       },
+      async () =>
+        expect((await cowshed.runWith({ input: `${marks}\n` }, 'shell', 'web')).stdout).toBe('in RAM\non disk\n'),
     ]) {
       await becomes('paused')
       expect((await shed()).status_reason).toBe('nobody used it for 1s')
