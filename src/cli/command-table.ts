@@ -91,6 +91,11 @@ export const commandTable: readonly CommandEntry[] = [
     load: async () => (await import('./commands/image-publish.ts')).imagePublish,
   },
   {
+    name: 'image publish-traces',
+    summary: 'publish what boots here have read of a published image, so that other hosts fetch it ahead',
+    load: async () => (await import('./commands/image-publish-traces.ts')).imagePublishTraces,
+  },
+  {
     name: 'image load',
     summary: 'take in an OCI archive, a docker archive or an OCI layout directory',
     load: async () => (await import('./commands/image-load.ts')).imageLoad,

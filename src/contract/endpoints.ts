@@ -85,6 +85,7 @@ export const endpoints = {
   pullImage: { method: 'POST', path: '/api/images/pull' },
   pushImage: { method: 'POST', path: '/api/images/push' },
   publishImage: { method: 'POST', path: '/api/images/publish' },
+  publishTraces: { method: 'POST', path: '/api/images/publish-traces' },
   loadImage: { method: 'POST', path: '/api/images/load' },
   buildImage: { method: 'POST', path: '/api/images/build' },
   verifyImages: { method: 'POST', path: '/api/images/verify' },

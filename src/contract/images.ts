@@ -171,6 +171,29 @@ export const PublishImageReply = z.object({
 })
 export type PublishImageReply = z.infer<typeof PublishImageReply>
 
+export const PublishTracesRequest = z.strictObject({
+  /** The tag of an image that was published: `registry.example/team/app:v1`. */
+  ref: z.string().min(1),
+  /** os/arch[/variant], when it is not to be that of the server's host. */
+  platform: z.string().optional(),
+  /** Boot traces, as absolute paths of files on the server's disk, besides those that its boots have left. */
+  traces: z.array(z.string()).max(16).default([]),
+  insecure: z.boolean().default(false),
+})
+export type PublishTracesRequest = z.infer<typeof PublishTracesRequest>
+export const PublishTracesReply = z.object({
+  /** In full: `registry.example/team/app:v1`. */
+  destination: z.string(),
+  /** Of what the tag points at now. */
+  digest: z.string(),
+  rootfs_digest: z.string(),
+  /** Names of all boot traces that it has. */
+  traces: z.array(z.string()),
+  /** Whether the tag had all of it before. */
+  outcome: z.enum(['published', 'unchanged']),
+})
+export type PublishTracesReply = z.infer<typeof PublishTracesReply>
+
 export const SaveImageRequest = z.strictObject({
   refs: z.array(z.string()).min(1),
   /** Absolute path on the server's disk, which must not exist. */

@@ -108,6 +108,8 @@ const replies = {
   PushImageReply: images.PushImageReply,
   PublishImageRequest: images.PublishImageRequest,
   PublishImageReply: images.PublishImageReply,
+  PublishTracesRequest: images.PublishTracesRequest,
+  PublishTracesReply: images.PublishTracesReply,
   RemoveImageReply: images.RemoveImageReply,
   ResizeVolumeReply: volumes.ResizeVolumeReply,
   SaveImageReply: images.SaveImageReply,

@@ -42,6 +42,7 @@ import { type LowersReport, lowersReport } from './lowers-report.ts'
 import { pinImage } from './pin-image.ts'
 import { type PlanRemovals, planRemovals, type RemovalPlan } from './plan-removal.ts'
 import { type PublishedImage, type PublishRequest, publishImage } from './publish/publish-image.ts'
+import { type PublishedTraces, type PublishTraces, publishTraces } from './publish/publish-traces.ts'
 import { Downloads } from './pull/downloads.ts'
 import { dropDownload } from './pull/drop-download.ts'
 import { type ObtainedImage, obtainImage } from './pull/obtain-image.ts'
@@ -93,6 +94,8 @@ export interface Images {
   verify(request: VerifyRequest): Promise<VerifyImagesReply>
   /** Puts an image into a registry with the form that hosts boot from. @see publishImage */
   publish(request: PublishRequest): Promise<PublishedImage>
+  /** Publishes what boots have read of an image that is published. @see publishTraces */
+  publishTraces(request: PublishTraces): Promise<PublishedTraces>
   /** Writes an OCI archive to a path that must not exist. @returns bytes written @see saveImages */
   saveTo(request: { readonly refs: readonly string[]; readonly path: string } & LongWork): Promise<number>
   /** An OCI archive as a stream; every reference has been found when the promise resolves. @see archiveImages */
@@ -177,6 +180,7 @@ export function openImages(options: ImagesOptions): Images {
     push: (request) => pushImage(context, request),
     verify: (request) => verifyImages(context, request),
     publish: (request) => publishImage(context, request),
+    publishTraces: (request) => publishTraces(context, request),
     saveTo: (request) => saveImages(context, request),
     archive: (refs, work = {}) => archiveImages(context, { refs, ...work }),
     lowers: async () => {

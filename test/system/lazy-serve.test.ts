@@ -4,7 +4,13 @@ import { readdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { parseDigest } from '../../src/base/index.ts'
-import type { ListLazyReply, PruneReport, PublishImageReply, UsageReport } from '../../src/contract/index.ts'
+import type {
+  ListLazyReply,
+  PruneReport,
+  PublishImageReply,
+  PublishTracesReply,
+  UsageReport,
+} from '../../src/contract/index.ts'
 import { mountedAt, runTool } from '../../src/host/index.ts'
 import { openRegistries } from '../../src/wires/index.ts'
 import { keystream, pushImage } from '../../src/wires/registry/registry.testkit.ts'
@@ -269,6 +275,22 @@ describe.runIf(needs({ tools }))('a published image is served as a block device'
       expect([refused.code, refused.stderr]).toEqual([4, expect.stringContaining('it is not empty')])
       expect(await readFile(file(), 'utf8')).toBe('text')
     })
+  })
+
+  test('and what was read of it is published from here, where no layers are', async () => {
+    await on(host).ok('system', 'prune', '--lazy', '--force')
+    const { url, end } = await serve()
+    await expectRight(url)
+    await end()
+    const publish = ['image', 'publish-traces', ref, '--insecure']
+    expect(await on(host).json<PublishTracesReply>(...publish)).toMatchObject({
+      traces: ['boot'],
+      outcome: 'published',
+    })
+    const again = await on(host).run(...publish)
+    expect([again.code, again.stderr]).toEqual([0, expect.stringContaining('boot traces boot, as before')])
+    const refused = await on(host).run('image', 'publish-traces', `${proxy.host}/team/absent:1`, '--insecure')
+    expect([refused.code, refused.stderr]).toEqual([3, expect.stringContaining('has no such thing')])
   })
 
   test('or one that has no chunk index: with a warning, and no longer than until it is seen to be another', async () => {

@@ -3,6 +3,7 @@ import { formatSize, type LowerProfile, lowerProfiles, printable } from '../../b
 import type { PublishImageReply } from '../../contract/index.ts'
 import type { DefineCommand } from '../define-command.ts'
 import { absolutePath } from '../options/absolute-path.ts'
+import { traceFiles } from '../options/trace-files.ts'
 import { byDigest } from '../output/by-digest.ts'
 
 interface Options {
@@ -26,11 +27,7 @@ export const imagePublish: DefineCommand = (command, run) => {
         "of what hosts boot from: as the server's host would build it unless told",
       ).choices(lowerProfiles),
     )
-    .option(
-      '--trace <file>',
-      'a boot trace, besides those that boots here have left: it is called as its file; may be repeated',
-      (path: string, before: readonly string[] = []) => [...before, path],
-    )
+    .addOption(traceFiles())
     .option('--insecure', 'http instead of https')
     .action(
       run(async (cli, ref: string, destination: string, { platform, profile, trace = [], insecure }: Options) => {

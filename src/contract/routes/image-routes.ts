@@ -9,6 +9,8 @@ import {
   PinImageRequest,
   PublishImageReply,
   PublishImageRequest,
+  PublishTracesReply,
+  PublishTracesRequest,
   PullImageReply,
   PullImageRequest,
   PushImageReply,
@@ -100,6 +102,13 @@ export const imageRoutes = {
     body: PublishImageRequest,
     reply: PublishImageReply,
     codes: [...registryCodes, 'IMAGE_NOT_FOUND', 'IMAGE_INCOMPLETE', 'NO_SPACE'],
+  },
+  publishTraces: {
+    kind: 'work',
+    summary: 'Publish what boots on this host have read of an image that is published: the image stays as it is',
+    body: PublishTracesRequest,
+    reply: PublishTracesReply,
+    codes: [...registryCodes, 'PLATFORM_NOT_FOUND', 'IMAGE_UNSUPPORTED', 'FILE_NOT_FOUND', 'BOOT_TRACE_INVALID'],
   },
   loadImage: {
     kind: 'work',

@@ -18,6 +18,7 @@ type ImageHandlers = Pick<
   | 'pullImage'
   | 'pushImage'
   | 'publishImage'
+  | 'publishTraces'
   | 'loadImage'
   | 'buildImage'
   | 'verifyImages'
@@ -101,6 +102,21 @@ export function imageRoutes({
         traces: [...published.traces],
         uploaded_bytes: published.uploadedBytes,
         blobs: { ...published.blobs },
+      }
+    },
+    async publishTraces({ body, onProgress, signal }) {
+      const platform = body.platform === undefined ? undefined : parsePlatform(body.platform)
+      const traces = body.traces.map(absolute)
+      const published = await images.publishTraces({ ...body, platform, traces, onProgress, signal })
+      const { destination, digest, outcome } = published
+      if (outcome === 'published') {
+        const message = `${destination} has the boot traces ${published.traces.join(', ')}`
+        events.append({ type: 'image.traced', subject: body.ref, message, data: { destination, digest } })
+      }
+      return {
+        ...{ destination, digest, outcome },
+        rootfs_digest: published.rootfsDigest,
+        traces: [...published.traces],
       }
     },
     async loadImage(call) {

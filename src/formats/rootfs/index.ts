@@ -12,6 +12,7 @@ export {
   type OtherPlatform,
   type PublishedImage,
   type RootfsDocument,
+  replaceRootfs,
   rootfsMembers,
 } from './published-index.ts'
 export {

@@ -1,5 +1,6 @@
-import { digestOf } from '../../base/index.ts'
+import { type Digest, digestOf, Problem, shortDigest } from '../../base/index.ts'
 import type { Descriptor, Platform } from '../oci/descriptor.ts'
+import { documentLimits, parseJsonObject } from '../oci/json-document.ts'
 import { mediaTypes } from '../oci/media-types.ts'
 import type { ImageIndex } from '../oci/parse-index.ts'
 import { formatPlatform } from '../oci/select-platform.ts'
@@ -54,7 +55,6 @@ export function encodePublishedIndex(published: PublishedImage, others: readonly
 
 function membersOf({ image, rootfs: { descriptor, bytes } }: PublishedImage): unknown[] {
   const { architecture, os, variant } = image.platform
-  const inline = bytes.length <= maxInline ? { [manifestAnnotation]: bytes.toString() } : {}
   return [
     {
       mediaType: image.mediaType,
@@ -66,10 +66,39 @@ function membersOf({ image, rootfs: { descriptor, bytes } }: PublishedImage): un
       mediaType: mediaTypes.ociManifest,
       digest: descriptor.digest,
       size: descriptor.size,
-      annotations: { [typeAnnotation]: rootfsTypes.artifact, ...inline },
+      annotations: { [typeAnnotation]: rootfsTypes.artifact, ...inlined(bytes) },
       platform: noPlatform,
     },
   ]
+}
+
+function inlined(manifest: Buffer): Record<string, string> {
+  return manifest.length <= maxInline ? { [manifestAnnotation]: manifest.toString() } : {}
+}
+
+/**
+ * The bytes of an index in which one rootfs manifest has come into the place of another. All else of it is as it was, known here or not.
+ *
+ * @throws Problem IMAGE_INVALID when the other is not in it, but in an index below it, say
+ */
+export function replaceRootfs(
+  index: Buffer,
+  replaced: Digest,
+  { descriptor: { digest, size }, bytes }: RootfsDocument,
+): Buffer {
+  const whole = parseJsonObject(index, { noun: 'the index', maxBytes: documentLimits.index })
+  const members: { digest?: unknown; annotations?: object }[] = Array.isArray(whole.manifests) ? whole.manifests : []
+  if (!members.some((member) => member.digest === replaced)) {
+    throw new Problem('IMAGE_INVALID', `the rootfs ${shortDigest(replaced)} is not in the index itself, but below it`, {
+      hint: 'publish the image by itself, where its layers are: cowshed image publish IMAGE REGISTRY/NAME:TAG',
+    })
+  }
+  const manifests = members.map((member) => {
+    if (member.digest !== replaced) return member
+    const annotations = { ...member.annotations, [manifestAnnotation]: undefined, ...inlined(bytes) }
+    return { ...member, digest, size, annotations }
+  })
+  return Buffer.from(JSON.stringify({ ...whole, manifests }))
 }
 
 /** The members of an index that are rootfs manifests. */

@@ -13,6 +13,7 @@ import {
   encodeBootTrace,
   leafBytes,
   leafHashBytes,
+  mediaTypes,
   parseIndex,
   parseManifest,
   parseRootfsManifest,
@@ -166,6 +167,44 @@ describe.runIf(needs({ tools: registryTools }))('an image is published', () => {
       const { traces } = (await readRootfs(place.repository, '1')).rootfs
       expect(traces).toEqual([...rootfs.traces, expect.objectContaining({ name: 'web' })])
       expect((await place.publish(image, 'app:1')).digest).toBe(again.digest)
+    })
+
+    test('from a host that has no layers of it; the tag is then what publishing there would have made it', async () => {
+      await using host = await openPulls()
+      const { digest } = (await readRootfs(place.repository, '1')).rootfs.chunkIndex
+      const ref = place.ref('team/app:1')
+      await expect(host.images.publishTraces({ ref, insecure: true })).rejects.toMatchObject({
+        code: 'FILE_NOT_FOUND',
+        hint: expect.stringContaining(`--image ${ref} --pull lazy`),
+      })
+      await writeBootTrace(host.layout, { name: 'far', trace: traceOf(digest, 7, 5) })
+      const sent = await host.images.publishTraces({ ref, insecure: true })
+      expect(sent).toMatchObject({ destination: ref, traces: ['boot', 'far', 'web'], outcome: 'published' })
+      const again = await host.images.publishTraces({ ref, insecure: true })
+      expect(again).toEqual({ ...sent, outcome: 'unchanged' })
+      expect((await place.publish(image, 'app:1')).digest).toBe(sent.digest)
+    })
+
+    test('of an image of several, and what the tag has of others stays as it is', async () => {
+      const { bytes } = await place.repository.readManifest('1')
+      const index = JSON.parse(bytes.toString()) as { manifests: object[] }
+      const more = { ...index.manifests[0], platform: { architecture: 'riscv64', os: 'linux' }, data: 'as it is' }
+      const written = Buffer.from(
+        JSON.stringify({ ...index, annotations: { a: 'b' }, manifests: [...index.manifests, more] }),
+      )
+      await place.repository.writeManifest({ reference: 'more', mediaType: mediaTypes.ociIndex, bytes: written })
+      await writeFile(
+        place.path('late'),
+        encodeBootTrace(traceOf((await readRootfs(place.repository, '1')).rootfs.chunkIndex.digest, 9)),
+      )
+      const ref = place.ref('team/app:more')
+      await place.images.publishTraces({ ref, insecure: true, traces: [place.path('late')] })
+      const now = JSON.parse((await place.repository.readManifest('more')).bytes.toString()) as typeof index
+      expect(now).toMatchObject({ annotations: { a: 'b' } })
+      expect([now.manifests[0], now.manifests[2]]).toEqual([index.manifests[0], more])
+      await expect(
+        place.images.publishTraces({ ref: `${ref}@${image.root.digest}`, insecure: true }),
+      ).rejects.toMatchObject({ code: 'INVALID_REQUEST' })
     })
 
     test('but not with one of another image, or with what is none', async () => {

@@ -1,6 +1,6 @@
 import { createReadStream } from 'node:fs'
 import { join } from 'node:path'
-import { type Digest, digestOf, type LowerProfile, Problem, shortDigest, writerVersion } from '../../base/index.ts'
+import { type Digest, digestOf, type LowerProfile, shortDigest, writerVersion } from '../../base/index.ts'
 import {
   type ChunkIndex,
   type Descriptor,
@@ -11,12 +11,11 @@ import {
   leafHashBytes,
   mediaTypes,
   type Platform,
-  type PublishedTrace,
   type RootfsDocument,
   type RootfsManifest,
 } from '../../formats/index.ts'
 import { openStaging } from '../../host/index.ts'
-import { formatRepository, type Repository, type RepositoryName } from '../../wires/index.ts'
+import { formatRepository } from '../../wires/index.ts'
 import { hashLeaves } from '../boot-only/hash-leaves.ts'
 import { findImage } from '../find-image.ts'
 import { findManifest } from '../find-manifest.ts'
@@ -24,13 +23,14 @@ import { imageIncomplete, imageLayers } from '../image-layers.ts'
 import type { ImagesContext } from '../images-context.ts'
 import type { LongWork } from '../long-work.ts'
 import { writeLowerParts } from '../lowers/ensure-lower.ts'
-import { remoteName } from '../remote-name.ts'
 import { type ResolvedImage, resolveImage } from '../resolve-image.ts'
-import { type CollectTraces, collectTraces } from './collect-traces.ts'
 import { otherPlatforms } from './other-platforms.ts'
 import { evenChunks } from './part-chunks.ts'
-import { type BlobToSend, type SendTo, type Sent, sendBlob } from './send-blob.ts'
+import { Publication } from './publication.ts'
+import { publishedName } from './published-name.ts'
+import type { Sent } from './send-blob.ts'
 import { type SentPart, sendLayerData } from './send-layer-data.ts'
+import { sendTraces } from './send-traces.ts'
 import { storePart } from './store-part.ts'
 
 export interface PublishRequest extends LongWork {
@@ -80,8 +80,7 @@ export interface PublishedImage {
  * @throws Problem IMAGE_NOT_FOUND, PLATFORM_NOT_FOUND, IMAGE_INCOMPLETE, CANCELLED, NO_SPACE; what collectTraces, unpacking and the registry's client throw
  */
 export async function publishImage(context: ImagesContext, request: PublishRequest): Promise<PublishedImage> {
-  const { repository: name, reference: tag, digest } = remoteName(request.destination)
-  if (digest !== undefined) throw notByDigest()
+  const { repository: name, tag } = publishedName(request.destination, 'image publish IMAGE REGISTRY/NAME:TAG')
   const { origin } = await findImage(context.blobs, request.ref)
   const { platform: wanted = context.platform, signal } = request
   const image = await resolveImage({ ...context, platform: wanted }, request.ref)
@@ -91,8 +90,9 @@ export async function publishImage(context: ImagesContext, request: PublishReque
   await context.leases.settled()
   await using staging = await openStaging(context.layout, `publish-${shortDigest(image.manifestDigest)}`)
   const publication = new Publication({ ...request, repository, mountFrom: origin.repositories })
-  const subject = await sendImage(context, publication, image)
-  const rootfs = await sendRootfs(context, { publication, image, subject, profile, tag, staging: staging.path })
+  const subject = await sendImage(context, { publication, image, ref: request.ref })
+  const traces = request.traces ?? []
+  const rootfs = await sendRootfs(context, { publication, image, subject, profile, tag, traces, staging: staging.path })
   const { architecture, os, variant } = image.config
   const platform = { architecture, os, variant }
   const others = await otherPlatforms({ repository, tag, platform, signal })
@@ -114,65 +114,18 @@ export async function publishImage(context: ImagesContext, request: PublishReque
   }
 }
 
-function notByDigest(): Problem {
-  return new Problem('INVALID_REQUEST', 'what an image is published as gets a tag: its digest is not known before', {
-    hint: 'say where: cowshed image publish IMAGE REGISTRY/NAME:TAG',
-  })
-}
-
-interface Destination extends PublishRequest {
-  readonly repository: Repository
-  /** Repositories that may have the image's blobs. */
-  readonly mountFrom: readonly RepositoryName[]
-}
-
-/** One publication on its way: where to, and what it took. */
-class Publication {
-  readonly request: Destination
-  readonly blobs = { present: 0, mounted: 0, uploaded: 0 }
-  uploadedBytes = 0
-
-  constructor(request: Destination) {
-    this.request = request
-  }
-
-  get to(): SendTo {
-    return this.request
-  }
-
-  async send(blob: Omit<BlobToSend, 'mountFrom'>): Promise<void> {
-    const { mountFrom } = this.request
-    this.count(await sendBlob(this.to, { ...blob, mountFrom }), blob.size)
-  }
-
-  async sendBytes(bytes: Buffer): Promise<Pick<Descriptor, 'digest' | 'size'>> {
-    const [digest, size] = [digestOf(bytes), bytes.length]
-    await this.send({ digest, size, open: (from) => piece(bytes.subarray(from)) })
-    return { digest, size }
-  }
-
-  async sendDocument(mediaType: string, bytes: Buffer): Promise<Descriptor> {
-    const digest = digestOf(bytes)
-    const { repository, signal } = this.request
-    await repository.writeManifest({ reference: digest, mediaType, bytes, signal })
-    return { mediaType, digest, size: bytes.length }
-  }
-
-  count(sent: Sent, size: number): void {
-    this.blobs[sent]++
-    if (sent === 'uploaded') this.uploadedBytes += size
-  }
+interface SendImage {
+  readonly publication: Publication
+  readonly image: ResolvedImage
+  readonly ref: string
 }
 
 /** The image as it is: its bytes are the store's. */
-async function sendImage(
-  { blobs }: ImagesContext,
-  publication: Publication,
-  { manifest, manifestDigest }: ResolvedImage,
-): Promise<Descriptor> {
+async function sendImage({ blobs }: ImagesContext, { publication, image, ref }: SendImage): Promise<Descriptor> {
+  const { manifest, manifestDigest } = image
   const members = [...new Map([...manifest.layers, manifest.config].map((one) => [one.digest, one])).values()]
   for (const { digest, size } of members) {
-    if ((await blobs.size(digest)) !== size) throw imageIncomplete(publication.request.ref, digest)
+    if ((await blobs.size(digest)) !== size) throw imageIncomplete(ref, digest)
   }
   for (const { digest, size } of members) {
     const path = blobs.path(digest)
@@ -180,7 +133,7 @@ async function sendImage(
   }
   const descriptor = await findManifest(blobs, manifestDigest, 'a publication needs')
   const bytes = await blobs.readBytes(manifestDigest, descriptor.size)
-  const { repository, signal } = publication.request
+  const { repository, signal } = publication.to
   await repository.writeManifest({ reference: manifestDigest, mediaType: manifest.mediaType, bytes, signal })
   return { mediaType: manifest.mediaType, digest: manifestDigest, size: bytes.length }
 }
@@ -191,6 +144,8 @@ interface SendRootfs {
   readonly subject: Descriptor
   readonly profile: LowerProfile
   readonly tag: string
+  /** Files of boot traces. */
+  readonly traces: readonly string[]
   readonly staging: string
 }
 
@@ -203,10 +158,10 @@ interface SentRootfs {
 
 async function sendRootfs(
   context: ImagesContext,
-  { publication, image, subject, profile, tag, staging }: SendRootfs,
+  { publication, image, subject, profile, tag, traces: files, staging }: SendRootfs,
 ): Promise<SentRootfs> {
   const { layout } = context
-  const { onProgress, signal } = publication.request
+  const { onProgress, signal } = publication.to
   const bootstrapPath = join(staging, 'bootstrap')
   const layers = imageLayers(context.blobs, image)
   const lower = await writeLowerParts({
@@ -244,7 +199,7 @@ async function sendRootfs(
   const chunkIndex = await publication.sendBytes(encodeChunkIndex(index))
   await publication.sendBytes(emptyConfig.bytes)
   const traced = { chunkIndex: chunkIndex.digest, leaves: leaves.length / leafHashBytes }
-  const traces = await sendTraces(context, publication, { lower: traced, tag })
+  const { traces } = await sendTraces(publication, { layout, lower: traced, tag, files })
   const manifest: RootfsManifest = { writerVersion, profile, subject, bootstrap, data, chunkIndex, traces }
   const storedBytes = [bootstrap, ...data, chunkIndex].reduce((sum, { size }) => sum + size, 0)
   const bytes = encodeRootfsManifest(manifest)
@@ -252,29 +207,12 @@ async function sendRootfs(
   return { document, lowerBytes: lower.totalBytes, storedBytes, traces: traces.map(({ name }) => name) }
 }
 
-/** @returns all of them in the order of their names, so that the same traces give the same manifest */
-async function sendTraces(
-  { layout }: ImagesContext,
-  publication: Publication,
-  wanted: Pick<CollectTraces, 'lower' | 'tag'>,
-): Promise<PublishedTrace[]> {
-  const { repository, traces: files = [], signal } = publication.request
-  const { own, there } = await collectTraces({ ...wanted, layout, files, repository, signal })
-  const traces = [...there]
-  for (const [name, bytes] of own) traces.push({ name, ...(await publication.sendBytes(bytes)) })
-  return traces.sort((a, b) => (a.name < b.name ? -1 : 1))
-}
-
 /** Of this image alone, and small. */
 async function sendBootstrap(publication: Publication, from: string, lowerBytes: number) {
   const to = `${from}.zst`
-  const { signal } = publication.request
+  const { signal } = publication.to
   const { storedBytes: size, ...part } = await storePart({ from, to, lengths: await evenChunks(from), signal })
   const { digest } = part
   await publication.send({ digest, size, open: (start) => createReadStream(to, { start }) })
   return { digest, size, lowerBytes, part }
-}
-
-async function* piece(bytes: Buffer): AsyncGenerator<Buffer> {
-  yield bytes
 }
