@@ -34,6 +34,7 @@ const watched = {
     delays.enable()
     return lower.read(offset, length)
   },
+  readAtOnce: (offset: number, bytes: Buffer) => lower.readAtOnce?.(offset, bytes) === true,
   hint: lower.hint.bind(lower),
   runAt: lower.runAt.bind(lower),
 }

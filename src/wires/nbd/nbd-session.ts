@@ -22,9 +22,9 @@ import {
 } from '../../formats/index.ts'
 import type { BlockSource } from './block-source.ts'
 import { type Agreement, allocationContext, Handshake } from './handshake.ts'
-import { ReplyBatch } from './reply-batch.ts'
+import { ReplyBatch, type SharedByReplies, type Written } from './reply-batch.ts'
 
-export interface OpenSession {
+export interface OpenSession extends SharedByReplies {
   readonly socket: Socket
   readonly source: BlockSource
   /** Counted on by every session. */
@@ -33,6 +33,8 @@ export interface OpenSession {
 
 /** What one client may have asked for without having taken it: more waits in its socket. */
 const inFlight = { requests: 256, bytes: 64 << 20 }
+/** What may wait in memory for the client to take it, in bytes, before nothing more is answered: as much as keeps both busy. */
+const maxReady = 2 << 20
 /** A client that does not come to an end with its handshake takes a place from others. */
 const handshakeMs = 30_000
 
@@ -51,12 +53,13 @@ export class NbdSession {
   /** What has come and was not looked at yet. */
   #messages: Generator<NbdMessage, void, undefined> | undefined
 
-  constructor({ socket, source, counters }: OpenSession) {
+  constructor({ socket, source, counters, blocks, wakefulness }: OpenSession) {
     this.#socket = socket
     this.#source = source
     this.#counters = counters
     this.#handshake = new Handshake(source.bytes)
-    this.#batch = new ReplyBatch(socket, ({ replies, bytes }) => this.#end(bytes, replies))
+    const onTaken = ({ replies, bytes }: Written) => this.#end(bytes, replies)
+    this.#batch = new ReplyBatch({ socket, blocks, wakefulness, onTaken })
     socket.setTimeout(handshakeMs, () => this.end())
     // Whatever it is, the connection is closed after it.
     socket.on('error', () => {})
@@ -73,7 +76,6 @@ export class NbdSession {
 
   /** Looks at what has come until too much is in flight; replies that are ready at once go out together. */
   #pump(): void {
-    this.#socket.cork()
     try {
       while (this.#messages !== undefined && !this.#isFull && !this.#socket.destroyed) {
         const { value, done } = this.#messages.next()
@@ -85,14 +87,14 @@ export class NbdSession {
       this.end()
     } finally {
       this.#batch.send()
-      this.#socket.uncork()
     }
     if (this.#messages === undefined) this.#socket.resume()
     else this.#socket.pause()
   }
 
   get #isFull(): boolean {
-    return this.#requests >= inFlight.requests || this.#bytes >= inFlight.bytes
+    const { requests, bytes } = inFlight
+    return this.#requests >= requests || this.#bytes >= bytes || this.#socket.writableLength >= maxReady
   }
 
   #take(message: NbdMessage): void {
@@ -157,7 +159,10 @@ export class NbdSession {
       else {
         bytes.then(
           (read) => this.#data(request, read),
-          (error: unknown) => this.#failed(request, error),
+          (error: unknown) => {
+            this.#failed(request, error)
+            this.#batch.send()
+          },
         )
       }
     } catch (error) {
@@ -193,7 +198,7 @@ export class NbdSession {
     this.#socket.cork()
     this.#socket.write(header)
     // Until the client has taken it, it is in flight, and in memory.
-    this.#socket.write(bytes, () => this.#end(length))
+    this.#socket.write(bytes, (error) => error ?? this.#end(length))
     this.#socket.uncork()
   }
 
@@ -240,7 +245,8 @@ export class NbdSession {
   /** Counted as well: a client that asks and does not listen must not fill our memory with answers. */
   #answer(bytes: Buffer): void {
     this.#begin(bytes.length)
-    this.#socket.write(bytes, () => this.#end(bytes.length))
+    bytes.copy(this.#batch.room(bytes.length))
+    this.#batch.add(bytes.length, bytes.length)
   }
 
   #begin(bytes: number): void {

@@ -1,8 +1,6 @@
 import type { Socket } from 'node:net'
-
-/** Of a reply: 64 KiB and what stands before them. Larger ones are not copied together. */
-const mostBytes = 64 * 1024 + 64
-const blockBytes = 4 * mostBytes
+import { blockBytes, type ReplyBlock, type ReplyBlocks } from './reply-blocks.ts'
+import type { Wakefulness } from './wakefulness.ts'
 
 /** What is written at once. */
 export interface Written {
@@ -10,42 +8,50 @@ export interface Written {
   readonly bytes: number
 }
 
+/** By all connections of a server. */
+export interface SharedByReplies {
+  readonly blocks: ReplyBlocks
+  readonly wakefulness: Wakefulness
+}
+
+export interface OpenReplyBatch extends SharedByReplies {
+  readonly socket: Socket
+  /** The client has taken it; not called any more when the connection is over. */
+  readonly onTaken: (written: Written) => void
+}
+
 /**
- * Replies that are ready at once, put together where they are sent from: many of them are one write, and none needs memory of its own. A block is used again from its beginning when all that
- * was in it has been taken; until then what comes is put behind it, or into a new one.
+ * Replies that are ready at once, put together where they are sent from: many of them are one write, and none needs memory of its own. What comes is put behind the last one, or into another block;
+ * a block goes back when all that was in it has been taken.
  */
 export class ReplyBatch {
   readonly #socket: Socket
-  readonly #onTaken: (written: Written) => void
-  #block = Buffer.alloc(0)
+  readonly #blocks: ReplyBlocks
+  readonly #wakefulness: Wakefulness
+  readonly #onTaken: OpenReplyBatch['onTaken']
+  #block: ReplyBlock | undefined
   /** Where the next reply begins, and where the first that was not sent does. */
   #end = 0
   #sent = 0
   #replies = 0
   #bytes = 0
-  /** Writes of this block that were not taken yet. */
-  #pending = { count: 0 }
 
-  constructor(socket: Socket, onTaken: (written: Written) => void) {
+  constructor({ socket, blocks, wakefulness, onTaken }: OpenReplyBatch) {
     this.#socket = socket
+    this.#blocks = blocks
+    this.#wakefulness = wakefulness
     this.#onTaken = onTaken
   }
 
-  /** Whether a reply of so many bytes is worth copying. */
+  /** Whether a block has room for a reply of so many bytes. */
   takes(length: number): boolean {
-    return length <= mostBytes
+    return length <= blockBytes
   }
 
   /** Room for a reply, which goes out with the next `send` if it was added. */
   room(length: number): Buffer {
-    if (this.#pending.count === 0 && this.#sent === this.#end) this.#rewind()
-    if (this.#end + length > this.#block.length) {
-      this.send()
-      this.#block = Buffer.allocUnsafeSlow(blockBytes)
-      this.#pending = { count: 0 }
-      this.#rewind()
-    }
-    return this.#block.subarray(this.#end, this.#end + length)
+    const { bytes } = this.#blockFor(length)
+    return bytes.subarray(this.#end, this.#end + length)
   }
 
   /** What `room` gave was filled. @param bytes that count as in flight */
@@ -56,22 +62,36 @@ export class ReplyBatch {
   }
 
   send(): void {
-    if (this.#sent === this.#end) return
+    const block = this.#block
+    if (block === undefined || this.#sent === this.#end) return
     const written = { replies: this.#replies, bytes: this.#bytes }
-    const pending = this.#pending
-    pending.count++
-    const bytes = this.#block.subarray(this.#sent, this.#end)
+    const bytes = block.bytes.subarray(this.#sent, this.#end)
     this.#sent = this.#end
     this.#replies = 0
     this.#bytes = 0
-    this.#socket.write(bytes, () => {
-      pending.count--
+    block.pending++
+    this.#socket.write(bytes, (error) => {
+      // The connection is over. Node may say so twice of one write, and a block must not go back twice.
+      if (error) return
+      block.pending--
+      this.#giveBack(block)
       this.#onTaken(written)
     })
+    this.#wakefulness.answered(this.#socket.writableLength)
   }
 
-  #rewind(): void {
+  #blockFor(length: number): ReplyBlock {
+    if (this.#block !== undefined && this.#end + length <= blockBytes) return this.#block
+    this.send()
+    this.#block = this.#blocks.take()
     this.#end = 0
     this.#sent = 0
+    return this.#block
+  }
+
+  #giveBack(block: ReplyBlock): void {
+    if (block.pending > 0 || (block === this.#block && this.#sent < this.#end)) return
+    if (block === this.#block) this.#block = undefined
+    this.#blocks.give(block)
   }
 }

@@ -5,6 +5,8 @@ import { errnoCode, Problem, problemFromSystem } from '../../base/index.ts'
 import type { BlockSource } from './block-source.ts'
 import { formatNbdAddress, type NbdAddress } from './nbd-address.ts'
 import { NbdSession } from './nbd-session.ts'
+import { ReplyBlocks } from './reply-blocks.ts'
+import { Wakefulness } from './wakefulness.ts'
 
 export interface NbdServerCounters {
   /** Clients that are connected. */
@@ -36,13 +38,14 @@ const maxClients = 64
 export async function serveNbd(source: BlockSource, address: NbdAddress): Promise<NbdServer> {
   const sessions = new Set<NbdSession>()
   const counters = { reads: 0, readBytes: 0, errors: 0 }
+  const shared = { source, counters, blocks: new ReplyBlocks(), wakefulness: new Wakefulness() }
   let connections = 0
   const server = createServer({ noDelay: true }, (socket) => {
     if (sessions.size >= maxClients) {
       socket.destroy()
       return
     }
-    const session = new NbdSession({ socket, source, counters })
+    const session = new NbdSession({ socket, ...shared })
     sessions.add(session)
     connections++
     socket.once('close', () => sessions.delete(session))
