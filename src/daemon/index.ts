@@ -6,5 +6,4 @@
  * Never: does what a room below can do.
  */
 export { setUpBtrfs } from './btrfs/set-up-btrfs.ts'
-export { serveLazy } from './lazy/serve-lazy.ts'
 export { serve } from './serve.ts'

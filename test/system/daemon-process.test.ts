@@ -150,7 +150,9 @@ describe('the bundle of the command line', () => {
     try {
       const build = spawn(process.execPath, [join(root, 'scripts/build.mjs'), out], { stdio: 'inherit' })
       expect(await once(build, 'close')).toEqual([0, null])
-      expect(await readdir(out)).toEqual(expect.arrayContaining(['cli.js', 'daemon.js', 'unpack-layer-worker.js']))
+      expect(await readdir(out)).toEqual(
+        expect.arrayContaining(['cli.js', 'daemon.js', 'serve-lazy.js', 'unpack-layer-worker.js']),
+      )
     } finally {
       await rm(out, { recursive: true })
     }
