@@ -208,13 +208,20 @@ export class Cowshed implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     // Also one that lost a race for the lock and has not noticed yet: it would make the directory again.
+    const killed = new Set<number>()
+    const kill = (pid: number) => {
+      killed.add(pid)
+      killIfAlive(pid)
+    }
     await until(async () => {
       const daemons = await this.#daemons()
-      for (const pid of daemons) killIfAlive(pid)
+      for (const pid of daemons) kill(pid)
       return daemons.length === 0
     }, 'every daemon is dead')
-    for (const pid of await this.vmms()) process.kill(pid, 'SIGKILL')
+    for (const pid of await this.vmms()) kill(pid)
     await until(async () => (await this.vmms()).length === 0, 'every VMM is dead')
+    // Its first thread may be gone, and with that its files from /proc, while another one still has them open.
+    await until(async () => [...killed].every((pid) => processStartTime(pid) === undefined), 'nothing is left of them')
     // A daemon that is killed cannot take them along.
     await sweepVmCgroups(this.runDirectory)
     await rm(this.runDirectory, { recursive: true, force: true })
