@@ -32,7 +32,7 @@ export interface FileToBackUp {
   readonly name: string
   /** Where it can be read while nobody writes to it; made when it has to be read. */
   readonly path: string | (() => Promise<string>)
-  /** The file that has this content as long as it is not written to: one that is as it was for the last backup is not read. */
+  /** The file that has this content, in whatever form, as long as it is not written to: one that is as it was for the last backup is not read. */
   readonly source?: string | undefined
 }
 
@@ -92,6 +92,11 @@ function unlessProblem(error: unknown): undefined {
   if (!isProblem(error)) throw error
 }
 
+/** Its content may be in another file now: whoever reads it is told where, or that it is gone. */
+function unlessGone(error: unknown): undefined {
+  if (!isProblem(error, 'FILE_NOT_FOUND')) throw error
+}
+
 interface StoredFile {
   readonly stored: BackupFile
   /** What its source was like all the time; undefined when that cannot be told. */
@@ -100,7 +105,8 @@ interface StoredFile {
 
 async function storeUnlessKnown(work: Work, { name, path, source }: FileToBackUp): Promise<StoredFile> {
   const { repository, known, signal, onProgress } = work.options
-  const look = async () => (known === undefined || source === undefined ? undefined : await fileIdentity(source))
+  const look = async () =>
+    known === undefined || source === undefined ? undefined : await fileIdentity(source).catch(unlessGone)
   const identity = await look()
   if (known !== undefined && identity !== undefined) {
     const reused = await reuseFile({ repository, index: work.index, known, name, identity, signal })

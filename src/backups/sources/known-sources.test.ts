@@ -68,7 +68,18 @@ test('it is read when it was written to, even by somebody who sets its times bac
   expect((await readFile(join(directory, 'disk'))).equals(await readFile(host.path('disk')))).toBe(true)
 })
 
-async function make(name: string): Promise<{ backup: Backup; wasRead: boolean }> {
+test('one that is kept in another form is not read as long as that is as it was, and is when it is gone', async () => {
+  await writeFile(host.path('other'), 'the same, compressed')
+  await atRest('other')
+  const first = await make('e', 'other')
+  expect([first.wasRead, (await make('e', 'other')).wasRead]).toEqual([true, false])
+  await rm(host.path('other'))
+  const { wasRead, backup } = await make('e', 'other')
+  expect(wasRead).toBe(true)
+  expect(backup.manifest.files).toEqual(first.backup.manifest.files)
+})
+
+async function make(name: string, source = 'disk'): Promise<{ backup: Backup; wasRead: boolean }> {
   const repository = await host.repository()
   const what = { repository, kind: 'volume' as const, name }
   const known = openKnownSources(dataLayout(host.path('data')), what)
@@ -77,13 +88,13 @@ async function make(name: string): Promise<{ backup: Backup; wasRead: boolean }>
     wasRead = true
     return host.path('disk')
   }
-  const files = [{ name: 'disk', source: host.path('disk'), path }]
+  const files = [{ name: 'disk', source: host.path(source), path }]
   return { backup: await backUp({ ...what, record: {}, files, known }), wasRead }
 }
 
 /** Until it has been left alone for long enough. */
-async function atRest(): Promise<void> {
-  while ((await fileIdentity(host.path('disk'))) === undefined) await sleep(50)
+async function atRest(name = 'disk'): Promise<void> {
+  while ((await fileIdentity(host.path(name))) === undefined) await sleep(50)
 }
 
 async function changeKnown(change: (text: string) => string): Promise<void> {

@@ -41,7 +41,7 @@ export async function reuseFile({
   if (last === undefined || !isDeepStrictEqual(last.files[name], identity)) return undefined
   const backup = await findBackup(repository, last.backup, { signal }).catch(unlessLost)
   const file = backup?.manifest.files.find((candidate) => candidate.name === name)
-  if (backup === undefined || file === undefined || `${file.bytes}` !== identity.bytes) return undefined
+  if (backup === undefined || file === undefined) return undefined
   const ids = await chunksOf(backup, file, { repository, index, signal })
   const packs = new Set<string>()
   for (const id of ids ?? []) {
