@@ -1,8 +1,7 @@
 import { execFileSync } from 'node:child_process'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { compressMemory } from '../src/sheds/memory/compress-memory.ts'
-import { Transitions } from '../src/sheds/transitions.ts'
+import { compressNow } from '../test/support/compress-now.ts'
 import { type BareVmRecipe, execStraight, recipeOf } from './support/bare-vm.ts'
 import { type BareRam, prepareBareWake } from './support/bare-wake.ts'
 import type { Bench, BenchOptions, BenchReport } from './support/bench.ts'
@@ -73,9 +72,7 @@ async function wakeShed({ daemon }: Place, cache: Cache, isCompressed = false): 
 
 /** As if it had slept for long: its daemon, which has nothing else to do, waits for longer than this takes. */
 async function wakeCompressed(place: Place, cache: Cache): Promise<number> {
-  const { layout } = place.daemon
-  const compressed = await compressMemory({ layout, transitions: new Transitions(60_000) }, 'web')
-  if (compressed === undefined) throw new Error('its memory was not compressed')
+  if ((await compressNow(place.daemon, 'web')) === undefined) throw new Error('its memory was not compressed')
   return await wakeShed(place, cache, true)
 }
 

@@ -166,8 +166,6 @@ export function dataLayout(root: string) {
         ram: `${dir}/ram`,
         memory: `${dir}/memory`,
         ...memoryIn(`${dir}/memory`),
-        /** The same as mem.snap, compressed, when it has slept for a while; of no use where both are there. */
-        memSnapZst: `${dir}/memory/mem.snap.zst`,
       }
     },
 
@@ -216,6 +214,8 @@ export function memoryIn(dir: string) {
     memoryRecord: `${dir}/memory.json`,
     /** RAM, sparse: what of it is zeros is not stored. */
     memSnap: `${dir}/mem.snap`,
+    /** The same, compressed, in its place when nobody has used it for a while; of no use where both are there. */
+    memSnapZst: `${dir}/mem.snap.zst`,
     /** The state of its devices, as the driver wrote it. */
     vmSnap: `${dir}/vm.snap`,
   } as const

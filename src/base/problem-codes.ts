@@ -39,6 +39,7 @@ export const problemCodes = {
   // snapshots
   SNAPSHOT_NOT_FOUND: { status: 404, exit: 3 },
   SNAPSHOT_ALREADY_EXISTS: { status: 409, exit: 4 },
+  SNAPSHOT_BUSY: { status: 409, exit: 4 },
   SNAPSHOT_FILE_INVALID: { status: 400, exit: 1 },
 
   // volumes

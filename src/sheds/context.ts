@@ -49,6 +49,10 @@ export interface ShedsContext extends ShedsOptions {
   /** One change at a time of a volume, and of who has it. Whoever holds a shed as well has taken that first. */
   readonly volumeTurns: Transitions
   readonly uses: Uses
+  /** One change at a time of what a snapshot has, and of who begins to use its memory. */
+  readonly snapshotTurns: Transitions
+  /** Who uses the memory of which snapshot, and since when nobody does. */
+  readonly snapshotUses: Uses
   /** Sheds that are being woken because somebody wants to use them, by name. */
   readonly wakes: Map<string, Promise<void>>
   /** Whoever starts a VM takes a place here before anything else is changed. */

@@ -53,6 +53,12 @@ function volumeIsBusy(name: string): Problem {
   })
 }
 
+function snapshotIsBusy(name: string): Problem {
+  return new Problem('SNAPSHOT_BUSY', `the memory of the snapshot ${name} is being inflated, or it is being removed`, {
+    hint: `try again in a moment; see what there is: cowshed snapshot info ${name}`,
+  })
+}
+
 /** How long the end of the daemon waits for transitions: longer than a VMM takes to start, after which all of them give up. */
 const closePatienceMs = 30_000
 
@@ -63,8 +69,10 @@ export async function openSheds(options: ShedsOptions): Promise<Sheds> {
     live: new Map(),
     transitions: new Transitions(transitionWaitMs),
     volumeTurns: new Transitions(transitionWaitMs, volumeIsBusy),
+    snapshotTurns: new Transitions(transitionWaitMs, snapshotIsBusy),
     known: new Map(),
     uses: new Uses(),
+    snapshotUses: new Uses(),
     wakes: new Map(),
     ram: new RamFiles(options),
     ports: new Ports({ events: options.events, passOn: async (...connection) => await passOn(context, ...connection) }),
@@ -218,6 +226,7 @@ export async function openSheds(options: ShedsOptions): Promise<Sheds> {
       const compressed = compressor[Symbol.asyncDispose]()
       context.ports.end()
       await context.transitions.close(closePatienceMs)
+      await context.snapshotTurns.close(closePatienceMs)
       await compressed
       await context.volumeTurns.close(closePatienceMs)
       for (const live of context.live.values()) live.release()

@@ -104,7 +104,7 @@ function shedIsBusy(name: string): Problem {
 }
 
 function notAtRest(name: string, cause?: unknown): Problem {
-  return new Problem('CANCELLED', `the shed ${name} is not at rest`, { cause })
+  return new Problem('CANCELLED', `${name} is not at rest`, { cause })
 }
 
 function withResolvers(): { promise: Promise<void>; resolve: () => void } {

@@ -137,8 +137,8 @@ function shedRow(holding: ShedHolding, given: ReportUsage): UsageReport['sheds']
 function snapshotRow(holding: SnapshotHolding, given: ReportUsage): UsageReport['snapshots'][number] {
   const { snapshot, files } = holding
   return ownerRow(holding, given, given.figures.ofThing('snapshot', snapshot.name), (row, own) => {
-    const { upper, rootfs, volumes: inVolumes, memSnap, vmSnap } = given.layout.snapshot(snapshot.name)
-    const memory: string[] = [memSnap, vmSnap]
+    const { upper, rootfs, volumes: inVolumes, memSnap, memSnapZst, vmSnap } = given.layout.snapshot(snapshot.name)
+    const memory: string[] = [memSnap, memSnapZst, vmSnap]
     const disk = files.find(({ path }) => path === upper || path === rootfs)
     const volumes = files.filter(({ path }) => path.startsWith(`${inVolumes}/`))
     const others = files.filter((file) => file !== disk && !volumes.includes(file))

@@ -6,6 +6,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { dataLayout } from '../../src/base/index.ts'
 import { filesystemOf } from '../../src/host/index.ts'
 import { compressMemory } from '../../src/sheds/memory/compress-memory.ts'
+import { memoryOfShed } from '../../src/sheds/memory/kept-memory.ts'
 import { Transitions } from '../../src/sheds/transitions.ts'
 import { bringTo, createWeb, expectAtRest } from '../support/at-rest.ts'
 import { busyboxImageTools } from '../support/busybox-image.ts'
@@ -90,7 +91,7 @@ describe.runIf(needs({ tools: ['mke2fs', ...busyboxImageTools] }))(
       await sleep()
       const before = await readdir(paths().memory)
       const transitions = new Transitions(60_000)
-      const compressing = compressMemory({ layout: rooms.layout, transitions }, 'web')
+      const compressing = compressMemory(rooms.layout, memoryOfShed({ layout: rooms.layout, transitions }, 'web'))
       await transitions.run('web', async () => await expect(compressing).rejects.toMatchObject({ code: 'CANCELLED' }))
       expect(await compressNow(rooms, 'web')).toBeUndefined()
       await using file = await open(paths().memSnap, 'r+')

@@ -21,6 +21,8 @@ const outcomes = [
   ['create', ['web mem', 'copy,web mem']],
   ['fork', ['copy', 'copy,fork']],
 ] as const
+/** It is always there: which files its memory is in, where they are looked at. */
+const compressed = ['web mem.snap', 'web mem.snap.zst', 'web mem.snap,mem.snap.zst']
 
 /** A fake QEMU keeps count of what a guest has written, so RAM that goes on with another disk is noticed. */
 describe.runIf(needs({ tools: ['mke2fs', ...busyboxImageTools] }))('copies of a running shed', () => {
@@ -32,7 +34,7 @@ describe.runIf(needs({ tools: ['mke2fs', ...busyboxImageTools] }))('copies of a 
   afterAll(async () => await fake[Symbol.asyncDispose]())
 
   // Each from what is there before: to be killed at a late step, none need be taken again that belongs to another.
-  test.concurrent.each(outcomes)(
+  test.concurrent.each([...outcomes, ['compress', compressed] as const])(
     '%s, and kill -9 of the daemon at any step: a copy is whole or not there; the shed goes on',
     async (verb, all) => {
       await using place = await temporaryDirectory()
@@ -51,7 +53,7 @@ describe.runIf(needs({ tools: ['mke2fs', ...busyboxImageTools] }))('copies of a 
   )
 
   const able = needs({ root: true, tools: toolsFor('ext4') })
-  test.runIf(able).each(outcomes)(
+  test.runIf(able).each([...outcomes, ['compress', ['web mem']] as const])(
     '%s, and a crash of the host, which loses what was not synced: a copy is whole or not there, and stays once it was told of',
     async (verb, all) => {
       await using disk = await mountFresh('ext4', 128 * 2 ** 20)
@@ -73,7 +75,7 @@ describe.runIf(needs({ tools: ['mke2fs', ...busyboxImageTools] }))('copies of a 
   )
 })
 
-/** What is there before a verb is cut off: for `fork` a shed that has gone on from a snapshot. */
+/** What is there before a verb is cut off: for `fork` a shed that has gone on from a snapshot, for others but the first that snapshot. */
 async function prepare(directory: string, verb: string): Promise<void> {
   await using rooms = await openRoomsOn(directory)
   const { volumes, snapshots } = rooms.sheds
@@ -81,7 +83,7 @@ async function prepare(directory: string, verb: string): Promise<void> {
   await createWeb(rooms, { volumes: [{ volume: 'data', path: '/data', read_only: false }] })
   if (verb === 'snapshot') return
   await snapshots.create({ shed: 'web', name: 'mem', memory: true })
-  if (verb === 'create') return
+  if (verb !== 'fork') return
   await rooms.create('copy', { image: undefined, from_snapshot: 'mem', memory_bytes: 64 * 2 ** 20, start: true })
   await rooms.sheds.remove('web', { force: true })
   await volumes.remove('data', { force: true })
@@ -136,7 +138,7 @@ async function expectUsable({ sheds, layout, create }: OpenedRooms, verb: string
     .trim()
 }
 
-const newOf: Readonly<Record<string, string>> = { snapshot: 'mem', create: 'copy', fork: 'fork' }
+const newOf: Readonly<Record<string, string>> = { snapshot: 'mem', create: 'copy', fork: 'fork', compress: 'mem' }
 
 /** How often the guest of a fake QEMU has written to a disk. */
 async function guestWrites(disk: string): Promise<bigint> {

@@ -1,9 +1,10 @@
 import { stat, truncate } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import type { Shed, Snapshot, SnapshotDetail, UsageReport } from '../../src/contract/index.ts'
+import type { ListBackupsReply, Shed, Snapshot, SnapshotDetail, UsageReport } from '../../src/contract/index.ts'
 import { isLocked } from '../../src/host/index.ts'
 import { busyboxImageTools } from '../support/busybox-image.ts'
+import { compressSnapshotNow } from '../support/compress-now.ts'
 import { type Cowshed, until } from '../support/cowshed.ts'
 import { type CowshedOn, cowshedOn, createWebWithVolume } from '../support/cowshed-on.ts'
 import { fsckExt4 } from '../support/ext4-mount.ts'
@@ -96,11 +97,19 @@ describe.runIf(needs({ root: true, tools }))('a snapshot with memory', () => {
     expect(await info('mem')).toMatchObject({ memory: { bytes: 128 * mib }, lower: 'here' })
   })
 
-  test('comes back from a backup with its memory', async () => {
+  test('comes back from a backup with its memory, compressed meanwhile or not', async () => {
     const backups = join(place.directory, 'backups')
     await cowshed.ok('snapshot', 'backup', 'mem', '--to', backups)
     await cowshed.ok('snapshot', 'restore', 'mem', 'kept', '--from', backups)
+    const taken = async () => (await info('kept')).memory?.physical_bytes ?? 0
+    const before = await taken()
+    expect(await compressSnapshotNow(cowshed, 'kept')).toBeDefined()
+    expect(await taken()).toBeLessThan(before * 0.7)
+    await cowshed.ok('snapshot', 'backup', 'kept', '--to', backups)
+    const { backups: made } = await cowshed.json<ListBackupsReply>('backup', 'ls', '--at', backups)
+    expect(made.find(({ name }) => name === 'kept')).toMatchObject({ added_bytes: 0 })
     await cowshed.ok('create', 'back', '--from-snapshot', 'kept')
+    expect(await taken()).toBeGreaterThan(before * 0.9)
     expect(await sh('back', marks)).toBe('ram\ndisk\nvolume\n')
     await cowshed.ok('delete', 'back', '--force')
     await cowshed.ok('volume', 'rm', 'back-data', '--force')

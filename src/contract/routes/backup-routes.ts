@@ -16,6 +16,7 @@ import {
 } from '../backups.ts'
 import { SnapshotDetail } from '../snapshots.ts'
 import { Volume } from '../volumes.ts'
+import { snapshotReadCodes } from './problem-codes.ts'
 import type { RouteTable } from './route-spec.ts'
 
 const placeCodes = [
@@ -61,7 +62,7 @@ export const backupRoutes = {
     summary: 'Back up a snapshot, in the same way as volumes and beside them',
     body: BackupSnapshotRequest,
     reply: BackupSummary,
-    codes: ['SNAPSHOT_NOT_FOUND', 'RECORD_INVALID', 'BACKUP_REPOSITORY_BUSY', ...placeCodes],
+    codes: ['SNAPSHOT_NOT_FOUND', 'RECORD_INVALID', ...snapshotReadCodes, 'BACKUP_REPOSITORY_BUSY', ...placeCodes],
   },
   restoreSnapshot: {
     kind: 'work',

@@ -10,6 +10,8 @@ export const startCodes = [
 ] as const
 /** Of one that goes on from a memory. */
 export const wakeCodes = ['MEMORY_DAMAGED', 'STATE_MISMATCH'] as const
+/** Of what reads all of a snapshot: its memory may have to be inflated. */
+export const snapshotReadCodes = ['SNAPSHOT_BUSY', 'MEMORY_DAMAGED', 'NO_SPACE'] as const
 /** Of what needs the guest: one that stands still or sleeps is woken for it. */
 export const guestCodes = [
   ...shedCodes,

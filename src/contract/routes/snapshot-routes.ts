@@ -8,7 +8,7 @@ import {
   SnapshotDetail,
 } from '../snapshots.ts'
 import { ForceQuery } from './force-query.ts'
-import { archiveCodes, shedCodes } from './problem-codes.ts'
+import { archiveCodes, shedCodes, snapshotReadCodes } from './problem-codes.ts'
 import type { RouteTable } from './route-spec.ts'
 
 export const snapshotRoutes = {
@@ -47,7 +47,7 @@ export const snapshotRoutes = {
     kind: 'json',
     summary: 'Remove a snapshot; one whose record or disk is missing only with force',
     query: ForceQuery,
-    codes: ['SNAPSHOT_NOT_FOUND', 'PINNED', 'RECORD_INVALID'],
+    codes: ['SNAPSHOT_NOT_FOUND', 'SNAPSHOT_BUSY', 'PINNED', 'RECORD_INVALID'],
   },
   protectSnapshot: {
     kind: 'json',
@@ -66,7 +66,7 @@ export const snapshotRoutes = {
     summary: 'A snapshot as one file for another host, with its image if that is asked for',
     query: ExportSnapshotQuery,
     download: 'application/zstd',
-    codes: ['SNAPSHOT_NOT_FOUND', 'RECORD_INVALID', 'IMAGE_NOT_FOUND', 'IMAGE_INCOMPLETE'],
+    codes: ['SNAPSHOT_NOT_FOUND', 'RECORD_INVALID', ...snapshotReadCodes, 'IMAGE_NOT_FOUND', 'IMAGE_INCOMPLETE'],
   },
   importSnapshot: {
     kind: 'work',

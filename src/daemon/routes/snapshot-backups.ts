@@ -10,8 +10,8 @@ export async function backupSnapshot(
   { backups, sheds, events }: BackupRooms,
   { params: { snapshot: name }, body, onProgress, signal }: Call<'backupSnapshot'>,
 ): Promise<BackupSummary> {
-  const { record, files: disks } = await sheds.snapshots.files(name)
-  const files = disks.map((disk) => ({ ...disk, source: disk.path }))
+  await using held = await sheds.snapshots.files(name)
+  const { record, files } = held
   const made = await backups.backUp({ url: body.to, kind: 'snapshot', name, record, files, onProgress, signal })
   const message = `snapshot ${name} is backed up to ${body.to}`
   events.append({ type: 'snapshot.backed-up', subject: name, message, data: { backup: made.id } })

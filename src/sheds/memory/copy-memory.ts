@@ -4,7 +4,7 @@ import { stageRecord } from '../../state/index.ts'
 import type { ShedsContext } from '../context.ts'
 import type { ShedRecord } from '../records/shed-record.ts'
 import { sharedDiskMarks } from './disk-marks.ts'
-import { makeHole } from './make-hole.ts'
+import { writeRam } from './inflate-memory.ts'
 import type { MemoryRecord } from './memory-record.ts'
 import { checkDisks, withWayOut } from './restore-shed.ts'
 import { loadMemory, memoryDamaged, readRam, type StoredMemory } from './stored-memory.ts'
@@ -40,11 +40,7 @@ export async function copyMemory(
 
 /** Whoever goes on from a copy maps it, so it is never compressed. */
 async function copyRam(memory: StoredMemory, to: string): Promise<void> {
-  if (memory.isCompressed) {
-    await makeHole(to, memory.record.ram.bytes)
-    await readRam(memory, to)
-    return
-  }
+  if (memory.isCompressed) return await writeRam(memory, to)
   await cloneFile(memory.ram, to)
   await readRam({ ...memory, ram: to })
 }

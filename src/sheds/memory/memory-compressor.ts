@@ -1,9 +1,8 @@
 import { formatSize, isProblem } from '../../base/index.ts'
-import { type Filesystem, fileStatus, filesystemOf } from '../../host/index.ts'
+import { type Filesystem, filesystemOf } from '../../host/index.ts'
 import type { ShedsContext } from '../context.ts'
-import { loadAllSheds } from '../records/load-shed.ts'
-import type { ShedRecord } from '../records/shed-record.ts'
 import { compressMemory } from './compress-memory.ts'
+import { type RestingMemory, restingMemories } from './resting-memories.ts'
 
 /** Filesystems that never compress; any other may do so itself. */
 const plainFilesystems: readonly Filesystem['type'][] = ['ext4', 'xfs']
@@ -11,10 +10,10 @@ const plainFilesystems: readonly Filesystem['type'][] = ['ext4', 'xfs']
 /** At most so often, and at least so often, it is looked whose memory is due, in milliseconds; between, half of the time that was set. */
 const lookMs = { least: 500, most: 60e3 }
 
-/** Compresses the memory of sheds that have slept for as long as config.toml says, one after the other. What is not worth it or fails is not tried again. */
+/** Compresses memories that have rested for as long as config.toml says, one after the other. What is not worth it or fails is not tried again until it was used. */
 export class MemoryCompressor implements AsyncDisposable {
   readonly #context: ShedsContext
-  /** When what could not be compressed was put there, by the name of its shed. */
+  /** Since when what could not be compressed had rested, by the path of its RAM. */
   readonly #let = new Map<string, string>()
   readonly #timer: NodeJS.Timeout | undefined
   #round: Promise<void> | undefined
@@ -48,35 +47,33 @@ export class MemoryCompressor implements AsyncDisposable {
   }
 
   async #compressAll(afterMs: number): Promise<void> {
-    const { layout } = this.#context
-    const records = (await loadAllSheds(this.#context)).flatMap(({ record }) => record ?? [])
-    const asleep = records.filter(
-      ({ status, changed_at: at }) => status === 'cold' && Date.now() - Date.parse(at) >= afterMs,
-    )
-    const names = new Set(asleep.map(({ name }) => name))
-    for (const name of this.#let.keys()) if (!names.has(name)) this.#let.delete(name)
-    if (asleep.length === 0 || !plainFilesystems.includes((await filesystemOf(layout.sheds)).type)) return
-    for (const record of asleep) if (!this.#isClosing) await this.#compress(record)
+    const resting = await restingMemories(this.#context, afterMs)
+    const paths = new Set<string>(resting.map(({ files }) => files.memSnap))
+    for (const path of this.#let.keys()) if (!paths.has(path)) this.#let.delete(path)
+    if (resting.length === 0) return
+    if (!plainFilesystems.includes((await filesystemOf(this.#context.layout.sheds)).type)) return
+    for (const memory of resting) if (!this.#isClosing) await this.#compress(memory)
   }
 
-  async #compress({ name, changed_at: asleepSince }: ShedRecord): Promise<void> {
-    const { layout, events } = this.#context
-    if (this.#let.get(name) === asleepSince || (await fileStatus(layout.shed(name).memSnap)) === undefined) return
-    const say = (type: string, message: string) => events.append({ type, subject: name, message })
+  async #compress(memory: RestingMemory): Promise<void> {
+    const { of, name, files, since } = memory
+    if (this.#let.get(files.memSnap) === since) return
+    const say = (what: string, message: string) =>
+      this.#context.events.append({ type: `${of}.${what}`, subject: name, message })
     try {
-      const sizes = await compressMemory(this.#context, name)
-      if (sizes === undefined) this.#let.set(name, asleepSince)
+      const sizes = await compressMemory(this.#context.layout, memory)
+      if (sizes === undefined) this.#let.set(files.memSnap, since)
       else
         say(
-          'shed.memory_compressed',
+          'memory_compressed',
           `the memory of ${name} takes ${formatSize(sizes.after)}, not ${formatSize(sizes.before)}`,
         )
     } catch (error) {
-      // Somebody wants the shed.
+      // Somebody wants it.
       if (isProblem(error, 'CANCELLED')) return
-      this.#let.set(name, asleepSince)
+      this.#let.set(files.memSnap, since)
       say(
-        'shed.memory_not_compressed',
+        'memory_not_compressed',
         `the memory of ${name} stays as it is: ${error instanceof Error ? error.message : String(error)}`,
       )
     }

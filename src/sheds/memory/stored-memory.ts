@@ -26,11 +26,8 @@ export interface StoredMemory extends CutMemory {
   readonly physicalBytes: number
 }
 
-/** Where a memory is kept: memoryIn. */
-export interface MemoryFiles extends ReturnType<typeof memoryIn> {
-  /** Of a shed that sleeps: where its RAM is when it is compressed. What is mapped never is. */
-  readonly memSnapZst?: string
-}
+/** Where a memory is kept. */
+export type MemoryFiles = ReturnType<typeof memoryIn>
 
 /**
  * A memory that is kept. Its record can be read and its files have their sizes; the content of vm.snap is checked, that of mem.snap, which is
@@ -49,14 +46,14 @@ export async function loadMemory({
   })
   if (record === undefined) throw memoryDamaged(`there is no ${memoryRecord}`)
   const [plain, stateFile] = await Promise.all([fileStatus(memSnap), fileStatus(state)])
-  const compressed = plain === undefined && memSnapZst !== undefined ? await fileStatus(memSnapZst) : undefined
+  const compressed = plain === undefined ? await fileStatus(memSnapZst) : undefined
   const ramFile = plain ?? compressed
   if (ramFile === undefined || (plain !== undefined && plain.size !== record.ram.bytes))
     throw memoryDamaged(sizeOf(memSnap, plain?.size, record.ram.bytes))
   if (stateFile?.size !== record.state.bytes) throw memoryDamaged(sizeOf(state, stateFile?.size, record.state.bytes))
   if ((await sha256Of(state)) !== record.state.sha256) throw otherThanWritten(state)
   const isCompressed = compressed !== undefined
-  const ram = (isCompressed ? memSnapZst : undefined) ?? memSnap
+  const ram = isCompressed ? memSnapZst : memSnap
   return { record, ram, isCompressed, state, physicalBytes: (ramFile.blocks + stateFile.blocks) * 512 }
 }
 

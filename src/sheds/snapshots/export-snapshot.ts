@@ -3,7 +3,8 @@ import { Problem, problemFromSystem } from '../../base/index.ts'
 import { type SnapshotFilePart, writeSnapshotFile } from '../../formats/index.ts'
 import { dataSegments, type Segment, zstd } from '../../host/index.ts'
 import type { ShedsContext } from '../context.ts'
-import { loadSnapshot, snapshotParts } from './load-snapshot.ts'
+import { holdParts } from './hold-parts.ts'
+import { loadSnapshot } from './load-snapshot.ts'
 import type { SnapshotRecord } from './snapshot-record.ts'
 
 export interface ExportSnapshot {
@@ -18,8 +19,8 @@ const level = 3
 /**
  * A snapshot as one compressed stream. What can be refused has been when the promise resolves.
  *
- * @throws Problem SNAPSHOT_NOT_FOUND, RECORD_INVALID; of the image IMAGE_NOT_FOUND, IMAGE_INCOMPLETE; from the stream what reading throws, and CANCELLED: it is
- *   no snapshot then, and nobody takes it for one
+ * @throws Problem SNAPSHOT_NOT_FOUND, RECORD_INVALID, MEMORY_DAMAGED, NO_SPACE, SNAPSHOT_BUSY; of the image IMAGE_NOT_FOUND, IMAGE_INCOMPLETE; from the stream what
+ *   reading throws, and CANCELLED: it is no snapshot then, and nobody takes it for one
  */
 export async function exportSnapshot(
   context: ShedsContext,
@@ -30,25 +31,34 @@ export async function exportSnapshot(
   const { manifest_digest: manifest } = record.image
   const source = withImage ? await context.images.archive([manifest], { signal }) : undefined
   const image = source && { bytes: source.bytes, source }
-  return zstd(writeFiles(context, { record, image, signal }), level)
+  return await begun(zstd(writeFiles(context, { name, image, signal }), level))
+}
+
+/** A stream whose first piece is there. Whoever gives it up ends it, also before he has asked for that. */
+async function begun(stream: AsyncGenerator<Buffer, void>): Promise<AsyncIterable<Buffer>> {
+  let first: IteratorResult<Buffer, void> | undefined = await stream.next()
+  const iterator: AsyncIterator<Buffer, void> = {
+    async next() {
+      const piece = first ?? (await stream.next())
+      first = undefined
+      return piece
+    },
+    return: async () => await stream.return(),
+  }
+  return { [Symbol.asyncIterator]: () => iterator }
 }
 
 interface WriteFiles {
-  readonly record: SnapshotRecord
+  readonly name: string
   readonly image: Parameters<typeof writeSnapshotFile>[0]['image']
   readonly signal: AbortSignal | undefined
 }
 
 /** All of it is open before the first byte is sent: a snapshot that is removed meanwhile is exported whole. */
-async function* writeFiles({ layout }: ShedsContext, { record, image, signal }: WriteFiles): AsyncGenerator<Buffer> {
+async function* writeFiles(context: ShedsContext, { name, image, signal }: WriteFiles): AsyncGenerator<Buffer> {
   const files: FileHandle[] = []
   try {
-    const parts: SnapshotFilePart[] = []
-    for (const { name, path, bytes } of snapshotParts(layout, record)) {
-      const file = await open(path).catch((error: unknown) => Promise.reject(problemFromSystem(error, `read ${path}`)))
-      files.push(file)
-      parts.push({ name, bytes, segments: fewSegments(file.fd, bytes), read: (segment) => readSegment(file, segment) })
-    }
+    const { record, parts } = await openParts(context, { name, files })
     for await (const piece of writeSnapshotFile({ record, parts, image })) {
       if (signal?.aborted) throw new Problem('CANCELLED', 'the export was stopped on request', { cause: signal.reason })
       yield piece
@@ -56,6 +66,28 @@ async function* writeFiles({ layout }: ShedsContext, { record, image, signal }: 
   } finally {
     await Promise.all(files.map((file) => file.close()))
   }
+}
+
+interface OpenParts {
+  readonly name: string
+  /** Gets what is opened. */
+  readonly files: FileHandle[]
+}
+
+async function openParts(
+  context: ShedsContext,
+  { name, files }: OpenParts,
+): Promise<{ readonly record: SnapshotRecord; readonly parts: SnapshotFilePart[] }> {
+  await using held = await holdParts(context, name)
+  const parts: SnapshotFilePart[] = []
+  for (const { name: part, path: find, bytes } of held.parts) {
+    const path = await find()
+    const file = await open(path).catch((error: unknown) => Promise.reject(problemFromSystem(error, `read ${path}`)))
+    files.push(file)
+    const segments = fewSegments(file.fd, bytes)
+    parts.push({ name: part, bytes, segments, read: (segment) => readSegment(file, segment) })
+  }
+  return { record: held.record, parts }
 }
 
 const blockBytes = 512

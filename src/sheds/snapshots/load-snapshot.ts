@@ -11,8 +11,6 @@ export interface LoadedSnapshot {
   readonly path: string
   /** Where one of its volumes is, by the name that it had. */
   readonly volumePath: (volume: string) => string
-  /** Where what was in its memory is, as `loadMemory` reads it, if it has any. */
-  readonly memory?: string | undefined
   /** What all of it has on the filesystem: st_blocks × 512. */
   readonly physicalBytes: number
   /** What of that is its memory. */
@@ -48,14 +46,13 @@ export async function loadSnapshot({ layout }: WithLayout, name: string): Promis
   }
   // A disk without its memory is still a snapshot: whoever wants to go on from that is told.
   let memoryPhysicalBytes = 0
-  for (const { path } of snapshotMemory(layout, record)) {
-    memoryPhysicalBytes += ((await fileStatus(path))?.blocks ?? 0) * 512
-  }
+  const inMemory =
+    record.memory === undefined ? [] : [paths.memoryRecord, paths.vmSnap, paths.memSnap, paths.memSnapZst]
+  for (const path of inMemory) memoryPhysicalBytes += ((await fileStatus(path))?.blocks ?? 0) * 512
   return {
     record,
     path: snapshotDisk(layout, record),
     volumePath: (volume) => layout.snapshotVolume(name, volume),
-    ...(record.memory === undefined ? {} : { memory: paths.dir }),
     physicalBytes: physicalBytes + memoryPhysicalBytes,
     memoryPhysicalBytes,
   }
@@ -69,7 +66,6 @@ export function stagedSnapshot(layout: DataLayout, record: SnapshotRecord, direc
     record,
     path: inStaging(snapshotDisk(layout, record)),
     volumePath: (volume) => inStaging(layout.snapshotVolume(record.name, volume)),
-    ...(record.memory === undefined ? {} : { memory: directory }),
     physicalBytes: 0,
     memoryPhysicalBytes: 0,
   }
@@ -109,7 +105,7 @@ export function snapshotDisks(
   return [{ path: snapshotDisk(layout, record), bytes: record.upper_bytes }, ...volumes]
 }
 
-/** The files of its memory, if it has any. */
+/** The files of its memory, if it has any, as they are while that is not compressed. */
 export function snapshotMemory(
   layout: DataLayout,
   { name, memory }: Pick<SnapshotRecord, 'name' | 'memory'>,

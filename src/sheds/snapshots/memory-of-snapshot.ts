@@ -1,19 +1,21 @@
-import { memoryIn, Problem } from '../../base/index.ts'
+import { Problem } from '../../base/index.ts'
 import type { CreateShedRequest } from '../../contract/index.ts'
-import { loadMemory, readRam, type StoredMemory } from '../memory/stored-memory.ts'
+import type { ShedsContext } from '../context.ts'
 import { withColdBoot } from '../memory/with-cold-boot.ts'
+import { type HeldMemory, holdMemory } from './hold-memory.ts'
 import type { LoadedSnapshot } from './load-snapshot.ts'
 
 /**
  * The memory that a new shed is to go on from, if it is made from a snapshot that has one and nobody wants it booted.
  *
- * @throws Problem INVALID_REQUEST for what is another machine than the one that the memory is of, MEMORY_DAMAGED
+ * @throws Problem INVALID_REQUEST for what is another machine than the one that the memory is of; what holdMemory throws
  */
 export async function memoryToGoOnFrom(
+  context: ShedsContext,
   snapshot: LoadedSnapshot | undefined,
   request: CreateShedRequest,
-): Promise<StoredMemory | undefined> {
-  if (snapshot?.memory === undefined || request.cold_boot === true) return undefined
+): Promise<HeldMemory | undefined> {
+  if (snapshot?.record.memory === undefined || request.cold_boot === true) return undefined
   const differs = whatDiffers(snapshot, request)
   if (differs !== undefined) {
     const message = `a shed that goes on from the memory of ${snapshot.record.name} is what that was, and ${differs}`
@@ -22,9 +24,7 @@ export async function memoryToGoOnFrom(
     })
   }
   try {
-    const memory = await loadMemory(memoryIn(snapshot.memory))
-    await readRam(memory)
-    return memory
+    return await holdMemory(context, snapshot.record.name)
   } catch (error) {
     throw withColdBoot(error)
   }

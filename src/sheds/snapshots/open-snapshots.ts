@@ -15,7 +15,7 @@ import { takeSnapshot } from './take-snapshot.ts'
 
 /** The snapshots of the data directory whose sheds these are. */
 export function openSnapshots(context: ShedsContext, alone: Alone): Snapshots {
-  const { layout, pins, events } = context
+  const { layout, pins, events, snapshotTurns, snapshotUses } = context
   const view = async (name: string) => snapshotView(await loadOrBroken(context, name), await knownPins(context))
   const detail = async (name: string): Promise<SnapshotDetail> => {
     const entry = await loadOrBroken(context, name)
@@ -51,7 +51,10 @@ export function openSnapshots(context: ShedsContext, alone: Alone): Snapshots {
       if (problem !== undefined && !force) throw problem
       await refusePinned(pins, pinOf(name), name)
       const { dir } = layout.snapshot(name)
-      const removed = await removeDirectory({ dir, staging: layout.staging, what: `the snapshot ${name}` })
+      const removed = await snapshotTurns.run(name, async () => {
+        return await removeDirectory({ dir, staging: layout.staging, what: `the snapshot ${name}` })
+      })
+      snapshotUses.forget(name)
       if (!removed) throw snapshotNotFound(name)
       events.append({ type: 'snapshot.deleted', subject: name, message: `snapshot ${name} is removed` })
     },

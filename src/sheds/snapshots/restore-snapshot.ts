@@ -3,8 +3,9 @@ import { dirname, join } from 'node:path'
 import { newId, Problem, parseName } from '../../base/index.ts'
 import { fileStatus, openStaging } from '../../host/index.ts'
 import type { ShedsContext } from '../context.ts'
+import { type HeldPart, holdParts } from './hold-parts.ts'
 import { installSnapshot } from './install-snapshot.ts'
-import { loadAllSnapshots, loadSnapshot, snapshotParts } from './load-snapshot.ts'
+import { loadAllSnapshots } from './load-snapshot.ts'
 import { recordFromElsewhere } from './record-from-elsewhere.ts'
 import { type SnapshotRecord, snapshotExists } from './snapshot-record.ts'
 
@@ -13,7 +14,7 @@ export interface SnapshotFiles {
   /** For `RestoreSnapshot`. */
   readonly record: unknown
   /** Under names that have no slash. Nobody writes to them. */
-  readonly files: readonly { readonly name: string; readonly path: string; readonly bytes: number }[]
+  readonly files: readonly HeldPart[]
 }
 
 /**
@@ -25,10 +26,11 @@ export type FetchSnapshot = (
   directory: string,
 ) => Promise<{ readonly record: unknown; readonly files: readonly { readonly name: string; readonly bytes: number }[] }>
 
-/** @throws Problem SNAPSHOT_NOT_FOUND, RECORD_INVALID */
-export async function snapshotFiles({ layout }: Pick<ShedsContext, 'layout'>, name: string): Promise<SnapshotFiles> {
-  const { record } = await loadSnapshot({ layout }, name)
-  return { record, files: snapshotParts(layout, record).map((part) => ({ ...part, name: flat(part.name) })) }
+/** @throws Problem as holdParts does */
+export async function snapshotFiles(context: ShedsContext, name: string): Promise<SnapshotFiles & AsyncDisposable> {
+  const held = await holdParts(context, name)
+  const files = held.parts.map((part) => ({ ...part, name: flat(part.name) }))
+  return { record: held.record, files, [Symbol.asyncDispose]: async () => await held[Symbol.asyncDispose]() }
 }
 
 /**

@@ -20,15 +20,15 @@ export interface Snapshots {
    * Removes a snapshot. Sheds that were made from it have disks of their own, and stay.
    *
    * @param force also what is left of one whose record or disk is missing
-   * @throws Problem PINNED, RECORD_INVALID
+   * @throws Problem PINNED, RECORD_INVALID, SNAPSHOT_BUSY
    */
   remove(name: string, options: { readonly force: boolean }): Promise<void>
   /** Keeps a snapshot from being removed by anything, or lets it go again; also a broken one. */
   protect(name: string, isProtected: boolean): Promise<Snapshot>
   /** @see exportSnapshot */
   exportTo(name: string, options: ExportSnapshot): Promise<AsyncIterable<Buffer>>
-  /** What a backup of it needs. @throws Problem RECORD_INVALID */
-  files(name: string): Promise<SnapshotFiles>
+  /** What a backup of it needs, until it is disposed of. @throws Problem RECORD_INVALID, SNAPSHOT_BUSY */
+  files(name: string): Promise<SnapshotFiles & AsyncDisposable>
   /** @see restoreSnapshot */
   restore(name: string, fetch: FetchSnapshot): Promise<SnapshotDetail>
   /** @see importSnapshot */

@@ -57,7 +57,9 @@ export async function createShed(
   using held = fork === undefined ? await findSnapshot(context, request) : undefined
   const snapshot = fork?.snapshot ?? held
   const settings = shedSettings(request, snapshot?.record)
-  const memory = fork === undefined ? await memoryToGoOnFrom(snapshot, request) : fork.memory
+  // Until its VM has it mapped, nobody may take it away.
+  using goesOn = fork === undefined ? await memoryToGoOnFrom(context, snapshot, request) : undefined
+  const memory = fork === undefined ? goesOn : fork.memory
   checkFits(context.limits, { ...settings, name: request.name })
   using _place = request.start ? await context.admission.admit({ ...settings, name: request.name }) : undefined
   // Without a kernel it could not boot, after minutes of building its lower.
