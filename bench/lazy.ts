@@ -3,24 +3,18 @@ import { join } from 'node:path'
 import { dataLayout } from '../src/base/index.ts'
 import { openBlobStore } from '../src/blobs/index.ts'
 import { openImages } from '../src/images/index.ts'
-import { openRegistries, serveNbd } from '../src/wires/index.ts'
-import { isOnPath } from '../test/support/needs.ts'
-import { registryTools } from '../test/support/registry.ts'
+import { openRegistries, serveFuse, serveNbd } from '../src/wires/index.ts'
 import type { Bench, BenchOptions, BenchReport } from './support/bench.ts'
 import { interleave } from './support/interleave.ts'
-import {
-  attachPublished,
-  type LazyOrigin,
-  lazyOrigin,
-  type ProgramName,
-  programs,
-  published,
-  runProgram,
-} from './support/lazy-origin.ts'
-import { mountNbd, mountTools } from './support/mounted-nbd.ts'
+import { attachPublished, type LazyOrigin, lazyOrigin, runProgram } from './support/lazy-origin.ts'
+import { missingLazyTools } from './support/missing-lazy-tools.ts'
+import { mountErofs } from './support/mount-erofs.ts'
+import { mountNbd } from './support/mounted-nbd.ts'
 import { startNbdkit } from './support/nbdkit.ts'
-import { type Link, type LinkTraffic, openLink } from './support/open-link.ts'
+import { farLink, type Link, openLink } from './support/open-link.ts'
+import { type ProgramName, programNames, published } from './support/programs.ts'
 import { summarize } from './support/statistics.ts'
+import { TrafficLog } from './support/traffic-log.ts'
 
 export const bench: Bench = {
   about:
@@ -28,22 +22,18 @@ export const bench: Bench = {
   run,
 }
 
-const link = { delayMs: 20, bytesPerSecond: 100e6 }
 /** In milliseconds, requests, and bytes by those that the program reads. */
 const goals = { true: 150, python: 800, node: 1000 } as const
 const maxRequests = 100
 const maxBytes = 1.6
 
 async function run({ runs, small, say }: BenchOptions): Promise<BenchReport> {
-  const missing = [...registryTools, ...mountTools, 'nbdkit', 'mmdebstrap', 'skopeo'].filter((tool) => !isOnPath(tool))
-  if (missing.length > 0 || process.getuid?.() !== 0) {
-    const why = missing.length > 0 ? 'is not installed' : 'is who can mount'
-    return { rows: (missing.length > 0 ? missing : ['root']).map((name) => ({ kind: 'absent', name, why })), notes: [] }
-  }
+  const missing = missingLazyTools()
+  if (missing.length > 0) return { rows: missing, notes: [] }
   await using origin = await lazyOrigin(say)
-  await using far = await openLink({ to: origin.registry.host, ...link })
+  await using far = await openLink({ to: origin.registry.host, ...farLink })
   const rows: Row[] = []
-  for (const name of small ? (['true'] as const) : (Object.keys(programs) as ProgramName[])) {
+  for (const name of small ? (['true'] as const) : programNames) {
     await using stage = await openStage({ origin, far, name })
     say(name)
     rows.push(...(await measure(stage, { runs, say })))
@@ -61,15 +51,14 @@ interface Stage extends AsyncDisposable {
   readonly name: ProgramName
   /** An empty directory, anew each time. */
   readonly scratch: () => Promise<string>
-  /** What each contestant took, run by run. */
-  readonly traffic: Map<string, LinkTraffic[]>
+  readonly traffic: TrafficLog
 }
 
 async function openStage({ origin, far, name }: Pick<Stage, 'origin' | 'far' | 'name'>): Promise<Stage> {
   const directory = await mkdtemp('/tmp/cs-')
   let made = 0
   return {
-    ...{ origin, far, name, traffic: new Map() },
+    ...{ origin, far, name, traffic: new TrafficLog(far) },
     scratch: async () => {
       const path = join(directory, `${made++}`)
       await mkdir(path)
@@ -86,45 +75,40 @@ async function measure(stage: Stage, { runs, say }: Pick<BenchOptions, 'runs' | 
     'nbdkit curl, cache of 1 MiB': () => nbdkit(stage, 1024),
     'cowshed, nothing known': () => cowshed(stage, 'none'),
     'cowshed, by a trace': () => cowshed(stage, stage.name),
+    'cowshed as a file, nothing known': () => cowshedFile(stage, 'none'),
+    'cowshed as a file, by a trace': () => cowshedFile(stage, stage.name),
     'cowshed, by a trace, its reads alone': () => replayed(stage, stage.name),
     'cowshed, nothing known, its reads alone': () => replayed(stage, 'none'),
   }
   const lanes = Object.fromEntries(
-    Object.entries(contestants).map(([title, once]) => [title, () => counted(stage, title, once)]),
+    Object.entries(contestants).map(([title, once]) => [title, () => stage.traffic.count(title, once)]),
   )
   const values = await interleave({ runs, say, contestants: lanes })
   return Object.entries(values).flatMap(([title, ms]) => rowsOf(stage, title, ms))
 }
 
 function rowsOf({ origin, name, traffic }: Stage, title: string, ms: readonly number[]): Row[] {
-  const took = traffic.get(title) ?? []
-  const requests = took.map((one) => one.requests)
-  const bytes = took.map((one) => one.bytes)
   const measured: Row[] = [
     { kind: 'measured', name: `${name}: ${title}`, unit: 'ms', ...summarize(ms) },
-    { kind: 'measured', name: '… requests', unit: 'GETs', ...summarize(requests) },
-    { kind: 'measured', name: '… over the link', unit: 'MB', ...summarize(bytes.map((count) => count / 1e6)) },
+    ...traffic.rowsOf(title),
   ]
   if (!title.includes('trace')) return measured
-  const read = sizeOf(origin, name)
+  const requests = traffic.of(title).map((one) => one.requests)
+  const bytes = traffic.of(title).map((one) => one.bytes)
   const by = (values: readonly number[], unit: number) => summarize(values.map((value) => value / unit))
   return [
     ...measured,
     { kind: 'ratio', name: `… time by ${goals[name]} ms`, goal: 1, ...by(ms, goals[name]) },
     { kind: 'ratio', name: `… requests by ${maxRequests}`, goal: 1, ...by(requests, maxRequests) },
-    { kind: 'ratio', name: '… bytes by those that the program reads', goal: maxBytes, ...by(bytes, read) },
+    {
+      ...{ kind: 'ratio', name: '… bytes by those that the program reads', goal: maxBytes },
+      ...by(bytes, sizeOf(origin, name)),
+    },
   ]
 }
 
 function sizeOf({ reads }: LazyOrigin, name: ProgramName): number {
   return reads[name].reduce((sum, { length }) => sum + length, 0)
-}
-
-async function counted(stage: Stage, title: string, once: () => Promise<number>): Promise<number> {
-  await stage.far.traffic()
-  const value = await once()
-  stage.traffic.set(title, [...(stage.traffic.get(title) ?? []), await stage.far.traffic()])
-  return value
 }
 
 /** nbdkit fetches ranges of the lower as it is. @param kib what its cache fetches at a time */
@@ -153,6 +137,23 @@ async function cowshed({ far, name, scratch }: Stage, trace: string): Promise<nu
   }
 }
 
+/** The same with what `--fuse` serves: no client of another between the kernel and the server. */
+async function cowshedFile({ far, name, scratch }: Stage, trace: string): Promise<number> {
+  const directory = await scratch()
+  const root = join(directory, 'root')
+  await mkdir(root)
+  const begun = performance.now()
+  await using attached = await attachPublished({ data: join(directory, 'd'), host: far.host, trace })
+  const server = await serveFuse(attached.lower, join(directory, 'f'))
+  try {
+    await using _mounted = await mountErofs(server.path, root)
+    await runProgram(root, name)
+    return performance.now() - begun
+  } finally {
+    await server.close()
+  }
+}
+
 interface RunMounted {
   readonly socket: string
   readonly directory: string
@@ -175,15 +176,13 @@ async function pullWhole(far: Link): Promise<Row[]> {
     const layout = dataLayout(scratch)
     const blobs = await openBlobStore(layout)
     const images = openImages({ layout, blobs, registries, users: async () => [] })
-    await far.traffic()
+    const traffic = new TrafficLog(far)
+    const title = 'cowshed, all of it pulled first'
     const begun = performance.now()
-    await images.pull({ ref: `${far.host}/${published}`, insecure: true })
-    const ms = performance.now() - begun
-    const { requests, bytes } = await far.traffic()
+    await traffic.count(title, () => images.pull({ ref: `${far.host}/${published}`, insecure: true }))
     return [
-      { kind: 'measured', name: 'cowshed, all of it pulled first', unit: 'ms', ...summarize([ms]) },
-      { kind: 'measured', name: '… requests', unit: 'GETs', ...summarize([requests]) },
-      { kind: 'measured', name: '… over the link', unit: 'MB', ...summarize([bytes / 1e6]) },
+      { kind: 'measured', name: title, unit: 'ms', ...summarize([performance.now() - begun]) },
+      ...traffic.rowsOf(title),
     ]
   } finally {
     await registries.close()
@@ -201,8 +200,7 @@ async function replayed({ origin, far, name, scratch }: Stage, trace: string): P
 }
 
 function notesOf(origin: LazyOrigin): string[] {
-  const names = Object.keys(programs) as ProgramName[]
-  const read = names.map((name) => `${name} ${Math.round(sizeOf(origin, name) / 1e5) / 10} MB`).join(', ')
+  const read = programNames.map((name) => `${name} ${Math.round(sizeOf(origin, name) / 1e5) / 10} MB`).join(', ')
   return [
     `the lower has ${Math.round(origin.flat.bytes / 1e6)} MB; of it the programs read, with the mount: ${read}`,
     'all times begin with nothing here, not even what the name stands for, and end with the program; nbdkit is given the address of the lower, uncompressed',

@@ -54,8 +54,8 @@ function byPath(arg: string, lent: ReadonlyMap<string, string>, own: string): st
 }
 
 /**
- * The paths of files that QEMU was lent, by the names that it has for them. Of those in sets it has copies, in their order, and has closed the others; what it
- * has opened of them more than once counts where it comes first.
+ * The paths of files that QEMU was lent, by the names that it has for them. Of those in sets it has copies, one right behind the other in their order, and has
+ * closed the others; what it has opened of them again may be anywhere.
  */
 async function lentFiles(pid: number, args: readonly string[]): Promise<Map<string, string>> {
   const links = new Map<number, string>()
@@ -66,11 +66,17 @@ async function lentFiles(pid: number, args: readonly string[]): Promise<Map<stri
   const sets = args.flatMap((arg) => /^fd=\d+,set=(\d+)$/.exec(arg)?.[1] ?? [])
   const last = Math.max(...[...args.join(' ').matchAll(/\bfd=(\d+)/g)].map(([, fd]) => Number(fd)))
   const behind = [...links].filter(([fd]) => fd > last).sort(([a], [b]) => a - b)
-  const copies = [...new Set(behind.map(([, path]) => path))]
+  const copies = behind.map((_, at) => behind.slice(at, at + sets.length)).find(isRow) ?? []
   return new Map([
     ...[...links].map(([fd, path]): [string, string] => [`/proc/self/fd/${fd}`, path]),
-    ...sets.map((set, at): [string, string] => [`/dev/fdset/${set}`, copies[at] ?? '']),
+    ...sets.map((set, at): [string, string] => [`/dev/fdset/${set}`, copies[at]?.[1] ?? '']),
   ])
+}
+
+/** Whether descriptors follow each other without a gap, each of another file. */
+function isRow(files: readonly (readonly [number, string])[]): boolean {
+  const [first = 0] = files[0] ?? []
+  return files.every(([fd], at) => fd === first + at) && new Set(files.map(([, path]) => path)).size === files.length
 }
 
 /** RAM that a VM alone has, in its directory. */

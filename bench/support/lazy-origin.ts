@@ -9,8 +9,10 @@ import { openRegistries } from '../../src/wires/index.ts'
 import { startRegistry, type TestRegistry } from '../../test/support/registry.ts'
 import { type BenchDaemon, startBenchDaemon } from './bench-daemon.ts'
 import { type BenchImage, benchImage } from './bench-image.ts'
+import { openLazyHost, recordBoots } from './lazy-host.ts'
 import { mountNbd } from './mounted-nbd.ts'
 import { startNbdkit } from './nbdkit.ts'
+import { type ProgramName, programNames, programs, published } from './programs.ts'
 import { runCommand } from './run-command.ts'
 
 /** One read of a block device. */
@@ -18,14 +20,6 @@ export interface DeviceRead {
   readonly offset: number
   readonly length: number
 }
-
-/** What programs are run in the image. */
-export const programs = {
-  true: ['/bin/true'],
-  python: ['/usr/bin/python3', '-c', 'import json, ssl, sqlite3, urllib.request, asyncio; print("python")'],
-  node: ['/usr/bin/node', '-e', 'console.log("node", require("https").globalAgent.protocol)'],
-} as const
-export type ProgramName = keyof typeof programs
 
 interface Known {
   /** The lower as one blob that is not compressed, as others serve it. */
@@ -39,11 +33,10 @@ export interface LazyOrigin extends Known, AsyncDisposable {
   readonly image: BenchImage
 }
 
-export const published = 'bench/programs:1'
 /** Raised when what is published of an image changes. */
-const publication = 2
+const publication = 3
 
-/** Made once per machine, beside the image; needs root. Its image has a boot trace for each program. */
+/** Made once per machine, beside the image; needs root. Its image has two boot traces for each program: of it in a mounted image, and in a VM. */
 export async function lazyOrigin(say: (line: string) => void): Promise<LazyOrigin> {
   const image = await benchImage('programs')
   const name = `lazy-origin-${image.manifest.slice(7, 19)}-v${writerVersion}-${publication}`
@@ -84,12 +77,13 @@ async function make({ image, registry, say }: Make): Promise<Known> {
     say('its lower is uploaded as it is')
     await upload(registry, path, flat)
     const reads = {} as Record<ProgramName, readonly DeviceRead[]>
-    for (const name of Object.keys(programs) as ProgramName[]) reads[name] = await readsOf(path, name)
-    say('it is published once more, with what programs read')
+    for (const name of programNames) reads[name] = await readsOf(path, name)
+    say('it is published once more, with what programs and VMs read')
     const traces: string[] = []
     for (const [name, own] of Object.entries(reads))
       traces.push(await recordTrace({ data, registry, name, reads: own }))
-    await publish(daemon, registry, traces)
+    await using host = await openLazyHost(registry.host)
+    await publish(daemon, registry, [...traces, ...(await recordBoots(host))])
     return { flat, reads }
   } finally {
     await rm(scratch, { recursive: true, force: true })

@@ -3,8 +3,8 @@ import { once } from 'node:events'
 import { access, mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { attachLoop } from '../../test/support/loop-device.ts'
-import { runCommand } from './run-command.ts'
+import { mountErofs } from './mount-erofs.ts'
+import { unmount } from './unmount.ts'
 
 /** The programs that it takes. */
 export const mountTools = ['nbdfuse', 'losetup', 'mount', 'chroot']
@@ -15,7 +15,7 @@ export interface MountedNbd extends AsyncDisposable {
 }
 
 /**
- * Has this machine's kernel mount the erofs that an NBD server has on a unix socket, by way of nbdfuse and a loop device. Needs root.
+ * Has this machine's kernel mount the erofs that an NBD server has on a unix socket, by way of nbdfuse. Needs root.
  *
  * @param scratch an empty directory
  */
@@ -37,26 +37,12 @@ export async function mountNbd(socket: string, scratch: string): Promise<Mounted
       if (fuse.exitCode !== null) throw new Error(`nbdfuse ended with code ${fuse.exitCode}`)
       await sleep(2)
     }
-    const loop = await attachLoop(file, 'ro')
-    undo.push(() => loop[Symbol.asyncDispose]() as Promise<void>)
-    await runCommand('mount', ['-t', 'erofs', '-o', 'ro', loop.path, root])
-    undo.push(() => unmount(root))
+    const mounted = await mountErofs(file, root)
+    undo.push(async () => await mounted[Symbol.asyncDispose]())
     return { root, [Symbol.asyncDispose]: end }
   } catch (error) {
     await end()
     throw error
-  }
-}
-
-/** A program that has ended may still be reading, and the kernel lets go of a loop device's file some time after the device was detached. */
-async function unmount(directory: string): Promise<void> {
-  for (let tries = 0; ; tries++) {
-    try {
-      return void (await runCommand('umount', [directory]))
-    } catch (error) {
-      if (tries === 500) throw error
-      await sleep(20)
-    }
   }
 }
 

@@ -25,6 +25,9 @@ export interface Link extends AsyncDisposable {
   traffic(): Promise<LinkTraffic>
 }
 
+/** Of the benchmarks with a registry that is far away. */
+export const farLink = { delayMs: 20, bytesPerSecond: 100e6 } as const
+
 /** A slow link to a server of this host, in a process of its own. */
 export async function openLink({ to, delayMs, bytesPerSecond }: OpenLink): Promise<Link> {
   const script = join(await bundle('link', ['bench/support/link-proxy.ts']), 'link-proxy.js')
