@@ -162,6 +162,7 @@ export class LeafCache implements AsyncDisposable {
 
   /** What is damaged stays as it is until its leaf is fetched: another process may be just writing it, and must not find it changed behind its back. */
   #isRight(leaf: number): boolean {
+    if (!this.hashes.isZeros(leaf) && this.#isHole(leaf)) return this.#isAbsent(leaf)
     const bytes = Buffer.allocUnsafe(this.hashes.lengthOf(leaf))
     try {
       this.readInto(bytes, leaf * leafBytes)
@@ -173,6 +174,16 @@ export class LeafCache implements AsyncDisposable {
     if (this.#known[leaf] !== damaged) this.#counters.damagedLeaves++
     this.#known[leaf] = damaged
     return this.#isAbsent(leaf)
+  }
+
+  /** Whether the file has none of it: all that is fetched is asked for this first, and to read the zeros that are there takes twenty times as long. */
+  #isHole(leaf: number): boolean {
+    const start = leaf * leafBytes
+    try {
+      return dataSegments(this.#file.fd, start, start + this.hashes.lengthOf(leaf)).next().done === true
+    } catch {
+      return false
+    }
   }
 
   #isAbsent(leaf: number): false {
