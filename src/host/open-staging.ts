@@ -1,6 +1,7 @@
-import { lstat, mkdir, mkdtemp, readdir, rm } from 'node:fs/promises'
+import { lstat, mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type DataLayout, errnoCode, problemFromSystem } from '../base/index.ts'
+import { namesIn } from './names-in.ts'
 
 /** A place to make something half, on the filesystem where it will be installed. */
 export interface Staging {
@@ -61,12 +62,7 @@ export async function sweepStaleStaging(layout: DataLayout, ageMs: number): Prom
 }
 
 async function pathsIn({ staging }: DataLayout): Promise<string[]> {
-  try {
-    return (await readdir(staging)).map((name) => join(staging, name))
-  } catch (error) {
-    if (errnoCode(error) === 'ENOENT') return []
-    throw problemFromSystem(error, `look at ${staging}`)
-  }
+  return (await namesIn(staging)).map((name) => join(staging, name))
 }
 
 async function removeAll(paths: readonly string[], { staging }: DataLayout): Promise<void> {

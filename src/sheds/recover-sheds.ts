@@ -1,7 +1,6 @@
-import { readdir, rm } from 'node:fs/promises'
+import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { errnoCode } from '../base/index.ts'
-import { isLocked } from '../host/index.ts'
+import { isLocked, namesIn } from '../host/index.ts'
 import type { ShedsContext } from './context.ts'
 import { type LoadedShed, loadAllSheds } from './records/load-shed.ts'
 import type { ShedRecord } from './records/shed-record.ts'
@@ -48,13 +47,8 @@ async function sweepSockets({ layout, runDirectory }: ShedsContext, all: readonl
     // A VM that did not answer now may do so later.
     if (record !== undefined && (await isLocked(layout.shed(name).vmmLock))) used.add(record.id)
   }
-  for (const file of await readdir(runDirectory).catch(absentIsEmpty)) {
+  for (const file of await namesIn(runDirectory)) {
     const [, id] = /^([0-9a-f]{12})\./.exec(file) ?? []
     if (id !== undefined && !used.has(id)) await rm(join(runDirectory, file), { recursive: true, force: true })
   }
-}
-
-function absentIsEmpty(error: unknown): string[] {
-  if (errnoCode(error) === 'ENOENT') return []
-  throw error
 }

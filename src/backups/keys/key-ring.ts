@@ -1,7 +1,7 @@
-import { mkdir, readdir } from 'node:fs/promises'
+import { mkdir } from 'node:fs/promises'
 import { z } from 'zod'
-import { type DataLayout, errnoCode, problemFromSystem } from '../../base/index.ts'
-import { lockFile } from '../../host/index.ts'
+import { type DataLayout, problemFromSystem } from '../../base/index.ts'
+import { lockFile, namesIn } from '../../host/index.ts'
 import { readRecord, writeRecord } from '../../state/index.ts'
 import { type BackupKey, formatBackupKey, newBackupKey, parseBackupKey } from './backup-key.ts'
 
@@ -82,11 +82,6 @@ async function makeDirectory({ backupKeys }: DataLayout): Promise<void> {
 }
 
 async function idsOf({ backupKeys }: DataLayout): Promise<string[]> {
-  try {
-    const names = await readdir(backupKeys)
-    return names.flatMap((name) => /^([0-9a-f]{32})\.json$/.exec(name)?.[1] ?? []).sort()
-  } catch (error) {
-    if (errnoCode(error) === 'ENOENT') return []
-    throw problemFromSystem(error, `look at ${backupKeys}`)
-  }
+  const names = await namesIn(backupKeys)
+  return names.flatMap((name) => /^([0-9a-f]{32})\.json$/.exec(name)?.[1] ?? []).sort()
 }

@@ -1,6 +1,6 @@
-import { lstat, readdir, readFile } from 'node:fs/promises'
+import { lstat, readFile } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
-import { errnoCode, problemFromSystem } from '../../base/index.ts'
+import { namesIn } from '../../host/index.ts'
 import { runDirectoryName } from '../run-directory.ts'
 
 /** A daemon that starts has its directories for a moment before it has a socket. */
@@ -16,10 +16,7 @@ export async function deadDirectories(own: string, { now = Date.now() } = {}): P
   const parent = dirname(own)
   const prefix = basename(own).slice(0, -nameLength)
   const alive = await namesInUse()
-  const names = await readdir(parent).catch((error: unknown) => {
-    if (errnoCode(error) === 'ENOENT') return []
-    throw problemFromSystem(error, `read ${parent}`)
-  })
+  const names = await namesIn(parent)
   const others = names
     .filter((name) => name.startsWith(prefix) && isDirectoryName(name.slice(prefix.length)))
     .filter((name) => !alive.has(name.slice(prefix.length)))

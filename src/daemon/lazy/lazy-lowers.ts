@@ -29,6 +29,8 @@ export interface OpenLazyLowers {
 const lookMs = 20
 /** How long after a server could not be had another is tried, in milliseconds: a guest's reads wait for half a minute. */
 const retryMs = 1_000
+const ended = 'whoever served it has ended: another is started'
+
 export interface ServedLowers extends LazyLowers, Disposable {
   /** How many of those who serve it this daemon is connected to. */
   watches(chunkIndex: Digest): number
@@ -54,7 +56,7 @@ export function openLazyLowers(options: OpenLazyLowers): ServedLowers {
       await known.ensure(work)
       return known.socket
     },
-    follow: (shed, lower) => lowerOf(shed, lower).follow(),
+    follow: (shed, lower) => lowerOf(shed, lower).adopt(),
     watches: (chunkIndex) =>
       [...served.values()].filter((one) => one.chunkIndex === chunkIndex && one.isWatched).length,
     progress: (lower) => served.get(socketOf(options, lower))?.progress,
@@ -106,6 +108,8 @@ class ServedLower implements Disposable {
   #progress: JoinedWatch | undefined
   #starting: Promise<void> | undefined
   #following: Promise<void> | undefined
+  /** An earlier daemon has had it served, and this one has not looked yet. */
+  #isOfEarlier = false
 
   constructor(options: ServeLower, lower: LazyAttachment) {
     this.#options = options
@@ -135,6 +139,12 @@ class ServedLower implements Disposable {
       this.#starting = undefined
     })
     await orCancelled(this.#starting, signal)
+  }
+
+  /** As `follow`, of one that a VM reads already: when nobody serves it, whoever did has ended while there was no daemon. */
+  adopt(): void {
+    if (this.#watch === undefined && this.#following === undefined) this.#isOfEarlier = true
+    this.follow()
   }
 
   /** Starts one again and again until there is one, or nobody reads it any more. @param afterMs not at once */
@@ -170,6 +180,8 @@ class ServedLower implements Disposable {
     const { images } = this.#options
     await makeServingDirectory(this.#directory)
     const found = await watchNbd(this.socket)
+    if (found === undefined && this.#isOfEarlier) this.#tell('lazy.restarted', ended)
+    this.#isOfEarlier = false
     if (found === undefined) await images.ensureLazySource(this.#lower)
     const watch = found ?? (await this.#spawn())
     // QEMU is another user, and nobody else gets below the run directory.
@@ -196,7 +208,7 @@ class ServedLower implements Disposable {
     void watch.gone.then(() => {
       this.#watch = undefined
       if (this.#closed.signal.aborted) return
-      this.#tell('lazy.restarted', 'whoever served it has ended: another is started')
+      this.#tell('lazy.restarted', ended)
       // One that cannot even begin is not started as fast as it ends.
       this.follow(performance.now() - begun < retryMs ? retryMs : 0)
     })

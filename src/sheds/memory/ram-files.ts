@@ -1,7 +1,7 @@
-import { lstat, mkdir, readdir, rm, rmdir } from 'node:fs/promises'
+import { lstat, mkdir, rm, rmdir } from 'node:fs/promises'
 import { basename, join } from 'node:path'
-import { type DataLayout, errnoCode, problemFromSystem } from '../../base/index.ts'
-import { filesystemOf } from '../../host/index.ts'
+import type { DataLayout } from '../../base/index.ts'
+import { filesystemOf, namesIn } from '../../host/index.ts'
 import type { ShedRecord } from '../records/shed-record.ts'
 import { makeHole } from './make-hole.ts'
 
@@ -58,7 +58,7 @@ export class RamFiles {
     await this.#alone(async () => {
       if (!(await this.#isOurs())) return
       const files = new Set([...kept].map((name) => basename(this.#onTmpfs(name))))
-      for (const file of await this.#files()) {
+      for (const file of await namesIn(this.#directory)) {
         if (!files.has(file)) await rm(join(this.#directory, file), { recursive: true, force: true })
       }
       await rmdir(this.#directory).catch(() => undefined)
@@ -102,17 +102,8 @@ export class RamFiles {
   }
 
   async #names(): Promise<string[]> {
-    const files = await this.#files()
+    const files = await namesIn(this.#directory)
     return files.filter((file) => file.endsWith(suffix)).map((file) => file.slice(0, -suffix.length))
-  }
-
-  async #files(): Promise<string[]> {
-    try {
-      return await readdir(this.#directory)
-    } catch (error) {
-      if (errnoCode(error) === 'ENOENT') return []
-      throw problemFromSystem(error, `look at ${this.#directory}`)
-    }
   }
 }
 

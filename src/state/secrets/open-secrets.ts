@@ -1,7 +1,7 @@
-import { mkdir, readdir, rm } from 'node:fs/promises'
+import { mkdir, rm } from 'node:fs/promises'
 import { z } from 'zod'
 import { type DataLayout, errnoCode, isName, Problem, parseName, problemFromSystem } from '../../base/index.ts'
-import { syncDirectory } from '../../host/index.ts'
+import { namesIn, syncDirectory } from '../../host/index.ts'
 import { readRecord, writeRecord } from '../record.ts'
 import { Sealed, seal, unseal } from './seal.ts'
 import { ensureSecretKey, readSecretKey } from './secret-key.ts'
@@ -75,16 +75,11 @@ async function set(layout: SecretLayout, name: string, value: Buffer): Promise<'
 }
 
 async function names({ secrets }: SecretLayout): Promise<string[]> {
-  try {
-    const files = (await readdir(secrets)).filter((file) => file.endsWith('.json'))
-    return files
-      .map((file) => file.slice(0, -'.json'.length))
-      .filter(isName)
-      .sort()
-  } catch (error) {
-    if (errnoCode(error) === 'ENOENT') return []
-    throw problemFromSystem(error, `list ${secrets}`)
-  }
+  const files = (await namesIn(secrets)).filter((file) => file.endsWith('.json'))
+  return files
+    .map((file) => file.slice(0, -'.json'.length))
+    .filter(isName)
+    .sort()
 }
 
 /** One that cannot be read is there all the same: whoever uses it is told what is wrong with it. */
