@@ -25,6 +25,7 @@ export const shedRoutes = {
     codes: [
       'SHED_ALREADY_EXISTS',
       'SHED_BUSY',
+      'SNAPSHOT_NOT_FOUND',
       'SNAPSHOT_BUSY',
       ...startCodes,
       ...mountCodes,

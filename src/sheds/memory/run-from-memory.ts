@@ -13,6 +13,8 @@ import { withColdBoot } from './with-cold-boot.ts'
 export interface RunFromMemory {
   /** Of another shed; the disks of this one are copies of that one's. Its RAM is right, and stays as it is for as long as anybody goes on from it. */
   readonly memory: CutMemory
+  /** Called when its VM has all of that open, and before it goes on. */
+  readonly check: () => Promise<void>
   readonly work: LongWork
 }
 
@@ -20,12 +22,12 @@ export interface RunFromMemory {
  * Has a shed that was just made go on from the memory of another, inside its transition, and records that it runs once it is somebody else: with its own name, its
  * own machine-id and keys, its own random numbers, and the time of now. When anything fails no VM is left.
  *
- * @throws Problem MEMORY_DAMAGED, STATE_MISMATCH, MACHINE_FAILED, BOOT_FAILED
+ * @throws Problem MEMORY_DAMAGED, STATE_MISMATCH, MACHINE_FAILED, BOOT_FAILED; what `check` throws
  */
 export async function runFromMemory(
   context: ShedsContext,
   record: ShedRecord,
-  { memory, work }: RunFromMemory,
+  { memory, check, work }: RunFromMemory,
 ): Promise<ShedRecord> {
   // Until its VM has its lower open nothing but our hold keeps it from being evicted.
   using _hold = context.images.hold(parseDigest(record.image.manifest_digest))
@@ -34,6 +36,7 @@ export async function runFromMemory(
     throw withColdBoot(error)
   })
   try {
+    await check()
     await live.resume()
     await becomeItself(context, record, live)
     return await changeStatus(context, record, { status: 'running' })

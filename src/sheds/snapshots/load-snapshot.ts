@@ -58,6 +58,19 @@ export async function loadSnapshot({ layout }: WithLayout, name: string): Promis
   }
 }
 
+/**
+ * Whether what was opened by its paths until now was of this snapshot: one that was removed does not come back, though another may have its name.
+ *
+ * @throws Problem SNAPSHOT_NOT_FOUND
+ */
+export async function checkNotReplaced({ layout }: WithLayout, { name, id }: SnapshotRecord): Promise<void> {
+  const there = await readRecord(layout.snapshot(name).record, SnapshotRecord)
+  if (there?.id === id) return
+  throw new Problem('SNAPSHOT_NOT_FOUND', `the snapshot ${name} was removed while a shed was made from it`, {
+    hint: 'see what there is now: cowshed snapshot ls',
+  })
+}
+
 /** The same of one whose files are all in a directory of staging. */
 export function stagedSnapshot(layout: DataLayout, record: SnapshotRecord, directory: string): LoadedSnapshot {
   const { dir } = layout.snapshot(record.name)

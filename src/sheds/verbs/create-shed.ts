@@ -15,7 +15,7 @@ import type { ShedRecord } from '../records/shed-record.ts'
 import { checkSecrets } from '../secrets/secret-values.ts'
 import { createDisk, diskPath, ensureSource, tellClone } from '../shed-disk.ts'
 import type { LongWork } from '../sheds.ts'
-import type { LoadedSnapshot } from '../snapshots/load-snapshot.ts'
+import { checkNotReplaced, type LoadedSnapshot } from '../snapshots/load-snapshot.ts'
 import { memoryToGoOnFrom } from '../snapshots/memory-of-snapshot.ts'
 import { endVm } from '../vm/end-vm.ts'
 import { runShed } from '../vm/run-shed.ts'
@@ -77,9 +77,12 @@ export async function createShed(
   const record = newRecord(request, { found, settings, origin, volumes })
   // A root filesystem of its own that was cut needs nothing of its image any more.
   if (snapshot === undefined || record.rootfs === 'erofs') await ensureSource(context, record, work)
-  await installWithVolumes(context, { record, snapshot, volumes, work })
+  const check = async () => {
+    if (held !== undefined) await checkNotReplaced(context, held.record)
+  }
+  await installWithVolumes(context, { record, snapshot, volumes, check, work })
   context.events.append({ type: 'shed.created', subject: record.name, message: `shed ${record.name} is created` })
-  const made = request.start ? await firstRun(context, record, { memory, work }) : record
+  const made = request.start ? await firstRun(context, record, { memory, check, work }) : record
   await keepNewVolumes(context, made)
   return { record: made, outcome: 'created' }
 }
@@ -128,6 +131,8 @@ interface InstallShed {
   readonly record: ShedRecord
   readonly snapshot: LoadedSnapshot | undefined
   readonly volumes: VolumesOfNew
+  /** Whether all that was copied was the snapshot's. */
+  readonly check: () => Promise<void>
   readonly work: LongWork
 }
 
@@ -144,13 +149,14 @@ async function installWithVolumes(context: ShedsContext, install: InstallShed): 
 }
 
 /** Everything is made in staging; one rename makes the shed. */
-async function installShed(context: ShedsContext, { record, snapshot, work }: InstallShed): Promise<void> {
+async function installShed(context: ShedsContext, { record, snapshot, check, work }: InstallShed): Promise<void> {
   const { layout } = context
   await using staging = await openStaging(layout, `create-${record.name}`)
   const made = layout.shed(record.name)
   const inStaging = (path: string) => join(staging.path, path.slice(made.dir.length + 1))
   const disk = diskPath(layout, record)
   const clone = await createDisk(context, { record, snapshot, to: inStaging(disk), work })
+  await check()
   await stageRecord(inStaging(made.record), record)
   const { name: shed, volumes: mounts } = record
   const volumes = mounts.map(({ volume }) => volume)
@@ -164,14 +170,19 @@ async function installShed(context: ShedsContext, { record, snapshot, work }: In
 
 interface FirstRun {
   readonly memory: CutMemory | undefined
+  readonly check: () => Promise<void>
   readonly work: LongWork
 }
 
-async function firstRun(context: ShedsContext, record: ShedRecord, { memory, work }: FirstRun): Promise<ShedRecord> {
+async function firstRun(
+  context: ShedsContext,
+  record: ShedRecord,
+  { memory, check, work }: FirstRun,
+): Promise<ShedRecord> {
   try {
     return await (memory === undefined
       ? runShed(context, record, { work })
-      : runFromMemory(context, record, { memory, work }))
+      : runFromMemory(context, record, { memory, check, work }))
   } catch (error) {
     // Of a create that was cancelled, or had no space, nobody asks what its guest said.
     const kept = isProblem(error, 'BOOT_FAILED') ? await keepConsole(context, record) : undefined
