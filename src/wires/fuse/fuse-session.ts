@@ -50,6 +50,8 @@ export class FuseSession {
   readonly #source: BlockSource
   readonly #attributes: FuseAttributes
   readonly #buffer = Buffer.alloc(fuseLimits.requestBytes)
+  /** Of what is answered at once, until the kernel has taken it, which is before anything else is asked: the same pages for each need not be cleared. */
+  readonly #place = Buffer.allocUnsafeSlow(fuseLimits.readBytes)
   /** Reads that are waited for: their lengths. */
   readonly #waiting = new Map<bigint, number>()
   /** By handle: whether the kernel reads the file itself. */
@@ -201,7 +203,7 @@ export class FuseSession {
     const length = Math.min(asked, this.#source.bytes - offset)
     if (length <= 0) return nothing
     try {
-      const bytes = this.#source.read(offset, length)
+      const bytes = this.#readAtOnce(offset, length) ?? this.#source.read(offset, length)
       if (!(bytes instanceof Promise)) return this.#counted(bytes)
       this.#waiting.set(unique, length)
       this.#waitingBytes += length
@@ -213,6 +215,11 @@ export class FuseSession {
     } catch {
       return this.#failed()
     }
+  }
+
+  #readAtOnce(offset: number, length: number): Buffer | undefined {
+    const bytes = this.#place.subarray(0, length)
+    return bytes.length === length && this.#source.readAtOnce?.(offset, bytes) === true ? bytes : undefined
   }
 
   #counted(bytes: Buffer): Buffer {

@@ -24,6 +24,16 @@ function sourceOf(bytes: Buffer): BlockSource {
   }
 }
 
+/** Of which every third read is answered only by `read`. */
+function promptSourceOf(bytes: Buffer): BlockSource {
+  let count = 0
+  return {
+    ...sourceOf(bytes),
+    readAtOnce: (offset, place) =>
+      count++ % 3 !== 0 && bytes.copy(place, 0, offset, offset + place.length) === place.length,
+  }
+}
+
 /** Another process reads, always: one that waits for itself waits for ever. */
 describe.runIf(needs({ root: true, tools: ['dd', 'cp', 'cmp'] }))('a file over /dev/fuse', () => {
   let directory: TemporaryDirectory
@@ -51,8 +61,11 @@ describe.runIf(needs({ root: true, tools: ['dd', 'cp', 'cmp'] }))('a file over /
     return (await runTool('dd', [`if=${path}`, `iflag=${iflag}`, ...range])).stdout
   }
 
-  test('has the bytes, at any place and to its end', async () => {
-    const server = await serve(sourceOf(content))
+  test.each([
+    ['of a source that makes them', sourceOf],
+    ['of one that puts them where they are sent from', promptSourceOf],
+  ])('has the bytes %s, at any place and to its end', async (_, source) => {
+    const server = await serve(source(content))
     expect((await read(0, content.length + 5)).equals(content)).toBe(true)
     const ranges = fc.sample(fc.tuple(fc.nat({ max: content.length }), fc.nat({ max: 200_000 })), 15)
     for (const [offset, length] of ranges) {
