@@ -2,7 +2,8 @@ import { readdir, readlink } from 'node:fs/promises'
 
 /**
  * The processes that have a lock file open: for a file that only its lock's holder keeps open, the holder. /proc/locks would name the process
- * that took the lock, which is not the one that inherited it.
+ * that took the lock, which is not the one that inherited it. Only descriptors and where they lead are looked at: what /proc has to ask a process's memory for, as its
+ * command line, may wait for ever for one that hangs on a filesystem that does not answer.
  *
  * @param path absolute, without symlinks
  * @returns process ids; processes that this user may not look into are left out

@@ -6,8 +6,9 @@ import { firstLine, killScript, startScript } from '../../test/support/node-scri
 import { temporaryDirectory } from '../../test/support/temporary-directory.ts'
 import { openClient } from '../wires/nbd/nbd.testkit.ts'
 import { damageFile, damages } from './damage.testkit.ts'
+import { openLazyLower } from './index.ts'
 import { killStorm } from './kill-storm.testkit.ts'
-import { publishedLower } from './published.testkit.ts'
+import { FakeRegistry, publishedLower } from './published.testkit.ts'
 
 /** bench/soak/soak-lazy.ts does it two hundred times, with `lazy serve` and a real registry. */
 const kills = 20
@@ -45,4 +46,38 @@ test('servers that are killed while they fetch, and whose cache is damaged meanw
     await killScript(child)
   }
   expect((await readFile(path)).equals(lower)).toBe(true)
+})
+
+test('who reads the same cache beside them gets right bytes, and waits for none that is dead', async () => {
+  await using directory = await temporaryDirectory()
+  const socket = join(directory.path, 's')
+  const published = await publishedLower()
+  const { lower } = published
+  const throwDice = dice('beside them')
+  let started = 0
+  const readBeside = async (path: string) => {
+    const registry = new FakeRegistry(published)
+    await using beside = await openLazyLower({
+      ...{ index: published.index, path, readStored: registry.read },
+      policy: { kind: 'hang' },
+      listener: { degraded: () => {}, recovered: () => {} },
+    })
+    for (let offset = 0; offset < lower.length; offset += 300_000) {
+      const length = Math.min(300_000, lower.length - offset)
+      expect((await beside.read(offset, length)).equals(lower.subarray(offset, offset + length))).toBe(true)
+    }
+  }
+  const reading: Promise<void>[] = []
+  const start = async () => {
+    // A cache that begins anew with each server: both have all of it to fetch.
+    const path = join(directory.path, `data-${started}`)
+    const script = new URL('./serve-published.testkit.ts', import.meta.url)
+    const child = await startScript(script, [path, socket, String(started++)])
+    const ready = firstLine(child)
+    // It may be killed before it is ready.
+    reading.push(Promise.allSettled([ready]).then(() => readBeside(path)))
+    return { child, ready }
+  }
+  await killStorm({ start, socket, lower, kills: 6, dice: throwDice })
+  await Promise.all(reading)
 })
