@@ -118,6 +118,10 @@ export function dataLayout(root: string) {
         record: `${dir}/source.json`,
         /** All of it is here, as far as whoever served it knew: worth looking at. */
         whole: `${dir}/whole`,
+        /** Of one without a chunk index: the hash of each leaf that guests were given before it could be verified, and a flock of whoever gives. */
+        given: `${dir}/given`,
+        /** Of the same: it is not what its digest says, and why. */
+        wrong: `${dir}/wrong`,
         /** flock, shared by those who serve it; whoever removes it wants it alone. */
         lock: `${dir}/lock`,
         /** What boots of it have read, by name. */

@@ -31,6 +31,7 @@ export const problemCodes = {
   SHED_NOT_STOPPED: { status: 409, exit: 4 },
   SHED_BUSY: { status: 409, exit: 4 },
   SHED_BROKEN: { status: 409, exit: 4 },
+  SHED_FAILED: { status: 409, exit: 4 },
   MEMORY_DAMAGED: { status: 409, exit: 4 },
   HOST_FULL: { status: 409, exit: 4 },
   FORWARD_NOT_FOUND: { status: 404, exit: 3 },

@@ -52,6 +52,10 @@ export const LazyProgress = z.object({
   complete: z.boolean(),
   /** Its registry does not give what is read: since when, and why. Absent while it does. */
   degraded: z.object({ since: z.iso.datetime(), reason: z.string() }).optional(),
+  /** It has no chunk index, so nothing of it was verified so far: all of it will be when all of it is here. */
+  unverified: z.literal(true).optional(),
+  /** The same came, and is not what its digest says: since when that is known, and why. Nothing is given of it any more. */
+  wrong: z.object({ since: z.iso.datetime(), reason: z.string() }).optional(),
   heat: LazyHeat,
   counts: LazyCounts,
 })

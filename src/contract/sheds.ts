@@ -11,7 +11,7 @@ import { VolumeMounts } from './volumes.ts'
 /**
  * `creating`, `starting`, `stopping`, `sleeping`, `waking` and `deleting` are transitions that a live daemon is in the middle of; `paused` is a shed
  * whose VM is there and stands still, `cold` one whose RAM is on disk and that has no VM; `crashed` is a shed whose VM died without being told to,
- * `broken` one whose record cannot be read.
+ * `failed` one that read what turned out not to be its image, and that does not start again as it is, `broken` one whose record cannot be read.
  */
 export const ShedStatus = z.enum([
   'creating',
@@ -25,6 +25,7 @@ export const ShedStatus = z.enum([
   'stopping',
   'deleting',
   'crashed',
+  'failed',
   'broken',
 ])
 export type ShedStatus = z.infer<typeof ShedStatus>
@@ -84,8 +85,8 @@ export const CreateShedRequest = z
     thermal: OwnThermalSettings.optional(),
     start: z.boolean().default(true),
     /**
-     * Of an image that is not here: `whole`: it is pulled first; `lazy`: it is fetched as the guest reads it, which needs one that was published. What config.toml says unless
-     * told: there `lazy` pulls what was not published.
+     * Of an image that is not here: `whole`: it is pulled first; `lazy`: it is fetched as the guest reads it, which needs one that was published, or is one erofs image: that cannot be
+     * verified before all of it is here. What config.toml says unless told: there `lazy` pulls what was not published.
      */
     pull: PullPolicy.optional(),
     /**
@@ -126,12 +127,23 @@ export type SetLimitsRequest = z.infer<typeof SetLimitsRequest>
 export const Forward = z.object({ guest_port: z.int().min(1).max(65535), host_port: z.int().min(1).max(65535) })
 export type Forward = z.infer<typeof Forward>
 
+/** Why a shed has failed for good: as it is, it does not start again. */
+export const ShedFailure = z.object({
+  /** `DIGEST_MISMATCH`: what its guest read was not its image. */
+  code: z.literal('DIGEST_MISMATCH'),
+  message: z.string(),
+  at: z.iso.datetime(),
+})
+export type ShedFailure = z.infer<typeof ShedFailure>
+
 export const Shed = z.object({
   name: z.string(),
   id: z.string(),
   status: ShedStatus,
-  /** Why it crashed, why it is broken, what its last failed start said. */
+  /** Why it crashed, why it failed, why it is broken, what its last failed start said. */
   status_reason: z.string().optional(),
+  /** Of one that has failed. */
+  failure: ShedFailure.optional(),
   image: z.object({
     /** As the user named it when the shed was made. */
     ref: z.string(),
@@ -141,8 +153,11 @@ export const Shed = z.object({
   /** Its lower is not all here: what its guest reads is fetched. */
   lazy: z
     .object({
+      /** Of one without a chunk index: of its manifest. */
       chunk_index_digest: z.string(),
       profile: z.string(),
+      /** It has no chunk index, and is not all here: nothing of what the guest reads was verified. When it is all here it is, and this goes, or the shed fails. */
+      unverified: z.literal(true).optional(),
       /** While it has a VM. */
       progress: LazyProgress.optional(),
     })

@@ -61,6 +61,7 @@ export async function openRooms({
   const wholes = new WholeLowers({
     ...{ layout, images, events },
     readersOf: async (chunkIndex) => lazyReaders(chunkIndex, (await sheds?.list()) ?? []),
+    sheds: () => sheds,
   })
   const lazyLowers = openLazyLowers({ root: layout.root, runDirectory, launcher, events, images, wholes })
   const limits = hostLimits(settings.limits)

@@ -1,9 +1,10 @@
-import { type Digest, isProblem, Problem } from '../base/index.ts'
-import { checkLayerCount } from '../formats/index.ts'
+import { type Digest, isProblem, Problem, shortDigest } from '../base/index.ts'
+import { plainErofs } from '../formats/index.ts'
 import { buildWithRoom } from './cache/build-with-room.ts'
 import { derivedFiles } from './cache/derived-files.ts'
 import { noteUse } from './cache/note-use.ts'
 import { findManifest } from './find-manifest.ts'
+import { imageConfigOf } from './image-config.ts'
 import { readManifestAndConfig } from './image-graph.ts'
 import { type ImageLayer, imageIncomplete, imageLayers, lostLayers } from './image-layers.ts'
 import type { ImagesContext } from './images-context.ts'
@@ -76,9 +77,8 @@ export async function buildable(
 ): Promise<Buildable> {
   const { blobs } = context
   const read = await readManifestAndConfig(blobs, await findManifest(blobs, manifest, 'the shed needs'))
-  const { config } = read
-  if (config === undefined) throw new Problem('IMAGE_UNSUPPORTED', 'this is no container image: it has no image config')
-  checkLayerCount(read.manifest, config)
+  if (plainErofs(read.manifest) !== undefined) throw onlyLazily(manifest)
+  const config = imageConfigOf(read.manifest, read.config)
   const layers = imageLayers(blobs, { manifest: read.manifest, config })
   let missing: ImageLayer | undefined
   for (const kind of kinds) {
@@ -87,4 +87,12 @@ export async function buildable(
     missing ??= lost
   }
   throw imageIncomplete(manifest, missing?.digest ?? manifest)
+}
+
+/** Nothing can make it again but its registry, and no pull brings it. */
+function onlyLazily(manifest: Digest): Problem {
+  return new Problem('IMAGE_INCOMPLETE', `image ${shortDigest(manifest)} is one erofs image, and is not all here`, {
+    hint: 'have it fetched as it is read, which brings all of it: cowshed create NAME --pull lazy --image REF',
+    data: { digest: manifest },
+  })
 }

@@ -1,6 +1,6 @@
 import { type Digest, type LowerProfile, Problem, shortDigest } from '../base/index.ts'
 import type { BlobStore } from '../blobs/index.ts'
-import type { ImageConfig, Manifest } from '../formats/index.ts'
+import { type ImageConfig, type Manifest, plainErofs } from '../formats/index.ts'
 import type { ImagesContext } from './images-context.ts'
 import { hasLayerFiles } from './lowers/unpack-layer.ts'
 
@@ -12,11 +12,13 @@ export interface ImageLayer {
   readonly path: string
 }
 
-/** From the bottom to the top. */
+/** From the bottom to the top; of an image that is one erofs image, that alone. */
 export function imageLayers(
   blobs: BlobStore,
   { manifest, config }: { readonly manifest: Manifest; readonly config: ImageConfig },
 ): ImageLayer[] {
+  const plain = plainErofs(manifest)
+  if (plain !== undefined) return [{ ...plain, diffId: plain.digest, path: blobs.path(plain.digest) }]
   return manifest.layers.flatMap(({ digest, size }, i) => {
     const diffId = config.diffIds[i]
     return diffId === undefined ? [] : [{ digest, size, diffId, path: blobs.path(digest) }]

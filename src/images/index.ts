@@ -15,7 +15,8 @@ export {
   type FoundRootfs,
   findPublishedRootfs,
 } from './boot-only/find-published-rootfs.ts'
-export { type NotedSource, noteFound } from './boot-only/lazy-source.ts'
+export { readKeptChunks } from './boot-only/kept-chunks.ts'
+export { type NotedSource, noteFound, noteFoundPlain } from './boot-only/lazy-source.ts'
 export { type OpenedParts, openLocalParts } from './boot-only/open-local-parts.ts'
 export type { PublishedRootfs } from './boot-only/read-published-rootfs.ts'
 export type { SettledLazy } from './boot-only/settle-lazy-lower.ts'

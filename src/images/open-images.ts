@@ -12,6 +12,7 @@ import { filesystemOf } from '../host/index.ts'
 import { openPins, type Pins } from '../state/index.ts'
 import type { Registries } from '../wires/index.ts'
 import {
+  type BringLazily,
   bringLazily,
   ensureLazySource,
   isHereWhole,
@@ -139,7 +140,7 @@ export interface Images {
   /** The same, pulled when it is not here. @see obtainImage */
   obtain(ref: string, work?: LongWork): Promise<ObtainedImage>
   /** The same, but of one that is not here no more than it takes to read it in part. @see bringLazily */
-  bringLazily(ref: string, work?: LongWork): Promise<LazyImage>
+  bringLazily(ref: string, how?: BringLazily): Promise<LazyImage>
   /** Makes sure that what is read in part can be. @see ensureLazySource */
   ensureLazySource(lazy: LazyRootfs, work?: LongWork): Promise<void>
   /** Makes of what is read in part, and is whole by now, the lower of its image. @see settleLazyLower */
@@ -205,7 +206,7 @@ export function openImages(options: ImagesOptions): Images {
     catalog: (how = { onDamage: 'throw' }) => catalogImages(context, how),
     resolve: (ref) => resolveImage(context, ref),
     obtain: (ref, work = {}) => obtainImage(context, ref, work),
-    bringLazily: (ref, work = {}) => bringLazily(context, ref, work),
+    bringLazily: (ref, how = {}) => bringLazily(context, ref, how),
     ensureLazySource: (lazy, work = {}) => ensureLazySource(context, lazy, work),
     settleLazyLower: (chunkIndex, work = {}) => settleLazyLower(context, chunkIndex, work),
     isHereWhole: (manifest, lazy) => isHereWhole(context, manifest, lazy),

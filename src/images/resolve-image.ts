@@ -1,8 +1,6 @@
 import { type Digest, Problem } from '../base/index.ts'
 import type { BlobStore } from '../blobs/index.ts'
 import {
-  checkImageManifest,
-  checkLayerCount,
   type Descriptor,
   documentKind,
   type ImageConfig,
@@ -13,6 +11,7 @@ import {
   selectPlatform,
 } from '../formats/index.ts'
 import { findImage } from './find-image.ts'
+import { imageConfigOf } from './image-config.ts'
 import { readIndexDocument, readManifestAndConfig } from './image-graph.ts'
 import type { ImagesContext } from './images-context.ts'
 
@@ -50,10 +49,8 @@ export async function readPlatform(
   descriptor: Descriptor,
 ): Promise<PlatformImage> {
   const manifestDescriptor = await descend(blobs, descriptor, { platform, depth: 0 })
-  const { manifest, config } = await readManifestAndConfig(blobs, manifestDescriptor)
-  checkImageManifest(manifest)
-  if (config === undefined) throw new Problem('IMAGE_UNSUPPORTED', 'this is no container image: it has no image config')
-  checkLayerCount(manifest, config)
+  const { manifest, config: said } = await readManifestAndConfig(blobs, manifestDescriptor)
+  const config = imageConfigOf(manifest, said)
   if (!runsOn(config, platform)) throw platformNotFound(platform, [config])
   return { manifestDescriptor, manifest, config }
 }

@@ -12,6 +12,7 @@ export { BlobsAhead, type StoredBlob } from './fetch/blobs-ahead.ts'
 export type { OriginState, OutageListener, OutagePolicy } from './fetch/outage.ts'
 export type { LocalPart, ReadStored } from './fetch/part-origins.ts'
 export {
+  blobOf,
   forgetWhole,
   holdLazyDirectory,
   holdWhole,
@@ -23,17 +24,22 @@ export {
   noteLazySource,
   notePlainSource,
   noteWhole,
+  noteWrong,
   readLazyIndex,
   readLazySource,
   readStoredIndex,
+  readWrong,
   removeLazyLower,
   type StoredIndex,
+  type WrongLower,
+  wrongLower,
 } from './lazy-directory.ts'
 export type { LeafHeat } from './leaf-heat.ts'
 export { findWholeParts, lookAtLeaves, type SeenLeaves } from './look-at-leaves.ts'
 export { type CachedPart, type CachedParts, openCachedParts } from './open-cached-parts.ts'
 export { type FillOptions, type LazyLower, type OpenLazyLower, openLazyLower } from './open-lazy-lower.ts'
 export { type OpenPlainLower, openPlainLower } from './plain/open-plain-lower.ts'
+export { plainIndexOf } from './plain/plain-index.ts'
 export { defaultTrace, type OpenedTrace, openTrace } from './trace/open-trace.ts'
 export { listBootTraces, type NamedTrace, readBootTrace, writeBootTrace } from './trace/trace-files.ts'
 export { TraceKeeper } from './trace/trace-keeper.ts'

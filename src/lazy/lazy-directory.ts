@@ -8,6 +8,7 @@ import {
   isDigest,
   isProblem,
   lowerProfiles,
+  Problem,
   problemFromSystem,
 } from '../base/index.ts'
 import { type ChunkIndex, decodeChunkIndex } from '../formats/index.ts'
@@ -28,8 +29,9 @@ export const LazySource = z.object({
   manifest_digest: DigestText,
   profile: z.enum(lowerProfiles),
   lower_bytes: z.int(),
-  /** It has no chunk index: it is one blob, and its directory is called by that. */
+  /** It has no chunk index: it is one blob, and its directory is called by its manifest, which that is in. */
   plain: z.boolean().optional(),
+  blob_digest: DigestText.optional(),
   /** The data blobs of its layers, in order: what this host may have of them. */
   data: z.array(z.object({ digest: DigestText, diff_id: DigestText, lower_bytes: z.int() })),
   /** Boot traces that were published with it. */
@@ -82,8 +84,13 @@ export async function noteLazySource(layout: DataLayout, source: LazySource, ind
 }
 
 /** The same of one that has no chunk index. Hold its directory. @throws Problem NO_SPACE, IO_FAILED */
-export async function notePlainSource(layout: DataLayout, source: LazySource, blob: Digest): Promise<void> {
-  await writeRecord(layout.lazyLower(blob).record, { ...source, plain: true })
+export async function notePlainSource(layout: DataLayout, source: LazySource): Promise<void> {
+  await writeRecord(layout.lazyLower(source.manifest_digest).record, source)
+}
+
+/** The blob that a lower without a chunk index is; it called its directory, once. @param known what that is called */
+export function blobOf({ chunkIndex, source }: KnownLower): Digest {
+  return source.blob_digest ?? chunkIndex
 }
 
 /** The chunk index of a lazy lower; undefined when it is not here, or damaged. @throws Problem PERMISSION_DENIED, IO_FAILED */
@@ -138,6 +145,34 @@ export async function holdWhole(layout: DataLayout, chunkIndex: Digest): Promise
   return undefined
 }
 
+/** Why a lazy lower is not what its digest says, although guests were given of it. */
+export const WrongLower = z.object({ version: z.literal(1), since: z.iso.datetime(), reason: z.string() })
+export type WrongLower = z.infer<typeof WrongLower>
+
+/** Writes down that it is wrong: from then on nobody gives anything of it. Hold its directory. @throws Problem NO_SPACE, IO_FAILED */
+export async function noteWrong(layout: DataLayout, chunkIndex: Digest, reason: string): Promise<void> {
+  await writeRecord(layout.lazyLower(chunkIndex).wrong, { version: 1, since: new Date().toISOString(), reason })
+}
+
+/** @returns undefined when it is not known to be wrong @throws Problem PERMISSION_DENIED, IO_FAILED */
+export async function readWrong(layout: DataLayout, chunkIndex: Digest): Promise<WrongLower | undefined> {
+  try {
+    return await readRecord(layout.lazyLower(chunkIndex).wrong, WrongLower)
+  } catch (error) {
+    // It is there: what it says is lost, and that it is wrong is not.
+    if (isProblem(error, 'RECORD_INVALID'))
+      return { version: 1, since: new Date(0).toISOString(), reason: 'it was found to be wrong' }
+    throw error
+  }
+}
+
+/** What to say of one that is wrong, to whoever wants to read it and whoever has. */
+export function wrongLower({ reason }: Pick<WrongLower, 'reason'>): Problem {
+  return new Problem('DIGEST_MISMATCH', reason, {
+    hint: 'do not use what was made of it; the registry or somebody between changes it: push the image again, or publish it: cowshed image publish',
+  })
+}
+
 /** Every lazy lower of a data directory that can be read, in the order of their references. @throws Problem PERMISSION_DENIED, IO_FAILED */
 export async function listLazyLowers(layout: DataLayout): Promise<KnownLower[]> {
   const found: KnownLower[] = []
@@ -162,12 +197,12 @@ export async function lazyUses(layout: DataLayout): Promise<LazyUse[]> {
 
 /** Removes a lazy lower, unless somebody serves it. @returns whether it is gone @throws Problem IO_FAILED */
 export async function removeLazyLower(layout: DataLayout, chunkIndex: Digest): Promise<boolean> {
-  const { dir, data, chunks, record, whole, lock } = layout.lazyLower(chunkIndex)
+  const { dir, data, chunks, record, whole, given, wrong, lock } = layout.lazyLower(chunkIndex)
   try {
     using held = await lockFile(lock, { mode: 'exclusive' })
     if (held === undefined) return false
-    // The record first: without it nobody takes what is left for whole.
-    for (const path of [record, whole, chunks, data]) await rm(path, { force: true })
+    // The record first: without it nobody takes what is left for whole. That it is wrong is known to the end.
+    for (const path of [record, whole, chunks, data, given, wrong]) await rm(path, { force: true })
     await rm(dir, { recursive: true, force: true })
     return true
   } catch (error) {

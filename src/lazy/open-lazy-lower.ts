@@ -25,7 +25,7 @@ export interface OpenLazyLower {
   /** That file is a lower that was whole once: it is read, and nothing is kept there. */
   readonly isFinal?: boolean | undefined
   /** It is stored as it is: nothing of it has to come first, and of its leaves it may be that nothing is known. */
-  readonly plain?: { readonly hashes: 'known' | 'unknown' } | undefined
+  readonly plain?: { readonly hashes: 'known' | UnknownHashes } | undefined
   /** Reads a blob of the registry: one try, that ends with the first failure. */
   readonly readStored: ReadStored
   /** Files of this host that may have parts of it, by the number of the part. */
@@ -48,6 +48,8 @@ export interface LazyLower extends BlockSource, AsyncDisposable {
   heat(): LeafHeat
   /** Whether the registry gives what is asked for. */
   readonly origin: OriginState
+  /** Of one whose leaves have no hashes: nothing of it was verified so far, or all of it was and is wrong. */
+  readonly doubt?: 'unverified' | 'wrong' | undefined
   /** Resolved when this process has seen all of it to be right, and what it has kept is durable; rejected when that fails. @throws Problem NO_SPACE, IO_FAILED */
   readonly whole: Promise<void>
   /** Leaves beyond the bootstrap in the order in which they were read first, as many as a boot trace may have. */
@@ -108,10 +110,10 @@ class Lower implements LazyLower {
     const counters = newCounters()
     const origins = new PartOrigins({ index, readStored, local, counters, isPlain: plain !== undefined })
     const { lowerBytes } = origins.map
-    const hashes = plain?.hashes === 'unknown' ? new UnknownHashes(lowerBytes) : new LeafHashes(index, lowerBytes)
+    const hashes = plain?.hashes instanceof UnknownHashes ? plain.hashes : new LeafHashes(index, lowerBytes)
     const cache = await LeafCache.open({ path, hashes, counters, isFinal })
     // What others keep there can be believed by its hash alone.
-    const claims = cache.isFinal || plain?.hashes === 'unknown' ? undefined : new LeafClaims(cache.fd)
+    const claims = cache.isFinal || hashes instanceof UnknownHashes ? undefined : new LeafClaims(cache.fd)
     const outage = new Outage(policy, listener)
     const bootstrapBytes = plain === undefined ? bootstrapOf(index) : 0
     const bootstrapLeaves = Math.ceil(bootstrapBytes / leafBytes)

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { isDigest, lowerProfiles } from '../base/index.ts'
+import { isDigest, lowerProfiles, type Problem } from '../base/index.ts'
 import { defaultLazyReading, type LazyProgress, LazyReading } from '../contract/index.ts'
 import type { LazyRootfs } from '../images/index.ts'
 import type { LongWork } from './sheds.ts'
@@ -12,6 +12,10 @@ export const RecordedLazy = z.object({
   profile: z.enum(lowerProfiles),
   /** Of a boot trace, when one was asked for. */
   trace: z.string().optional(),
+  /** It has no chunk index: the digest is that of all of it. */
+  plain: z.literal(true).optional(),
+  /** The same, and it was not verified yet: what its guest has read may be anything. */
+  unverified: z.literal(true).optional(),
   /** As the defaults were when it was not said yet. */
   fill: LazyReading.shape.fill.default(defaultLazyReading.fill),
   fail_after_ms: LazyReading.shape.fail_after_ms.default(defaultLazyReading.fail_after_ms),
@@ -36,16 +40,19 @@ export interface LazyLowers {
   follow(shed: string, lower: LazyAttachment): void
   /** How far it is: the same value for as long as it is the same. Undefined while no shed has a VM that reads it. */
   progress(lower: LazyAttachment): LazyProgress | undefined
+  /** Why nobody may read it any more: it was found to be wrong. Undefined while that is not known. */
+  wrong(lower: LazyAttachment): Promise<Problem | undefined>
   /** It has no VM any more. */
   release(shed: string): void
 }
 
 export function attachmentOf(recorded: RecordedLazy): LazyAttachment {
-  const { reference, chunk_index_digest: chunkIndex, profile, trace, fill, fail_after_ms } = recorded
-  return { reference, chunkIndex, profile, trace, reading: { fill, fail_after_ms } }
+  const { reference, chunk_index_digest: chunkIndex, profile, trace, plain, fill, fail_after_ms } = recorded
+  return { reference, chunkIndex, profile, trace, plain, reading: { fill, fail_after_ms } }
 }
 
 export function recordLazy(lower: LazyRootfs, reading: LazyReading): RecordedLazy {
-  const { reference, chunkIndex, profile, trace } = lower
-  return { reference, chunk_index_digest: chunkIndex, profile, ...(trace !== undefined && { trace }), ...reading }
+  const { reference, chunkIndex, profile, trace, plain } = lower
+  const named = { reference, chunk_index_digest: chunkIndex, profile, ...(trace !== undefined && { trace }) }
+  return { ...named, ...(plain === true && { plain, unverified: true }), ...reading }
 }

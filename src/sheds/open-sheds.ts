@@ -25,6 +25,7 @@ import { Cooler } from './thermal/cooler.ts'
 import { useShed } from './thermal/use-shed.ts'
 import { Uses } from './thermal/uses.ts'
 import { Transitions } from './transitions.ts'
+import { failSheds, lowerIsRight } from './unverified-lowers.ts'
 import { attachVolume, detachVolume } from './verbs/attach-volume.ts'
 import { createShed } from './verbs/create-shed.ts'
 import { forkShed } from './verbs/fork-shed.ts'
@@ -220,6 +221,8 @@ export async function openSheds(options: ShedsOptions): Promise<Sheds> {
     giveSecret: async (name, use) => view(await alone(name, (record) => giveSecret(context, record, use))),
     takeSecret: async (name, secret) => view(await alone(name, (record) => takeSecret(context, record, secret))),
     secrets: openShedSecrets(context),
+    lowerIsRight: (chunkIndex) => lowerIsRight(context, chunkIndex),
+    failSheds: (chunkIndex, why) => failSheds(context, chunkIndex, why),
     imageUsers: async () => await listImageUsers(context),
     async release() {
       cooler[Symbol.dispose]()

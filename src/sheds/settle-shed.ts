@@ -7,6 +7,7 @@ import { reconcileForwards } from './forwards/forwards.ts'
 import { attachmentOf } from './lazy-lowers.ts'
 import { RecordedIdentity } from './memory/memory-record.ts'
 import { dropMemory } from './memory/stored-memory.ts'
+import { noteVerified } from './records/note-verified.ts'
 import type { ShedRecord } from './records/shed-record.ts'
 import { couldNotSleep, statusAfter } from './records/status-after.ts'
 import { withSizeOfDisk } from './records/with-size-of-disk.ts'
@@ -40,10 +41,11 @@ const stopMs = 10_000
  * Brings a shed to rest, inside its transition: what an earlier transition began and could not end (its daemon was killed, a disk was full) is
  * rolled back or finished, a VM that runs without being held is adopted, one that has died is written down. Every verb begins with this.
  *
- * @returns the record, which then says `stopped`, `crashed` or `cold`, or `running` or `paused` with a VM in `context.live` that does just that; undefined when nothing of the shed is left
+ * @returns the record, which then says `stopped`, `crashed`, `failed` or `cold`, or `running` or `paused` with a VM in `context.live` that does just that; undefined when nothing of the shed is left
  * @throws Problem MACHINE_FAILED when a VM runs that can neither be adopted nor ended: the shed is then left as it is
  */
-export async function settleShed(context: ShedsContext, record: ShedRecord): Promise<ShedRecord | undefined> {
+export async function settleShed(context: ShedsContext, found: ShedRecord): Promise<ShedRecord | undefined> {
+  const record = await noteVerified(context, found)
   const { name, status } = record
   switch (status) {
     case 'creating':
@@ -67,6 +69,7 @@ export async function settleShed(context: ShedsContext, record: ShedRecord): Pro
       return await settleSleeping(context, record)
     case 'stopped':
     case 'crashed':
+    case 'failed':
     case 'cold':
       await endVm(context, name)
       return await withSizeOfDisk(context, record)

@@ -1,4 +1,4 @@
-import type { OnProgress } from '../base/index.ts'
+import type { Digest, OnProgress } from '../base/index.ts'
 import type {
   AddForwardRequest,
   CreateShedReply,
@@ -142,6 +142,10 @@ export interface Sheds {
    * @throws Problem SHED_BUSY when it cannot be, and the work was not done
    */
   whileConsoleRests<T>(name: string, work: () => T): Promise<T>
+  /** What could not be verified so far is right: its sheds say so from now on. @see lowerIsRight */
+  lowerIsRight(chunkIndex: Digest): Promise<void>
+  /** It is wrong: its sheds fail. @see failSheds */
+  failSheds(chunkIndex: Digest, why: { readonly reason: string; readonly since: string }): Promise<string[]>
   /** Which manifests sheds and snapshots are pinned to. Fails closed: @throws Problem RECORD_INVALID naming the record that cannot be read */
   imageUsers(): Promise<ImageUser[]>
   /** Lets go of every VM without stopping it: the daemon is going away. */

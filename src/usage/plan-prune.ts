@@ -174,7 +174,7 @@ function whyKept(
   if (shed.protected === true) return pinnedReason('shed', shed.name)
   if (shed.status === 'running') return 'cannot prune running shed'
   if (shed.status === 'broken') return `cannot prune broken shed: ${shed.status_reason ?? 'its record cannot be read'}`
-  if (shed.status !== 'stopped' && shed.status !== 'crashed') return `cannot prune shed that is ${shed.status}`
+  if (!['stopped', 'crashed', 'failed'].includes(shed.status)) return `cannot prune shed that is ${shed.status}`
   const age = takenAt.getTime() - Date.parse(shed.changed_at)
   return age < untilMs ? `too recent (${formatDuration(age)} < ${formatDuration(untilMs)})` : undefined
 }

@@ -49,6 +49,8 @@ export type Fault =
 export interface Matching {
   readonly method?: string
   readonly path?: RegExp
+  /** Of the header; one without it does not match. */
+  readonly range?: RegExp
   /** So many that match are spared first. */
   readonly skip?: number
   /** How often; once unless told. */
@@ -152,16 +154,19 @@ class Forwarder implements FaultProxy {
   async #exchange(message: IncomingMessage, reply: ServerResponse): Promise<void> {
     const { method = 'GET', url: path = '/', headers } = message
     this.requests.push({ method, path, headers: { ...headers } })
-    const fault = this.#take(method, path)
+    const fault = this.#take({ method, path, headers })
     if (this.network.delayMs > 0) await sleep(this.network.delayMs, undefined, { signal: this.#ended.signal })
     if (fault?.kind === 'answer') await answer(message, reply, fault)
     else await this.#passOn({ message, reply, fault })
   }
 
-  #take(method: string, path: string): Fault | undefined {
+  #take({ method, path, headers }: SeenRequest): Fault | undefined {
     const planned = this.#planned.find(
       ({ matching, times }) =>
-        times > 0 && (matching.method ?? method) === method && (matching.path?.test(path) ?? true),
+        times > 0 &&
+        (matching.method ?? method) === method &&
+        (matching.path?.test(path) ?? true) &&
+        (matching.range?.test(headers.range ?? '') ?? true),
     )
     if (planned === undefined) return undefined
     if (planned.skip > 0) {

@@ -1,5 +1,5 @@
 import { Option } from 'commander'
-import { Problem, parseName } from '../../base/index.ts'
+import { Problem, parseName, printable } from '../../base/index.ts'
 import type { CreateShedReply, OwnThermalSettings, PullPolicy, SecretUse, VolumeMount } from '../../contract/index.ts'
 import type { Cli } from '../cli.ts'
 import type { DefineCommand } from '../define-command.ts'
@@ -96,7 +96,7 @@ export const create: DefineCommand = (command, run) => {
     .addOption(
       new Option(
         '--pull <policy>',
-        'an image that is not here: pull it whole; lazy: fetch it as it is read, which needs one that was published; or never (whole, unless config.toml says lazy)',
+        'an image that is not here: pull it whole; lazy: fetch it as it is read, which needs one that was published, or is one erofs image: that is unverified until all of it is here; or never (whole, unless config.toml says lazy)',
       ).choices(['whole', 'lazy', 'never']),
     )
     .option(
@@ -122,6 +122,7 @@ export const create: DefineCommand = (command, run) => {
         const reply = await cli.withProgress((onProgress) =>
           cli.api.call('createShed', { body: requestOf(name, options), onProgress }),
         )
+        if (reply.shed.lazy?.unverified === true) cli.notice(unverifiedWarning(reply.shed))
         if (cli.json) cli.printJson(reply)
         else cli.print(`${outcome(reply)}\n`)
       }),
@@ -181,6 +182,14 @@ function requestOf(name: string, options: Options) {
 function thermalOf(options: IdleOptions): { readonly thermal?: OwnThermalSettings } {
   const said = Object.entries(idleRequest(options)).filter(([, value]) => value !== null)
   return said.length === 0 ? {} : { thermal: Object.fromEntries(said) }
+}
+
+function unverifiedWarning({ name, image: { ref } }: CreateShedReply['shed']): string {
+  return (
+    `WARNING: ${printable(ref)} is one erofs image without a chunk index: nothing that ${name} reads is verified before all of it is here. The rest is fetched while ${name} runs. ` +
+    `When it is not what its digest says, ${name} is ended and fails; give it no secrets until then. How far it is: cowshed inspect ${name}. ` +
+    'An image that is verified from the first byte: cowshed image publish'
+  )
 }
 
 function outcome({ shed: { name, status }, outcome }: CreateShedReply): string {

@@ -35,7 +35,7 @@ function describe(shed: Shed, terminal: Terminal): string {
     ...status,
     ['image', printable(shed.image.ref)],
     ['manifest', shortDigest(shed.image.manifest_digest)],
-    ['lazy', shed.lazy === undefined ? undefined : `yes (chunk index ${shortDigest(shed.lazy.chunk_index_digest)})`],
+    ['lazy', shed.lazy && describeSource(shed.lazy)],
     ...(shed.lazy?.progress === undefined ? [] : describeLazy(shed.lazy.progress, terminal)),
     ['fork of', shed.forked_from === undefined ? undefined : printable(shed.forked_from.name)],
     ['snapshot', shed.snapshot === undefined ? undefined : printable(shed.snapshot.name)],
@@ -61,6 +61,11 @@ function describe(shed: Shed, terminal: Terminal): string {
     ['env', listed(pairs(shed.env))],
     ['labels', listed(pairs(shed.labels))],
   ])
+}
+
+function describeSource({ chunk_index_digest, unverified }: NonNullable<Shed['lazy']>): string {
+  if (unverified !== true) return `yes (chunk index ${shortDigest(chunk_index_digest)})`
+  return `yes, and UNVERIFIED until all of it is here (${shortDigest(chunk_index_digest)})`
 }
 
 function mountOf({ volume, path, read_only }: Shed['volumes'][number]): string {

@@ -6,15 +6,26 @@ import type { Terminal } from '../terminal/terminal.ts'
 import { heatStrips } from './heat-strip.ts'
 
 /** How much of an image is here, in a word or two: `34 % here, registry away`. */
-export function shareHere({ here_percent, degraded }: LazyProgress): string {
-  return `${here_percent} % here${degraded === undefined ? '' : ', registry away'}`
+export function shareHere(progress: LazyProgress): string {
+  return [`${progress.here_percent} % here`, ...troublesOf(progress)].join(', ')
+}
+
+/** What is wrong with it, or may be, each in a word or two. */
+export function troublesOf({ degraded, unverified, wrong }: LazyProgress): string[] {
+  return [
+    ...(unverified === true ? ['unverified'] : []),
+    ...(wrong === undefined ? [] : ['wrong']),
+    ...(degraded === undefined ? [] : ['registry away']),
+  ]
 }
 
 /** What is to be said of an image that is read before it is here: names and values. */
 export function describeLazy(progress: LazyProgress, terminal: Terminal): [name: string, value: string | undefined][] {
-  const { here_bytes, here_percent, complete, degraded, counts, heat } = progress
+  const { here_bytes, here_percent, complete, degraded, unverified, wrong, counts, heat } = progress
   return [
     ['here', `${formatSize(here_bytes)}, ${here_percent} %${complete ? ', all of it verified' : ''}`],
+    ['verified', unverified && 'nothing: it has no chunk index, and all of it is held against its digest in the end'],
+    ['wrong', wrong && `since ${wrong.since} (${relativeTime(wrong.since)}): ${printable(wrong.reason)}`],
     ['fetched', fetched(counts)],
     ['waited', `${counts.misses} reads, ${formatDuration(counts.stall_ms)} in all`],
     ['trouble', trouble(counts)],

@@ -2,6 +2,7 @@ import { formatDuration, formatSize, printable, shortDigest } from '../../base/i
 import type { LazyCounts, LazyImage } from '../../contract/index.ts'
 import { relativeTime } from '../terminal/relative-time.ts'
 import { type Column, table } from '../terminal/table.ts'
+import { troublesOf } from './describe-lazy.ts'
 
 /** Images of which only some is here. @param wide with what serving them has taken */
 export function lazyTable(images: readonly LazyImage[], { wide }: { readonly wide: boolean }): string {
@@ -60,5 +61,5 @@ const who: readonly LazyColumn[] = [
 const index: LazyColumn = { title: 'CHUNK INDEX', cell: ({ chunk_index_digest }) => shortDigest(chunk_index_digest) }
 
 function statusOf({ status, progress }: LazyImage): string {
-  return progress?.degraded === undefined ? status : `${status}, registry away`
+  return [status, ...(progress === undefined ? [] : troublesOf(progress))].join(', ')
 }

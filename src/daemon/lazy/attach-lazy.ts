@@ -8,6 +8,7 @@ import {
   findPlainLower,
   findPublishedRootfs,
   noteFound,
+  noteFoundPlain,
   openLocalParts,
 } from '../../images/index.ts'
 import {
@@ -28,7 +29,7 @@ import {
   TraceKeeper,
 } from '../../lazy/index.ts'
 import type { Registries } from '../../wires/index.ts'
-import { notePlain, openPlain } from './attach-plain.ts'
+import { openPlain } from './attach-plain.ts'
 
 export interface AttachLazy {
   readonly layout: DataLayout
@@ -74,7 +75,7 @@ export async function attachLazy(request: AttachLazy): Promise<AttachedLazy> {
       await written?.catch(() => {})
       lock.release()
     })
-    if (index === undefined) return await openPlain(request, { blob: chunkIndex, source, opened, close })
+    if (index === undefined) return await openPlain(request, { chunkIndex, source, opened, close })
     // A lower that is whole by now needs no cache beside it.
     const kept = await findKeptAs(layout, source.manifest_digest, chunkIndex)
     const data = kept === undefined ? source.data.map(partOf) : []
@@ -124,7 +125,7 @@ function messageOf(error: unknown): string {
 
 interface Identified {
   readonly chunkIndex: Digest
-  /** Of one that is a single blob there is none, and `chunkIndex` is the digest of that. */
+  /** Of one that is a single blob there is none, and `chunkIndex` is the digest of its manifest. */
   readonly index: ChunkIndex | undefined
   readonly source: LazySource
   /** Its directory is not removed meanwhile. */
@@ -155,7 +156,8 @@ async function lookUp(request: AttachLazy, ahead: BlobsAhead): Promise<Identifie
     if (!isProblem(error, 'IMAGE_UNSUPPORTED')) throw error
     const plain = await findPlainLower({ ...request, ref: request.reference })
     if (plain === undefined) throw error
-    return { ...(await notePlain(request, plain)), index: undefined }
+    const { layout, reference, insecure } = request
+    return { ...(await noteFoundPlain(layout, plain, { reference, insecure })), index: undefined }
   }
 }
 

@@ -1,38 +1,24 @@
 import { join } from 'node:path'
-import type { Digest } from '../../base/index.ts'
-import { type FileLock, openStaging } from '../../host/index.ts'
-import type { PlainLower } from '../../images/index.ts'
-import { holdLazyDirectory, type LazySource, notePlainSource, openPlainLower } from '../../lazy/index.ts'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { type Digest, isDigest, isProblem, type Problem } from '../../base/index.ts'
+import { openStaging } from '../../host/index.ts'
+import { findKeptAs, readKeptChunks } from '../../images/index.ts'
+import {
+  blobOf,
+  type LazyLower,
+  type LazySource,
+  noteWhole,
+  noteWrong,
+  openLazyLower,
+  openPlainLower,
+  readWrong,
+  wrongLower,
+} from '../../lazy/index.ts'
 import type { AttachedLazy, AttachLazy } from './attach-lazy.ts'
 
-export interface NotedPlain {
-  /** Of the blob, which its directory is called by. */
-  readonly chunkIndex: Digest
-  readonly source: LazySource
-  readonly lock: FileLock
-}
-
-/** Writes down what was found, for when the registry cannot be asked. @throws Problem NO_SPACE, IO_FAILED */
-export async function notePlain(request: AttachLazy, plain: PlainLower): Promise<NotedPlain> {
-  const { layout, reference, insecure } = request
-  const { digest, size } = plain.blob
-  const source: LazySource = {
-    ...{ version: 1, reference, plain: true, plain_http: insecure, profile: 'plain', data: [] },
-    ...{ repository: plain.name.repository, published_as: plain.publishedAs, manifest_digest: plain.manifest },
-    lower_bytes: size,
-  }
-  const lock = await holdLazyDirectory(layout, digest)
-  try {
-    await notePlainSource(layout, source, digest)
-    return { chunkIndex: digest, source, lock }
-  } catch (error) {
-    lock.release()
-    throw error
-  }
-}
-
 export interface OpenPlain {
-  readonly blob: Digest
+  /** Of its manifest, which its directory is called by. */
+  readonly chunkIndex: Digest
   readonly source: LazySource
   /** What is to be undone, the last first. */
   readonly opened: (() => PromiseLike<void> | void)[]
@@ -41,29 +27,95 @@ export interface OpenPlain {
 
 /**
  * Opens a lower that is one blob, and says what that means. Until it is whole it is in staging, where it has one owner: what is there belongs to nobody after a crash, and is fetched again.
+ * Who asks for it by its digest gives it to guests, as the daemon has it done: then it is remembered what they were given, and when it is whole, or wrong, that is noted for the daemon.
  *
- * @throws Problem as openPlainLower does
+ * @throws Problem DIGEST_MISMATCH when it is known to be wrong; as openPlainLower does
  */
 export async function openPlain(request: AttachLazy, plain: OpenPlain): Promise<AttachedLazy> {
-  const { layout, registries, reference, policy, listener, onNotice } = request
-  const { blob, source, opened, close } = plain
-  const repository = registries.repository(source.repository, { plainHttp: source.plain_http || undefined })
+  const { layout, reference, onNotice } = request
+  const { chunkIndex, source, opened, close } = plain
+  const isForGuests = isDigest(reference)
+  const wrong = isForGuests ? await readWrong(layout, chunkIndex) : undefined
+  if (wrong !== undefined) throw wrongLower(wrong)
+  const kept = await openKept(request, plain)
+  if (kept !== undefined) {
+    return {
+      whole: kept.whole,
+      lower: kept,
+      source,
+      chunkIndex,
+      isUnverified: false,
+      [Symbol.asyncDispose]: close,
+    }
+  }
   const staging = await openStaging(layout, 'lazy-plain')
   opened.push(() => staging[Symbol.asyncDispose]())
   const closing = new AbortController()
+  const signal = AbortSignal.any([request.signal, closing.signal])
+  const { data, given } = layout.lazyLower(chunkIndex)
   const lower = await openPlainLower({
-    ...{ digest: blob, bytes: source.lower_bytes, policy, listener },
-    ...{ path: layout.lazyLower(blob).data, staged: join(staging.path, 'data') },
-    readStored: (stored) => repository.readBlob(stored),
-    signal: AbortSignal.any([request.signal, closing.signal]),
+    ...{ digest: blobOf(plain), bytes: source.lower_bytes, signal, ...howToRead(request, source) },
+    ...{ path: data, staged: join(staging.path, 'data') },
+    ...(isForGuests && { given, onWrong: (problem) => keepNotingWrong(request, { chunkIndex, problem, signal }) }),
   })
   opened.push(
     () => lower[Symbol.asyncDispose](),
     () => closing.abort(),
   )
-  const isUnverified = lower.isUnverified
+  const { isUnverified } = lower
   if (isUnverified) onNotice(warning(reference))
-  return { whole: lower.whole, lower, source, chunkIndex: blob, isUnverified, [Symbol.asyncDispose]: close }
+  // One that was whole before it was opened is whole now.
+  const seen = isUnverified ? lower.whole : Promise.resolve()
+  const whole = isForGuests ? seen.then(() => noteWhole(layout, chunkIndex)) : lower.whole
+  whole.catch(() => {})
+  return { whole, lower, source, chunkIndex, isUnverified, [Symbol.asyncDispose]: close }
+}
+
+/** Where it is the lower of its image by now, it is read leaf by leaf as any other. */
+async function openKept(
+  request: AttachLazy,
+  { chunkIndex, source, opened }: OpenPlain,
+): Promise<LazyLower | undefined> {
+  const { layout, signal } = request
+  const kept = await findKeptAs(layout, source.manifest_digest, chunkIndex)
+  const index = await readKeptChunks(layout, source.manifest_digest)
+  if (kept === undefined || index === undefined) return undefined
+  const lower = await openLazyLower({
+    ...{ index, path: kept.path, isFinal: true, plain: { hashes: 'known' }, signal },
+    ...howToRead(request, source),
+  })
+  opened.push(() => lower[Symbol.asyncDispose]())
+  return lower
+}
+
+function howToRead({ registries, policy, listener }: AttachLazy, { repository: name, plain_http }: LazySource) {
+  const repository = registries.repository(name, { plainHttp: plain_http || undefined })
+  return {
+    policy,
+    listener,
+    readStored: (stored: Parameters<typeof repository.readBlob>[0]) => repository.readBlob(stored),
+  }
+}
+
+interface NoteWrong {
+  readonly chunkIndex: Digest
+  readonly problem: Problem
+  readonly signal: AbortSignal
+}
+
+/** After a note that could not be written, in milliseconds: a disk that is full may have space again. */
+const noteAgainMs = 1_000
+
+/** Until it is written, or this process ends: whoever serves it next finds out again. */
+async function keepNotingWrong({ layout }: AttachLazy, { chunkIndex, problem, signal }: NoteWrong): Promise<void> {
+  while (!signal.aborted) {
+    try {
+      return await noteWrong(layout, chunkIndex, problem.message)
+    } catch (error) {
+      if (!isProblem(error)) throw error
+      await sleep(noteAgainMs, undefined, { signal }).catch(() => {})
+    }
+  }
 }
 
 function warning(reference: string): string {

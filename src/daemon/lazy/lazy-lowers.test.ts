@@ -53,7 +53,7 @@ describe.runIf(needs({ tools: registryTools }))('lowers that are served to sheds
     const lowers = openLazyLowers({
       ...{ root: layout.root, runDirectory, launcher, events },
       images: { ensureLazySource: async () => {} },
-      wholes: { follow: () => ({ [Symbol.dispose]: () => {} }), leave: () => {} },
+      wholes: { look: () => {}, follow: () => ({ [Symbol.dispose]: () => {} }), leave: () => {} },
     })
     try {
       const names = Array.from({ length: sheds }, (_, at) => `shed-${at}`)

@@ -3,10 +3,11 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { isDeepStrictEqual } from 'node:util'
 import { z } from 'zod'
-import { type Digest, Problem, type ProblemCode, problemCodes } from '../../base/index.ts'
+import { type Digest, dataLayout, isProblem, Problem, type ProblemCode, problemCodes } from '../../base/index.ts'
 import { defaultLazyReading, type LazyProgress } from '../../contract/index.ts'
 import { spawnDetached, within } from '../../host/index.ts'
 import type { Images } from '../../images/index.ts'
+import { readWrong, wrongLower } from '../../lazy/index.ts'
 import type { LazyAttachment, LazyLowers, LongWork } from '../../sheds/index.ts'
 import type { EventLog } from '../../state/index.ts'
 import { type NbdWatch, watchNbd } from '../../wires/index.ts'
@@ -22,7 +23,7 @@ export interface OpenLazyLowers {
   readonly launcher: string
   readonly events: EventLog
   readonly images: Pick<Images, 'ensureLazySource'>
-  readonly wholes: Pick<WholeLowers, 'follow' | 'leave'>
+  readonly wholes: Pick<WholeLowers, 'follow' | 'leave' | 'look'>
 }
 
 /** How often it is looked whether a server that was started answers, in milliseconds. */
@@ -60,6 +61,10 @@ export function openLazyLowers(options: OpenLazyLowers): ServedLowers {
     watches: (chunkIndex) =>
       [...served.values()].filter((one) => one.chunkIndex === chunkIndex && one.isWatched).length,
     progress: (lower) => served.get(socketOf(options, lower))?.progress,
+    async wrong({ chunkIndex, plain }) {
+      const wrong = plain === true ? await readWrong(dataLayout(options.root), chunkIndex) : undefined
+      return wrong && wrongLower(wrong)
+    },
     release(shed) {
       for (const [socket, lower] of served) {
         if (!lower.sheds.delete(shed) || lower.sheds.size > 0) continue
@@ -74,13 +79,17 @@ export function openLazyLowers(options: OpenLazyLowers): ServedLowers {
   }
 }
 
-/** Those that read a lower in the same way share a server: how it fetches, and when it gives up, is the same for all of them. */
+/**
+ * Those that read a lower in the same way share a server: how it fetches, and when it gives up, is the same for all of them. What cannot be verified before it is whole has one server for all,
+ * who remembers what guests were given: it fetches, and gives up, as whoever came first has it.
+ */
 function socketOf(
   { runDirectory }: Pick<OpenLazyLowers, 'runDirectory'>,
-  { chunkIndex, reading }: LazyAttachment,
+  { chunkIndex, plain, reading }: LazyAttachment,
 ): string {
   const { fill, fail_after_ms: failAfter } = reading
-  const name = isDeepStrictEqual(reading, defaultLazyReading) ? 'nbd' : `nbd-${failAfter}-${fill}`
+  const isShared = plain === true || isDeepStrictEqual(reading, defaultLazyReading)
+  const name = isShared ? 'nbd' : `nbd-${failAfter}-${fill}`
   return join(servingDirectory(runDirectory, chunkIndex), name)
 }
 
@@ -183,10 +192,16 @@ class ServedLower implements Disposable {
     if (found === undefined && this.#isOfEarlier) this.#tell('lazy.restarted', ended)
     this.#isOfEarlier = false
     if (found === undefined) await images.ensureLazySource(this.#lower)
-    const watch = found ?? (await this.#spawn())
+    const watch = found ?? (await this.#spawn().catch((error: unknown) => this.#notServed(error)))
     // QEMU is another user, and nobody else gets below the run directory.
     await chmod(this.socket, 0o666)
     this.#keep(watch)
+  }
+
+  /** It may have been found to be wrong, which is known by a note in its directory, and nobody watches that. */
+  #notServed(error: unknown): never {
+    if (isProblem(error, 'DIGEST_MISMATCH')) this.#options.wholes.look(this.#lower.chunkIndex)
+    throw error
   }
 
   /** From now on it is there until the connection says otherwise. */

@@ -8,10 +8,13 @@ export function progressOf(serving: readonly Serving[]): LazyProgress | undefine
   const [first, ...others] = alive
   if (first === undefined) return undefined
   const degraded = alive.find(({ degraded }) => degraded !== undefined)?.degraded
+  const wrong = alive.find(({ wrong }) => wrong !== undefined)?.wrong
   return {
     ...shareOf(Math.max(...alive.map(({ here_bytes }) => here_bytes)), first.bytes),
     complete: alive.some(({ complete }) => complete),
     ...(degraded && { degraded }),
+    ...(alive.some(({ unverified }) => unverified) && { unverified: true }),
+    ...(wrong && { wrong }),
     heat: others.reduce((heat, other) => hotter(heat, other.heat), first.heat),
     counts: others.reduce((counts, other) => plus(counts, other.counts), first.counts),
   }

@@ -34,6 +34,10 @@ export const ServingStatus = z.object({
   /** Whether the registry gives what is asked for; `unasked` while nothing has come from it and nothing has failed. */
   origin: z.enum(['unasked', 'gives', 'degraded']),
   degraded: z.object({ since: z.iso.datetime(), reason: z.string() }).optional(),
+  /** Nothing of it was verified so far, for want of a chunk index. */
+  unverified: z.literal(true).optional(),
+  /** All of it came, and is not what its digest says. */
+  wrong: z.object({ since: z.iso.datetime(), reason: z.string() }).optional(),
   counts: Counts,
 })
 export type ServingStatus = z.infer<typeof ServingStatus>
@@ -51,7 +55,7 @@ export interface TellStatus {
   /** Of this lower alone. @see servingDirectory */
   readonly directory: string
   readonly chunkIndex: Digest
-  readonly lower: Pick<LazyLower, 'bytes' | 'leaves' | 'hereBytes' | 'heat' | 'origin' | 'counters'>
+  readonly lower: Pick<LazyLower, 'bytes' | 'leaves' | 'hereBytes' | 'heat' | 'origin' | 'doubt' | 'counters'>
   readonly server: Pick<NbdServer, 'counters'>
 }
 
@@ -127,7 +131,7 @@ export function heatOf({ cellBytes, ...shares }: LeafHeat): LazyHeat {
 }
 
 function statusOf({ chunkIndex, lower, server }: TellStatus): Omit<ServingStatus, 'pid' | 'start_time' | 'since'> {
-  const { leaves, origin } = lower
+  const { leaves, origin, doubt } = lower
   return {
     version: 1,
     chunk_index_digest: chunkIndex,
@@ -138,8 +142,12 @@ function statusOf({ chunkIndex, lower, server }: TellStatus): Omit<ServingStatus
     heat: heatOf(lower.heat()),
     complete: leaves.missing === 0,
     origin: origin.state,
+    ...(doubt === 'unverified' && { unverified: true }),
     ...(origin.state === 'degraded' && {
-      degraded: { since: origin.since.toISOString(), reason: origin.problem.message },
+      [doubt === 'wrong' ? 'wrong' : 'degraded']: {
+        since: origin.since.toISOString(),
+        reason: origin.problem.message,
+      },
     }),
     counts: countsOf(lower, server),
   }

@@ -32,6 +32,8 @@ const gauges: readonly Gauge[] = [
   ['here_bytes', 'What of it is here, runs of zeros included.', ({ progress }) => progress.here_bytes],
   ['unread_bytes', 'What was fetched and nobody has read so far.', ({ progress }) => progress.counts.unread_bytes],
   ['clients', 'Connections to those who serve it.', ({ clients }) => clients],
+  ['unverified', '1 while nothing of it was verified.', ({ progress }) => (progress.unverified ? 1 : 0)],
+  ['wrong', '1 when it was found not to be what its digest says.', ({ progress }) => (progress.wrong ? 1 : 0)],
   ['degraded', '1 while its registry does not give what is read.', ({ progress }) => (progress.degraded ? 1 : 0)],
 ]
 

@@ -41,8 +41,8 @@ test('each counter of who serves an image has one, and seconds are seconds', () 
   expect(text).toContain(`cowshed_lazy_here_bytes${labels} 60\n`)
   expect(text).toContain(`cowshed_lazy_degraded${labels} 0\n`)
   const told = lazyMetrics([]).length
-  // All of them, and beside them how much there is, how much is here, who is connected, and whether the registry gives.
-  expect(told).toBe(Object.keys(LazyCounts.shape).length + 4)
+  // All of them, and beside them how much there is, how much is here, who is connected, whether its registry is away, whether it is unverified or wrong.
+  expect(told).toBe(Object.keys(LazyCounts.shape).length + 6)
 })
 
 test('what nobody serves has none, and those beyond a hundred are one', () => {

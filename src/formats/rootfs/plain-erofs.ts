@@ -1,4 +1,5 @@
 import type { Descriptor } from '../oci/descriptor.ts'
+import { layerCompression } from '../oci/media-types.ts'
 import type { Manifest } from '../oci/parse-manifest.ts'
 
 /** Of layers that are erofs images as they are: as IANA has it, and as containerd had it first. */
@@ -15,7 +16,9 @@ const erofsAnnotation = 'io.shed.rootfs.erofs.digest'
 export function plainErofs({ annotations, layers }: Manifest): Descriptor | undefined {
   const named = annotations?.[erofsAnnotation]
   const [first, ...others] = layers.filter(({ mediaType, digest }) =>
-    named === undefined ? erofsTypes.includes(mediaType) : digest === named,
+    named === undefined
+      ? erofsTypes.includes(mediaType)
+      : digest === named && layerCompression(mediaType) === undefined,
   )
   return others.length === 0 ? first : undefined
 }

@@ -9,6 +9,8 @@ export const KeptRecord = z.object({
   reference: z.string(),
   /** Of the chunk index that it was verified with, which lies beside it. */
   chunk_index_digest: z.string(),
+  /** Of one that came as a single blob, without a chunk index: that was made here, once all of the blob was verified. */
+  blob_digest: z.string().optional(),
   /** Indexes that say it is that of the image: who has pulled one of these has pulled this lower. */
   published_as: z.array(z.string()),
 })

@@ -1,6 +1,13 @@
-import { type DataLayout, type Digest, digestOf } from '../../base/index.ts'
+import { type DataLayout, type Digest, digestOf, type LowerProfile } from '../../base/index.ts'
 import type { FileLock } from '../../host/index.ts'
-import { holdLazyDirectory, type LazySource, noteLazySource } from '../../lazy/index.ts'
+import {
+  holdLazyDirectory,
+  type LazySource,
+  noteLazySource,
+  notePlainSource,
+  readLazySource,
+} from '../../lazy/index.ts'
+import type { PlainLower } from './find-plain-lower.ts'
 import type { FoundRootfs } from './find-published-rootfs.ts'
 
 export interface NoteFound {
@@ -38,9 +45,39 @@ export async function noteFound(
     data: manifest.data.map(({ digest, diffId, lowerBytes }) => ({ digest, diff_id: diffId, lower_bytes: lowerBytes })),
     ...(manifest.traces.length > 0 && { traces: [...manifest.traces] }),
   }
-  const lock = await holdLazyDirectory(layout, chunkIndex)
-  const written = noteLazySource(layout, source, indexBytes)
+  return await noted(layout, { chunkIndex, source }, () => noteLazySource(layout, source, indexBytes))
+}
+
+/** The same of a lower that is one blob: its directory is called by its manifest. @param profile as its first block has it, when somebody has looked @throws Problem NO_SPACE, IO_FAILED */
+export async function noteFoundPlain(
+  layout: DataLayout,
+  { name, publishedAs, manifest, blob }: PlainLower,
+  { reference, insecure, profile }: NoteFound & { readonly profile?: LowerProfile },
+): Promise<NotedSource> {
+  const source: LazySource = {
+    version: 1,
+    reference,
+    repository: name.repository,
+    plain_http: insecure,
+    published_as: publishedAs,
+    manifest_digest: manifest,
+    profile: profile ?? (await readLazySource(layout, manifest))?.profile ?? 'plain',
+    lower_bytes: blob.size,
+    plain: true,
+    blob_digest: blob.digest,
+    data: [],
+  }
+  return await noted(layout, { chunkIndex: manifest, source }, () => notePlainSource(layout, source))
+}
+
+async function noted(
+  layout: DataLayout,
+  found: Pick<NotedSource, 'chunkIndex' | 'source'>,
+  note: () => Promise<void>,
+): Promise<NotedSource> {
+  const lock = await holdLazyDirectory(layout, found.chunkIndex)
+  const written = note()
   // Whoever waits for it hears of it.
   written.catch(() => {})
-  return { chunkIndex, source, lock, written }
+  return { ...found, lock, written }
 }

@@ -14,6 +14,8 @@ export interface KeptAs {
   readonly publishedAs: Digest
   /** Its chunk index. */
   readonly indexBytes: Buffer
+  /** The blob that it was verified as, when it came without one. */
+  readonly blob?: Digest | undefined
   /** A directory in staging. */
   readonly staging: string
 }
@@ -24,7 +26,7 @@ export interface KeptAs {
  * @throws Problem NO_SPACE, IO_FAILED
  */
 export async function noteKept(layout: DataLayout, kept: KeptAs): Promise<void> {
-  const { manifest, reference, publishedAs, indexBytes, staging } = kept
+  const { manifest, reference, publishedAs, indexBytes, blob, staging } = kept
   const isThere = findKeptLower(layout, manifest) !== undefined
   const known = isThere ? await readKeptRecord(layout, manifest) : 'new'
   // One that was built here needs nobody's word.
@@ -34,6 +36,7 @@ export async function noteKept(layout: DataLayout, kept: KeptAs): Promise<void> 
     version: 1,
     reference: known === 'new' ? reference : known.reference,
     chunk_index_digest: digestOf(indexBytes),
+    ...(blob !== undefined && { blob_digest: blob }),
     published_as: [publishedAs, ...earlier].slice(0, maxRemembered),
   }
   try {

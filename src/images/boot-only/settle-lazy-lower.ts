@@ -1,10 +1,13 @@
 import { chmod } from 'node:fs/promises'
-import { type Digest, isProblem, problemFromSystem, shortDigest } from '../../base/index.ts'
+import { type DataLayout, type Digest, isProblem, problemFromSystem, shortDigest } from '../../base/index.ts'
+import { encodeChunkIndex } from '../../formats/index.ts'
 import { fileStatus, installFile, openStaging, syncDirectory, syncFile } from '../../host/index.ts'
 import {
+  blobOf,
   forgetWhole,
   holdWhole,
   type LazySource,
+  plainIndexOf,
   readLazySource,
   readStoredIndex,
   removeLazyLower,
@@ -14,6 +17,7 @@ import { findImage } from '../find-image.ts'
 import type { ImagesContext } from '../images-context.ts'
 import { findKeptLower } from '../kept/find-kept-lower.ts'
 import type { LongWork } from '../long-work.ts'
+import { checkLower } from '../lowers/check-lower.ts'
 import { resolveImage } from '../resolve-image.ts'
 import { isBootable } from './bring-lazily.ts'
 import { findKeptAs } from './find-kept-as.ts'
@@ -61,8 +65,8 @@ async function keepIfWhole(context: ImagesContext, known: Known): Promise<boolea
   if (hold === undefined) return false
   await leases.settled()
   if (!(await isWanted(context, source))) return false
-  const stored = await readStoredIndex(layout, chunkIndex)
-  if (stored === undefined || !(await isRight(context, { ...known, stored }))) return false
+  const stored = await (source.plain === true ? verifiedPlain(context, known) : verifiedIndex(context, known))
+  if (stored === undefined) return false
   await using staging = await openStaging(layout, `lazy-${shortDigest(manifest)}`)
   return await leases.removal(() => keep(context, { ...known, stored, staging: staging.path }))
 }
@@ -93,28 +97,55 @@ interface Candidate extends Known {
   readonly stored: StoredIndex
 }
 
-/** Durable as well: whoever noted that it is whole may have been another's disk ago. */
-async function isRight({ layout }: ImagesContext, candidate: Candidate): Promise<boolean> {
-  const { chunkIndex, source, stored, onProgress, signal } = candidate
+/** Its chunk index, when it is what that says. Durable as well: whoever noted that it is whole may have been another's disk ago. */
+async function verifiedIndex({ layout }: ImagesContext, known: Known): Promise<StoredIndex | undefined> {
+  const { chunkIndex, source, onProgress, signal } = known
   const { data } = layout.lazyLower(chunkIndex)
+  const stored = await readStoredIndex(layout, chunkIndex)
+  if (stored === undefined) return undefined
   const { writerVersion } = stored.index
   const identity = { manifest: source.manifest_digest, profile: source.profile, writerVersion }
-  try {
-    if (publishedComplaint(data, identity) !== undefined) return false
+  return await unlessWrong(layout, chunkIndex, async () => {
+    if (publishedComplaint(data, identity) !== undefined) return 'unknown'
     await syncFile(data)
     const leaves = await hashLeaves({
       paths: [data],
       onBytes: (done) => onProgress?.({ phase: 'verify', done, total: source.lower_bytes }),
       signal,
     })
-    if (leaves.equals(stored.index.leaves)) return true
+    return leaves.equals(stored.index.leaves) ? stored : 'wrong'
+  })
+}
+
+/** The same of one that came as a single blob: its chunk index is made here, of what has the digest of all of it. */
+async function verifiedPlain(
+  { layout }: ImagesContext,
+  { chunkIndex, source, signal }: Known,
+): Promise<StoredIndex | undefined> {
+  const { data } = layout.lazyLower(chunkIndex)
+  const blob = { digest: blobOf({ chunkIndex, source }), bytes: source.lower_bytes }
+  return await unlessWrong(layout, chunkIndex, async () => {
+    if (checkLower(data).complaint !== undefined) return 'unknown'
+    await syncFile(data)
+    const index = await plainIndexOf(data, blob, signal)
+    return index === undefined ? 'wrong' : { index, bytes: encodeChunkIndex(index) }
+  })
+}
+
+async function unlessWrong(
+  layout: DataLayout,
+  chunkIndex: Digest,
+  verify: () => Promise<StoredIndex | 'unknown' | 'wrong'>,
+): Promise<StoredIndex | undefined> {
+  try {
+    const found = await verify()
+    if (found === 'wrong') await forgetWhole(layout, chunkIndex)
+    return typeof found === 'string' ? undefined : found
   } catch (error) {
     // Somebody else was quicker.
-    if (isProblem(error, 'FILE_NOT_FOUND')) return false
+    if (isProblem(error, 'FILE_NOT_FOUND')) return undefined
     throw error
   }
-  await forgetWhole(layout, chunkIndex)
-  return false
 }
 
 interface Keep extends Candidate {
@@ -132,7 +163,8 @@ async function keep({ layout }: ImagesContext, { chunkIndex, source, stored, sta
     return (await findKeptAs(layout, manifest, chunkIndex)) !== undefined
   const { dir, data } = layout.lazyLower(chunkIndex)
   const to = layout.keptLower(manifest)
-  await noteKept(layout, { manifest, reference, publishedAs, indexBytes: stored.bytes, staging })
+  const blob = source.plain === true ? blobOf({ chunkIndex, source }) : undefined
+  await noteKept(layout, { manifest, reference, publishedAs, indexBytes: stored.bytes, blob, staging })
   await installFile({ from: data, to })
   await syncDirectory(dir)
   try {

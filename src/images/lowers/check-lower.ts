@@ -13,7 +13,11 @@ import type { LowerKind } from './lower-kind.ts'
  */
 export function checkLower(path: string, uuid?: Buffer): CheckedLower {
   const file = readFileHead(path, blockSize)
-  if (file === undefined) return { complaint: 'it is not there' }
+  return file === undefined ? { complaint: 'it is not there' } : checkLowerHead(file, uuid)
+}
+
+/** The same of the first 4096 bytes of a lower that is not here, and of its size. */
+export function checkLowerHead(file: FileHead, uuid?: Buffer): CheckedLower {
   try {
     return examine(file, uuid)
   } catch (error) {

@@ -2,14 +2,15 @@ import { readFile } from 'node:fs/promises'
 import { type Digest, isProblem, shortDigest } from '../../base/index.ts'
 import { readStaged, type StagedBlob } from '../../blobs/index.ts'
 import {
-  checkLayerCount,
   type Descriptor,
   type ImageConfig,
+  isImageConfig,
   type Manifest,
   parseImageConfig,
 } from '../../formats/index.ts'
 import type { Repository } from '../../wires/index.ts'
 import { type Made, madeLayer } from '../commit-images.ts'
+import { imageConfigOf } from '../image-config.ts'
 import type { ImagesContext } from '../images-context.ts'
 import type { BlobLease } from '../leases.ts'
 import type { IsPresent } from '../load/presence.ts'
@@ -93,9 +94,8 @@ export async function fetchConfig(
     blob = await context.downloads.fetch({ descriptor: manifest.config, repository, signal }).blob
     fetched.set(digest, blob)
   }
-  const config = parseImageConfig(await readStaged(context.layout, blob, (path) => readFile(path)))
-  checkLayerCount(manifest, config)
-  return config
+  const bytes = await readStaged(context.layout, blob, (path) => readFile(path))
+  return imageConfigOf(manifest, isImageConfig(manifest.config.mediaType) ? parseImageConfig(bytes) : undefined)
 }
 
 interface FetchLayer extends Fetched {

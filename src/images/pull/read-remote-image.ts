@@ -8,6 +8,7 @@ import {
   type Platform,
   parseIndex,
   parseManifest,
+  plainErofs,
   selectPlatform,
 } from '../../formats/index.ts'
 import type { RemoteManifest, Repository } from '../../wires/index.ts'
@@ -102,6 +103,11 @@ async function readDocument(
 }
 
 function checkImage(manifest: Manifest): void {
+  if (plainErofs(manifest) !== undefined) {
+    throw new Problem('IMAGE_UNSUPPORTED', 'this is one erofs image without a chunk index, which no pull brings', {
+      hint: 'sheds can be made of it, and nothing of it is verified before all of it is here: cowshed create NAME --pull lazy --image REF',
+    })
+  }
   checkImageManifest(manifest)
   const { size } = manifest.config
   if (size > documentLimits.config) {

@@ -1,7 +1,8 @@
 import { type Digest, isProblem, shortDigest } from '../../base/index.ts'
 import type { BlobStore } from '../../blobs/index.ts'
-import { checkLayerCount, type Descriptor, documentKind } from '../../formats/index.ts'
+import { checkLayerCount, type Descriptor, documentKind, plainErofs } from '../../formats/index.ts'
 import type { StoredImage } from '../find-image.ts'
+import { imageConfigOf } from '../image-config.ts'
 import { type GraphManifest, readConfigDocument, readIndexDocument, readManifestDocument } from '../image-graph.ts'
 
 /** A blob that images need. */
@@ -70,8 +71,10 @@ class Walk {
     const manifest = await readManifestDocument(this.#store, descriptor)
     for (const layer of manifest.layers) this.#need(layer)
     await this.#reading(manifest.config, async () => {
-      const config = await readConfigDocument(this.#store, manifest.config)
-      if (config !== undefined) checkLayerCount(manifest, config)
+      const said = await readConfigDocument(this.#store, manifest.config)
+      const isPlain = plainErofs(manifest) !== undefined
+      if (said !== undefined && !isPlain) checkLayerCount(manifest, said)
+      const config = isPlain ? imageConfigOf(manifest, said) : said
       const { manifests } = this.#contents
       const known = manifests.get(descriptor.digest) ?? { descriptor, manifest, config, images: new Set() }
       manifests.set(descriptor.digest, known)

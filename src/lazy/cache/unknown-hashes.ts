@@ -25,6 +25,8 @@ export class UnknownHashes implements LeafTruth {
     return bytes.length === this.lengthOf(leaf)
   }
 
+  remembered?(): Promise<void>
+
   isZeros(): boolean {
     return false
   }

@@ -128,6 +128,7 @@ export class LeafPass {
         },
       )
     }
+    await hashes.remembered?.()
     if (this.#from === 'registry') use.fetched(leaf)
     await cache.keep(leaf, this.#leaf)
     claims?.release(leaf, leaf + 1)

@@ -1,14 +1,16 @@
-import { createHash } from 'node:crypto'
-import { createReadStream } from 'node:fs'
 import { rm } from 'node:fs/promises'
-import { type Digest, Problem, parseDigest, problemFromSystem, shortDigest } from '../../base/index.ts'
-import { type ChunkIndex, LeafHasher, leafBytes } from '../../formats/index.ts'
+import { type Digest, type Problem, shortDigest } from '../../base/index.ts'
+import { leafBytes } from '../../formats/index.ts'
 import { fileStatus, installFile } from '../../host/index.ts'
+import { UnknownHashes } from '../cache/unknown-hashes.ts'
 import type { LazyCounters } from '../counters.ts'
 import type { OriginState, OutageListener, OutagePolicy } from '../fetch/outage.ts'
 import type { ReadStored } from '../fetch/part-origins.ts'
+import { wrongLower } from '../lazy-directory.ts'
 import type { LeafHeat } from '../leaf-heat.ts'
 import { type FillOptions, type LazyLower, openLazyLower } from '../open-lazy-lower.ts'
+import { firstGivenWrong, GivenHashes } from './given-hashes.ts'
+import { hashFile, plainIndex } from './plain-index.ts'
 
 export interface OpenPlainLower {
   /** Of all of it, which is all that is known of it. */
@@ -18,9 +20,13 @@ export interface OpenPlainLower {
   readonly path: string
   /** Where it is until then: a file that nobody else has, on the same filesystem. */
   readonly staged: string
+  /** Where it is remembered what guests were given until then; nothing is when it is left out. */
+  readonly given?: string | undefined
   readonly readStored: ReadStored
   readonly policy: OutagePolicy
   readonly listener: OutageListener
+  /** It is not what its digest says. Nobody is told of that before this resolves, and nothing is given any more. */
+  readonly onWrong?: ((problem: Problem) => Promise<void>) | undefined
   readonly signal: AbortSignal
 }
 
@@ -33,22 +39,34 @@ export interface OpenedPlain extends LazyLower {
  * Opens a lower that is one blob of a registry, and of which nothing can be verified until all of it is here. Then it is, and kept when it is right; when it is not, `whole` is rejected
  * with DIGEST_MISMATCH, and so is every read from then on. What an earlier process has kept is verified, all of it, before any of it is given.
  *
- * @throws Problem NO_SPACE, IO_FAILED, CANCELLED
+ * @throws Problem DIGEST_MISMATCH when guests were given something else before, IMAGE_IN_USE when another process gives it to guests, NO_SPACE, IO_FAILED, CANCELLED
  */
 export async function openPlainLower(options: OpenPlainLower): Promise<OpenedPlain> {
-  const { digest, bytes, path, staged } = options
-  const kept = await hashKept(options)
-  if (kept?.digest === digest) {
-    const known = { index: indexOf(options, kept.leaves), isFinal: true, plain: { hashes: 'known' } } as const
+  const { digest, bytes, path, staged, given, signal } = options
+  const kept = (await fileStatus(path)) === undefined ? undefined : await hashFile(path, signal)
+  if (kept?.digest === digest && kept.bytes === bytes) {
+    await refuseGivenWrong(options, kept.leaves)
+    const known = { index: plainIndex(options, kept.leaves), isFinal: true, plain: { hashes: 'known' } } as const
     return Object.assign(await openLazyLower({ ...options, ...known }), { isUnverified: false })
   }
   if (kept !== undefined) await rm(path, { force: true })
-  const none = Buffer.alloc(Math.ceil(bytes / leafBytes) * 32)
-  const plain = { hashes: 'unknown' } as const
-  return new PlainLower(
-    options,
-    await openLazyLower({ ...options, path: staged, index: indexOf(options, none), plain }),
-  )
+  const hashes = given === undefined ? new UnknownHashes(bytes) : await GivenHashes.open({ path: given, bytes })
+  const none = plainIndex(options, Buffer.alloc(hashes.count * 32))
+  try {
+    const lower = await openLazyLower({ ...options, path: staged, index: none, plain: { hashes } })
+    return new PlainLower(options, lower, hashes)
+  } catch (error) {
+    if (hashes instanceof GivenHashes) hashes[Symbol.dispose]()
+    throw error
+  }
+}
+
+async function refuseGivenWrong({ digest, given, onWrong }: OpenPlainLower, leaves: Buffer): Promise<void> {
+  const leaf = given === undefined ? undefined : await firstGivenWrong(given, leaves)
+  if (leaf === undefined) return
+  const problem = givenOther(digest, leaf)
+  await onWrong?.(problem)
+  throw problem
 }
 
 class PlainLower implements OpenedPlain {
@@ -56,13 +74,21 @@ class PlainLower implements OpenedPlain {
   readonly whole: Promise<void>
   readonly #options: OpenPlainLower
   readonly #lower: LazyLower
+  readonly #hashes: UnknownHashes
+  /** Aborted when it is known to be wrong. */
+  readonly #failed = new AbortController()
   #isVerified = false
   #wrong: { readonly since: Date; readonly problem: Problem } | undefined
 
-  constructor(options: OpenPlainLower, lower: LazyLower) {
+  constructor(options: OpenPlainLower, lower: LazyLower, hashes: UnknownHashes) {
     this.#options = options
     this.#lower = lower
-    this.whole = lower.whole.then(() => this.#verify())
+    this.#hashes = hashes
+    const other = new Promise<never>((_, reject) => {
+      if (hashes instanceof GivenHashes)
+        hashes.onOther = (leaf) => void this.#fail(givenOther(options.digest, leaf)).catch(reject)
+    })
+    this.whole = Promise.race([lower.whole.then(() => this.#verify()), other])
     // Somebody may be interested, and need not be.
     this.whole.catch(() => {})
   }
@@ -83,6 +109,11 @@ class PlainLower implements OpenedPlain {
 
   get origin(): OriginState {
     return this.#wrong === undefined ? this.#lower.origin : { state: 'degraded', ...this.#wrong }
+  }
+
+  get doubt(): LazyLower['doubt'] {
+    if (this.#wrong !== undefined) return 'wrong'
+    return this.#isVerified ? undefined : 'unverified'
   }
 
   hereBytes(): number {
@@ -115,13 +146,17 @@ class PlainLower implements OpenedPlain {
   }
 
   /** @throws Problem DIGEST_MISMATCH too: it is not done before it was verified */
-  async fill(options: FillOptions): Promise<void> {
-    await this.#lower.fill(options)
+  async fill({ signal, ...options }: FillOptions): Promise<void> {
+    const { signal: failed } = this.#failed
+    await this.#lower.fill({ ...options, signal: AbortSignal.any([signal, failed]) }).catch((error: unknown) => {
+      if (!failed.aborted) throw error
+    })
     await this.whole
   }
 
-  [Symbol.asyncDispose](): PromiseLike<void> {
-    return this.#lower[Symbol.asyncDispose]()
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#lower[Symbol.asyncDispose]()
+    if (this.#hashes instanceof GivenHashes) this.#hashes[Symbol.dispose]()
   }
 
   #checked(offset: number, length: number): Buffer | Promise<Buffer> {
@@ -135,56 +170,31 @@ class PlainLower implements OpenedPlain {
   }
 
   async #verify(): Promise<void> {
-    const { digest, staged, path, signal, listener } = this.#options
+    const { digest, staged, path, signal } = this.#options
     const found = await hashFile(staged, signal)
-    if (found.digest !== digest) {
-      const problem = notAsPublished(digest, found.digest)
-      this.#wrong = { since: new Date(), problem }
-      await rm(staged, { force: true })
-      listener.degraded(problem)
-      throw problem
-    }
+    if (found.digest !== digest) await this.#fail(notAsPublished(digest, found.digest))
     this.#isVerified = true
     await installFile({ from: staged, to: path })
+  }
+
+  /** @throws the problem, always */
+  async #fail(problem: Problem): Promise<never> {
+    const { staged, listener, onWrong } = this.#options
+    this.#wrong ??= { since: new Date(), problem }
+    this.#failed.abort()
+    await onWrong?.(problem)
+    await rm(staged, { force: true })
+    listener.degraded(problem)
+    throw problem
   }
 }
 
 function notAsPublished(digest: Digest, found: Digest): Problem {
   const what = `what the registry gave for ${shortDigest(digest)} has the digest ${shortDigest(found)}`
-  return new Problem('DIGEST_MISMATCH', `${what}: whatever was read of it until now may be wrong`, {
-    hint: 'do not use what was made of it; the registry or somebody between changes it: push the image again, or publish it: cowshed image publish',
-  })
+  return wrongLower({ reason: `${what}: whatever was read of it until now may be wrong` })
 }
 
-/** One part, whose chunks are its leaves, each as it is. */
-function indexOf({ digest, bytes }: OpenPlainLower, leaves: Buffer): ChunkIndex {
-  const lengths = Uint32Array.from({ length: Math.ceil(bytes / leafBytes) }, (_, at) =>
-    Math.min(leafBytes, bytes - at * leafBytes),
-  )
-  return { writerVersion: 0, profile: 'plain', parts: [{ digest, lengths, storedLengths: lengths }], leaves }
-}
-
-/** Of what an earlier process has kept, if any. */
-async function hashKept({ path, bytes, signal }: OpenPlainLower) {
-  const status = await fileStatus(path)
-  if (status === undefined) return undefined
-  return status.size === bytes ? await hashFile(path, signal) : { digest: undefined, leaves: Buffer.alloc(0) }
-}
-
-async function hashFile(
-  path: string,
-  signal: AbortSignal,
-): Promise<{ readonly digest: Digest; readonly leaves: Buffer }> {
-  const hash = createHash('sha256')
-  const leaves = new LeafHasher()
-  try {
-    for await (const piece of createReadStream(path, { highWaterMark: 256 * 1024 }) as AsyncIterable<Buffer>) {
-      if (signal.aborted) throw new Problem('CANCELLED', 'it was stopped on request')
-      hash.update(piece)
-      leaves.update(piece)
-    }
-  } catch (error) {
-    throw problemFromSystem(error, `read ${path}`)
-  }
-  return { digest: parseDigest(`sha256:${hash.digest('hex')}`), leaves: leaves.finish() }
+function givenOther(digest: Digest, leaf: number): Problem {
+  const what = `what guests were given of byte ${leaf * leafBytes} of ${shortDigest(digest)} is not what it is now`
+  return wrongLower({ reason: `${what}: whatever was read of it until now may be wrong` })
 }

@@ -51,7 +51,7 @@ export class Admission {
 }
 
 function isAwake({ status }: ShedRecord): boolean {
-  return status !== 'stopped' && status !== 'crashed' && status !== 'cold'
+  return !['stopped', 'crashed', 'failed', 'cold'].includes(status)
 }
 
 function refuseBeyond(

@@ -105,7 +105,7 @@ export function hasPorts({ status }: Pick<ShedRecord, 'status'>): boolean {
 }
 
 function isOver({ status }: Pick<ShedRecord, 'status'>): boolean {
-  return ['stopped', 'crashed', 'deleting'].includes(status)
+  return ['stopped', 'crashed', 'failed', 'deleting'].includes(status)
 }
 
 function messageOf(error: unknown): string {

@@ -11,6 +11,7 @@ import {
   RootfsKind,
   SecretUse,
   type Shed,
+  ShedFailure,
   VolumeMount,
 } from '../../contract/index.ts'
 import { RecordedLazy } from '../lazy-lowers.ts'
@@ -19,7 +20,7 @@ import { type IdleDefaults, thermalSettings } from '../thermal/thermal-settings.
 /**
  * `creating`: the directory is there but the first boot has not succeeded; a daemon that finds it after a crash removes it.
  * `starting`, `stopping`, `deleting`: a transition that a daemon which finds it after a crash rolls back, finishes, finishes. `sleeping`: it is rolled back if
- * its VM is there, else finished if its memory is; `waking` is rolled back: until the record says `running` its VM has not run.
+ * its VM is there, else finished if its memory is; `waking` is rolled back: until the record says `running` its VM has not run. `failed` is for good: its VM is ended.
  */
 export const RecordedStatus = z.enum([
   'creating',
@@ -33,6 +34,7 @@ export const RecordedStatus = z.enum([
   'stopping',
   'deleting',
   'crashed',
+  'failed',
 ])
 export type RecordedStatus = z.infer<typeof RecordedStatus>
 
@@ -45,6 +47,7 @@ export const ShedRecord = z.object({
   machine_id: z.string().regex(/^[0-9a-f]{32}$/),
   status: RecordedStatus,
   status_reason: z.string().optional(),
+  failure: ShedFailure.optional(),
   image: z.object({ ref: z.string(), manifest_digest: z.string() }),
   /** Of one whose lower is fetched as it is read. */
   lazy: RecordedLazy.optional(),
@@ -117,8 +120,8 @@ export function shedOfRecord(record: ShedRecord, machine: MachineView, idle: Idl
   }
 }
 
-function lazyOf({ chunk_index_digest, profile }: RecordedLazy, { progress }: MachineView): Shed['lazy'] {
-  return { chunk_index_digest, profile, ...(progress && { progress }) }
+function lazyOf({ chunk_index_digest, profile, unverified }: RecordedLazy, { progress }: MachineView): Shed['lazy'] {
+  return { chunk_index_digest, profile, ...(unverified && { unverified }), ...(progress && { progress }) }
 }
 
 /** How a shed whose record cannot be read is listed: its name and what is wrong with it; nothing else is known. */
@@ -181,9 +184,15 @@ export function refuseCold({ name, status }: ShedRecord, what: string): void {
   )
 }
 
-/** What is kept of a shed may outlive its registry. */
+/** What is kept of a shed may outlive its registry, and that it was ever verified. */
 export function refuseLazy({ name, lazy }: ShedRecord, what: string): void {
   if (lazy === undefined) return
+  if (lazy.unverified === true) {
+    const why = 'nothing of its image is verified before all of it is here'
+    throw new Problem('IMAGE_INCOMPLETE', `cannot ${what}: ${why}`, {
+      hint: `it is fetched while ${name} runs; see how far it is: cowshed inspect ${name}`,
+    })
+  }
   throw new Problem('IMAGE_INCOMPLETE', `cannot ${what}: its image is not all here, and is fetched as it is read`, {
     hint: `bring all of it, while ${name} goes on: cowshed image pull ${lazy.reference}`,
   })

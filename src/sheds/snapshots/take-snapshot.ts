@@ -2,6 +2,7 @@ import { parseName } from '../../base/index.ts'
 import type { CreateSnapshotRequest } from '../../contract/index.ts'
 import { fileStatus, openStaging } from '../../host/index.ts'
 import type { ShedsContext } from '../context.ts'
+import { refuseFailed } from '../records/refuse-failed.ts'
 import { refuseLazy, type ShedRecord } from '../records/shed-record.ts'
 import { withKeptLower } from '../with-kept-lower.ts'
 import { cutShed } from './cut-shed.ts'
@@ -26,6 +27,7 @@ export async function takeSnapshot(
   if ((await fileStatus(layout.snapshot(parseName(name, 'name for a snapshot')).dir)) !== undefined) {
     throw snapshotExists(name)
   }
+  refuseFailed(context, shed)
   // It may outlive its registry.
   refuseLazy(await withKeptLower(context, shed, {}), `take a snapshot of ${shed.name}`)
   await using staging = await openStaging(layout, `snapshot-${name}`)

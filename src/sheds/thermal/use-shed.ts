@@ -1,6 +1,7 @@
 import type { ShedsContext } from '../context.ts'
 import { loadSettled } from '../load-settled.ts'
 import { loadShed } from '../records/load-shed.ts'
+import { refuseFailed } from '../records/refuse-failed.ts'
 import { type ShedRecord, shedNotRunning } from '../records/shed-record.ts'
 import { wakeShed } from '../verbs/wake-shed.ts'
 import type { LiveShed } from '../vm/live-shed.ts'
@@ -15,7 +16,7 @@ export interface ShedUse extends Disposable {
  * Uses a shed: its VM is there and runs. One that stands still or sleeps, whoever had it do so, is woken first; however many come for it at once, it is woken
  * once (docs/decisions/0115-when-a-shed-cools.md). One that is stopped is not started.
  *
- * @throws Problem SHED_NOT_FOUND, SHED_BROKEN, SHED_NOT_RUNNING; SHED_BUSY and whatever Sheds.wake throws for one that has to be woken
+ * @throws Problem SHED_NOT_FOUND, SHED_BROKEN, SHED_NOT_RUNNING, SHED_FAILED; SHED_BUSY and whatever Sheds.wake throws for one that has to be woken
  */
 export async function useShed(context: ShedsContext, name: string): Promise<ShedUse> {
   // First: from now on the daemon makes it no colder.
@@ -23,6 +24,7 @@ export async function useShed(context: ShedsContext, name: string): Promise<Shed
   try {
     const record = await loadShed(context, name)
     if (isToBeWoken(context, record)) await wakeOnce(context, name)
+    refuseFailed(context, record)
     const live = context.live.get(name)
     if (live === undefined) throw shedNotRunning(name)
     return { record, live, [Symbol.dispose]: () => use[Symbol.dispose]() }

@@ -44,7 +44,7 @@ function tell({ events }: ShedsContext, type: string, { volume, message }: { vol
 
 /** The devices of a microvm are there from the start: its bus has no hot-plug (docs/decisions/0091-attaching-volumes.md). */
 function refuseRunning({ name, status }: ShedRecord, what: string): void {
-  if (status === 'stopped' || status === 'crashed') return
+  if (status === 'stopped' || status === 'crashed' || status === 'failed') return
   throw new Problem(
     'SHED_NOT_STOPPED',
     `cannot ${what}: it is ${status}, and its devices are those that it began with`,

@@ -17,6 +17,7 @@ import { createDisk, diskPath, ensureSource, tellClone } from '../shed-disk.ts'
 import type { LongWork } from '../sheds.ts'
 import { checkNotReplaced, type LoadedSnapshot } from '../snapshots/load-snapshot.ts'
 import { memoryToGoOnFrom } from '../snapshots/memory-of-snapshot.ts'
+import { refuseForkOfFailed } from '../unverified-lowers.ts'
 import { endVm } from '../vm/end-vm.ts'
 import { runShed } from '../vm/run-shed.ts'
 import { checkMounts } from '../volumes/check-mounts.ts'
@@ -180,6 +181,7 @@ async function firstRun(
   { memory, check, work }: FirstRun,
 ): Promise<ShedRecord> {
   try {
+    await refuseForkOfFailed(context, record)
     return await (memory === undefined
       ? runShed(context, record, { work })
       : runFromMemory(context, record, { memory, check, work }))

@@ -110,14 +110,14 @@ async function obtain(
   }
   if (pull === 'never') return { image: await images.resolve(ref) }
   if (pull === 'lazy') {
-    if (rootfs !== 'ext4') return await obtainLazily(context, ref, work)
+    if (rootfs !== 'ext4') return await obtainLazily(context, ref, { ...work, unverified: true })
     throw new Problem('INVALID_REQUEST', 'a root filesystem of its own is made of all of its image', {
       hint: 'leave --pull lazy out, or --rootfs ext4',
     })
   }
   if (pull === undefined && rootfs !== 'ext4' && context.pullPolicy(ref) === 'lazy') {
     return await obtainLazily(context, ref, work).catch(async (error: unknown) => {
-      // Nobody has asked for this image to be read in part.
+      // Nobody has asked for this image to be read in part, much less unverified.
       if (!isProblem(error, 'IMAGE_UNSUPPORTED')) throw error
       return await obtainWhole(context, ref, work)
     })
@@ -131,9 +131,18 @@ async function obtainWhole({ images, events }: ShedsContext, ref: string, work: 
   return { image }
 }
 
-async function obtainLazily({ images, events }: ShedsContext, ref: string, work: LongWork): Promise<Obtained> {
-  const found = await images.bringLazily(ref, work)
+interface ObtainLazily extends LongWork {
+  /** Also what cannot be verified before all of it is here: whoever has it read says so himself. */
+  readonly unverified?: true
+}
+
+async function obtainLazily({ images, events }: ShedsContext, ref: string, how: ObtainLazily): Promise<Obtained> {
+  const found = await images.bringLazily(ref, how)
   if (found.isNew) events.append({ type: 'image.attached', subject: ref, message: `${ref} is fetched as it is read` })
+  if (found.lazy?.plain === true) {
+    const message = `${ref} is one erofs image without a chunk index: nothing of it is verified before all of it is here`
+    events.append({ type: 'lazy.unverified', subject: ref, message, data: { digest: found.lazy.chunkIndex } })
+  }
   return found
 }
 

@@ -5,6 +5,7 @@ import { fileStatus, openStaging } from '../../host/index.ts'
 import type { Alone, ShedsContext } from '../context.ts'
 import type { RecordedLazy } from '../lazy-lowers.ts'
 import type { CutMemory } from '../memory/stored-memory.ts'
+import { refuseFailed } from '../records/refuse-failed.ts'
 import type { ShedRecord } from '../records/shed-record.ts'
 import type { LongWork } from '../sheds.ts'
 import { type Cut, cutShed } from '../snapshots/cut-shed.ts'
@@ -44,6 +45,7 @@ export async function forkShed(
   let forking: Promise<ShedRecord[]> | undefined
   try {
     const { pause_ms: pauseMs } = await alone(source, async (shed) => {
+      refuseFailed(context, shed)
       const template = templateOf(shed, request)
       for (const name of names) await refuseTaken(context, name)
       for (const name of names) await refuseTakenVolumes(context, { name, shed, template })

@@ -27,8 +27,8 @@ export async function resetShed(context: ShedsContext, record: ShedRecord, work:
   const stopped = await stopShed(context, record, isToShutDown ? volumeStopMs : 0)
   await installFile({ from: fresh, to: diskPath(layout, record), mode: 0o600 })
   tellClone(context, record, clone)
-  // Its disk is another one, so it is not what a plan of an hour ago saw, nor what crashed.
-  const { snapshot: _left, forked_from: _gone, ...atImage } = stopped
+  // Its disk is another one, so it is not what a plan of an hour ago saw, nor what crashed, or failed.
+  const { snapshot: _left, forked_from: _gone, failure: _over, ...atImage } = stopped
   const clean = await changeStatus(context, atImage, { status: 'stopped' })
   events.append({ type: 'shed.reset', subject: record.name, message: `shed ${record.name} is back at its image` })
   return wasRunning ? await startShed(context, clean, work) : clean

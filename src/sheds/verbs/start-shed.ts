@@ -1,4 +1,5 @@
 import type { ShedsContext } from '../context.ts'
+import { refuseFailed } from '../records/refuse-failed.ts'
 import type { ShedRecord } from '../records/shed-record.ts'
 import type { LongWork } from '../sheds.ts'
 import { bootFromDisk } from './boot-from-disk.ts'
@@ -11,6 +12,7 @@ export interface StartWork extends LongWork {
 
 /** Starts a settled shed, inside its transition; one that is there already, or sleeps, goes on where it was. @see Sheds.start */
 export async function startShed(context: ShedsContext, record: ShedRecord, work: StartWork): Promise<ShedRecord> {
+  refuseFailed(context, record)
   const isBooted = record.status === 'running' || record.status === 'paused'
   if (isBooted || (record.status === 'cold' && work.coldBoot !== true)) return await wakeShed(context, record, work)
   return await bootFromDisk(context, record, work)

@@ -2,6 +2,7 @@ import { type Problem, parseDigest, printable } from '../../base/index.ts'
 import { changeStatus, nextGeneration, noteStatus, type ShedsContext } from '../context.ts'
 import { restoreShed, withWayOut } from '../memory/restore-shed.ts'
 import { dropMemory, loadMemory, memoryDamaged, readRam, type StoredMemory } from '../memory/stored-memory.ts'
+import { refuseFailed } from '../records/refuse-failed.ts'
 import { type ShedRecord, shedNotRunning } from '../records/shed-record.ts'
 import type { LongWork } from '../sheds.ts'
 import { endVm } from '../vm/end-vm.ts'
@@ -12,6 +13,7 @@ import { bootFromDisk } from './boot-from-disk.ts'
 
 /** Has a settled shed go on where it was, inside its transition. @see Sheds.wake */
 export async function wakeShed(context: ShedsContext, record: ShedRecord, work: LongWork): Promise<ShedRecord> {
+  refuseFailed(context, record)
   if (record.status === 'running') return record
   if (record.status === 'cold') return await wakeCold(context, record, work)
   const live = context.live.get(record.name)

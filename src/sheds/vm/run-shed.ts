@@ -1,5 +1,6 @@
 import { parseDigest } from '../../base/index.ts'
 import { changeStatus, type ShedsContext } from '../context.ts'
+import { attachmentOf } from '../lazy-lowers.ts'
 import type { ShedRecord } from '../records/shed-record.ts'
 import type { LongWork } from '../sheds.ts'
 import { bootShed } from './boot-shed.ts'
@@ -21,7 +22,10 @@ export async function runShed(
   { work, notice }: RunShed,
 ): Promise<ShedRecord> {
   using _hold = context.images.hold(parseDigest(record.image.manifest_digest))
-  await bootShed(context, record, work)
+  await bootShed(context, record, work).catch(async (error: unknown) => {
+    // A guest says only that it cannot read.
+    throw (record.lazy && (await context.lazyLowers.wrong(attachmentOf(record.lazy)))) ?? error
+  })
   try {
     return await changeStatus(context, record, { status: 'running', reason: notice })
   } catch (error) {

@@ -73,7 +73,7 @@ function keptLowers({ images }: Inventory, layout: DataLayout) {
   return images.flatMap(({ files }) => files.filter(({ path }) => path.startsWith(`${layout.keptLowers}/`)))
 }
 
-const atRest = new Set(['stopped', 'crashed'])
+const atRest = new Set(['stopped', 'crashed', 'failed'])
 
 function whySkipped({ name, status }: Shed, { running, names }: ChooseFiles): string | undefined {
   if (atRest.has(status)) return undefined
