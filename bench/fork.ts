@@ -1,8 +1,8 @@
-import { mkdtemp, rm } from 'node:fs/promises'
+import { readFile } from 'node:fs/promises'
 import { cpus } from 'node:os'
 import { join } from 'node:path'
 import { inParallel } from '../src/base/index.ts'
-import type { ForkShedReply } from '../src/contract/index.ts'
+import type { ForkShedReply, Shed } from '../src/contract/index.ts'
 import { usedBytes } from '../test/support/filesystem-usage.ts'
 import { type FilesystemType, mountFresh } from '../test/support/mount-filesystem.ts'
 import { isOnPath } from '../test/support/needs.ts'
@@ -10,11 +10,11 @@ import {
   type BareSource,
   barePlace,
   becomeAnother,
+  openBareSource,
   type RestoredVm,
   type RestoreRecipe,
   restoreBare,
   restoreRecipe,
-  startBareSource,
 } from './support/bare-restore.ts'
 import type { Bench, BenchOptions, BenchReport } from './support/bench.ts'
 import { type BenchDaemon, image, startBenchDaemon } from './support/bench-daemon.ts'
@@ -51,6 +51,7 @@ async function run({ runs, small, say }: BenchOptions): Promise<BenchReport> {
       'cut before: the same without the cut, and nobody becomes another: the agent has answered',
       `as many at a time as there are processors (${cpus().length}); guests have ${memoryBytes / 2 ** 20} MiB`,
       'on disk: how much fuller the filesystem is when they run, their shared RAM included, by their number',
+      'RAM: what is in memory of the guest when they have become ready (Rss), and of that what no other process has (Private)',
     ],
   }
 }
@@ -68,7 +69,7 @@ async function runAt(place: FilesystemType, { runs, counts, say }: RunAt): Promi
   await daemon.call('POST', '/api/sheds', { name: 'model', from_snapshot: 'kept' })
   // Elsewhere the lower is in parts, and they cannot be told apart from outside.
   const recipe = place === 'btrfs' ? await restoreRecipe(daemon, 'model', 'kept') : undefined
-  await using source = recipe === undefined ? undefined : await bareSource(recipe, directory)
+  await using source = recipe === undefined ? undefined : await openBareSource(recipe, directory)
   const rows: Row[] = []
   const pauses: number[] = []
   for (const count of counts) {
@@ -105,11 +106,14 @@ async function runAt(place: FilesystemType, { runs, counts, say }: RunAt): Promi
     )
   }
   const most = counts.at(-1) ?? 1
-  const each = await bytesOfEach(daemon, { count: most, directory })
+  const each = await costOfEach(daemon, { count: most, directory })
+  const { diskBytes, ramBytes, ownRamBytes } = each
   return [
     ...rows,
     { kind: 'measured', name: `${place}: the shed stands still`, unit: 'ms', ...summarize(pauses) },
-    { kind: 'measured', name: `${place}: on disk, each of ${most}`, unit: 'KiB', ...summarize([each / 1024]) },
+    { kind: 'measured', name: `${place}: on disk, each of ${most}`, unit: 'KiB', ...summarize([diskBytes / 1024]) },
+    { kind: 'measured', name: `${place}: RAM, each of ${most}`, unit: 'MB', ...summarize([ramBytes / 1e6]) },
+    { kind: 'measured', name: `${place}: of that its own`, unit: 'MB', ...summarize([ownRamBytes / 1e6]) },
   ]
 }
 
@@ -128,21 +132,9 @@ interface Many {
   readonly directory: string
 }
 
-async function bareSource(recipe: RestoreRecipe, directory: string): Promise<BareSource> {
-  const ramDirectory = await mkdtemp('/dev/shm/cowshed-bench-')
-  const source = await startBareSource(recipe, { place: join(directory, 'source'), ramDirectory })
-  return {
-    cut: () => source.cut(),
-    async [Symbol.asyncDispose]() {
-      await source[Symbol.asyncDispose]()
-      await rm(ramDirectory, { recursive: true, force: true })
-    },
-  }
-}
-
 async function forkBare(source: BareSource, many: Many): Promise<number> {
   return await restoreMany(
-    () => source.cut(),
+    async () => (await source.cut()).recipe,
     many,
     (vm, number) => becomeAnother(vm.agent, `b-${number}`),
   )
@@ -169,10 +161,29 @@ async function restoreMany(
   }
 }
 
-async function bytesOfEach(daemon: BenchDaemon, { count, directory }: Many): Promise<number> {
+interface Cost {
+  readonly diskBytes: number
+  /** Of the guest that is in memory, and what of it no other has. */
+  readonly ramBytes: number
+  readonly ownRamBytes: number
+}
+
+/** What each of many takes that have become ready and do nothing else. */
+async function costOfEach(daemon: BenchDaemon, { count, directory }: Many): Promise<Cost> {
   const before = await usedBytes(directory)
   await fork(daemon, count)
-  const after = await usedBytes(directory)
+  const diskBytes = ((await usedBytes(directory)) - before) / count
+  const ram = await Promise.all(Array.from({ length: count }, (_, at) => ramOf(daemon, `f-${at + 1}`)))
   await removeForks(daemon, count)
-  return (after - before) / count
+  const mean = (key: keyof (typeof ram)[number]) => ram.reduce((sum, each) => sum + each[key], 0) / count
+  return { diskBytes, ramBytes: mean('all'), ownRamBytes: mean('own') }
+}
+
+/** In bytes. @see proc_pid_smaps(5) */
+async function ramOf(daemon: BenchDaemon, shed: string): Promise<{ readonly all: number; readonly own: number }> {
+  const { pid } = await daemon.call<Shed>('GET', `/api/sheds/${shed}`)
+  const smaps = await readFile(`/proc/${pid}/smaps`, 'latin1')
+  const [, ram = ''] = smaps.split(/^(?=[0-9a-f]+-[0-9a-f]+ .*mem\.snap)/m)
+  const bytes = (field: string) => 1024 * Number(new RegExp(`^${field}: +(\\d+) kB`, 'm').exec(ram)?.[1])
+  return { all: bytes('Rss'), own: bytes('Private_Clean') + bytes('Private_Dirty') }
 }

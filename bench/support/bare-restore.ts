@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-import { readdir, readFile, readlink, rm } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, readlink, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { isProblem } from '../../src/base/index.ts'
@@ -75,12 +75,31 @@ export interface RestoredVm extends AsyncDisposable {
 
 /** A machine that others can go on from. */
 export interface BareSource extends AsyncDisposable {
-  /** Has it stand still while its state, its RAM and its disk are copied. @returns how others go on from that */
-  cut(): Promise<RestoreRecipe>
+  /** Has it stand still while its state, its RAM and its disk are copied. */
+  cut(): Promise<BareCut>
 }
 
-/** Starts a machine whose RAM is a file of its own. @param ramDirectory on a tmpfs, made for this */
-export async function startBareSource(
+export interface BareCut {
+  /** How others go on from it. */
+  readonly recipe: RestoreRecipe
+  /** How long it stood still, in milliseconds. */
+  readonly pauseMs: number
+}
+
+/** Starts a machine whose RAM is a file of its own, on a tmpfs. */
+export async function openBareSource(recipe: RestoreRecipe, directory: string): Promise<BareSource> {
+  const ramDirectory = await mkdtemp('/dev/shm/cowshed-bench-')
+  const source = await startBareSource(recipe, { place: join(directory, 'source'), ramDirectory })
+  return {
+    cut: () => source.cut(),
+    async [Symbol.asyncDispose]() {
+      await source[Symbol.asyncDispose]()
+      await rm(ramDirectory, { recursive: true, force: true })
+    },
+  }
+}
+
+async function startBareSource(
   recipe: RestoreRecipe,
   { place, ramDirectory }: { readonly place: string; readonly ramDirectory: string },
 ): Promise<BareSource> {
@@ -101,13 +120,14 @@ export async function startBareSource(
   return {
     async cut() {
       await removeCut()
+      const start = performance.now()
       await qmp.execute('stop')
       await qmp.execute('migrate', { uri: `exec:cat > ${cut.state}` })
       while (!(await isThere(qmp))) await sleep(1)
       await cloneDisk(`${place}.ext4`, cut.diskOfSnapshot)
       await runCommand('cp', ['--sparse=always', ram, `${place}.cut.ram`])
       await qmp.execute('cont')
-      return cut
+      return { recipe: cut, pauseMs: performance.now() - start }
     },
     async [Symbol.asyncDispose]() {
       qmp.close()

@@ -10,6 +10,7 @@ const longest = [
   'test/system/debian.test.ts',
   'test/system/cut-verbs.test.ts',
   'test/system/cut-copies.test.ts',
+  'test/system/killed-vmms.test.ts',
   'test/system/sheds.test.ts',
   'test/system/qemu-driver.test.ts',
   'test/system/volumes.test.ts',
