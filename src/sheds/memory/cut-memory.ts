@@ -1,6 +1,6 @@
 import { rm, stat } from 'node:fs/promises'
 import { memoryIn } from '../../base/index.ts'
-import { copyWithoutSum, copyWithoutZeros, syncFile } from '../../host/index.ts'
+import { copyWithoutSum, copyWithoutZeros, syncFile, type WithoutZeros } from '../../host/index.ts'
 import { stageRecord } from '../../state/index.ts'
 import type { ShedsContext } from '../context.ts'
 import type { ShedRecord } from '../records/shed-record.ts'
@@ -47,18 +47,33 @@ export async function cutMemory(
   const lowers = await marksOf(context, record, cut)
   const wasPaused = standsStill(live)
   const begun = performance.now()
-  let isDone = false
+  let finish: Finish | undefined
   try {
     await live.pause()
-    await withSavable(context, record, live, (savable) => writeParts(context, record, { ...cut, savable, lowers }))
-    isDone = true
+    finish = await withSavable(context, record, live, (savable) =>
+      writeParts(context, record, { ...cut, savable, lowers }),
+    )
   } finally {
     // Before it writes again: where no space was left for it, none may be left for the guest.
-    if (!isDone) await rm(cut.to, { recursive: true, force: true })
-    const isToGoOn = !wasPaused && standsStill(live) && !(isDone && cut.for === 'sleep')
+    if (finish === undefined) await removeParts(cut)
+    const isToGoOn = !wasPaused && standsStill(live) && !(finish !== undefined && cut.for === 'sleep')
     if (isToGoOn && live.exit === undefined) await live.resume()
   }
-  return { pauseMs: Math.ceil(performance.now() - begun) }
+  const pauseMs = Math.ceil(performance.now() - begun)
+  try {
+    await finish()
+  } catch (error) {
+    await removeParts(cut)
+    throw error
+  }
+  return { pauseMs }
+}
+
+/** What needs no guest that stands still. */
+type Finish = () => Promise<void>
+
+async function removeParts({ to }: MemoryToCut): Promise<void> {
+  await rm(to, { recursive: true, force: true })
 }
 
 /** A copy lies over the whole lower, when there is one by now, however its shed reads it. */
@@ -74,7 +89,7 @@ function standsStill({ isPaused }: LiveShed): boolean {
 
 type PartsToWrite = MemoryToCut & Pick<MemoryRecord, 'lowers'> & { readonly savable: Savable }
 
-async function writeParts(context: ShedsContext, record: ShedRecord, parts: PartsToWrite): Promise<void> {
+async function writeParts(context: ShedsContext, record: ShedRecord, parts: PartsToWrite): Promise<Finish> {
   const { live, to, for: purpose, savable, lowers } = parts
   const paths = memoryIn(to)
   // First: a machine that is saved a second time runs for a moment.
@@ -84,22 +99,44 @@ async function writeParts(context: ShedsContext, record: ShedRecord, parts: Part
   const goesOn = { identity: savable.identity, agent_key: live.machine.record.agentKey, lowers, disks }
   await makeHole(paths.memSnap, savable.identity.memory_bytes)
   const files = { from: savable.ramPath, to: paths.memSnap }
-  if (purpose !== 'sleep' && purpose.onCut !== undefined) {
+  if (purpose === 'sleep') {
+    await stageMemoryRecord(record, to, { goesOn, ram: await copyWithoutZeros(files) })
+    return nothing
+  }
+  if (purpose.onCut !== undefined) {
     const ramReady = copyWithoutSum(files).then(() => undefined)
     purpose.onCut({ record: goesOn, ram: paths.memSnap, state: paths.vmSnap, ramReady })
     await ramReady
-    return
+    return nothing
   }
-  const { sha256, dataBytes } = await copyWithoutZeros(files)
-  const [ram, state] = await Promise.all([stat(paths.memSnap), stat(paths.vmSnap)])
-  await stageRecord(paths.memoryRecord, {
+  // To hash takes longer than to copy, and nobody is to stand still for it: docs/decisions/0180-ram-is-hashed-when-its-shed-goes-on.md.
+  await copyWithoutSum(files)
+  return async () =>
+    await stageMemoryRecord(record, to, { goesOn, ram: await copyWithoutZeros({ from: paths.memSnap }) })
+}
+
+const nothing: Finish = async () => undefined
+
+interface Written {
+  readonly goesOn: CutMemory['record']
+  readonly ram: WithoutZeros
+}
+
+async function stageMemoryRecord(
+  { name, id, disk_generation }: ShedRecord,
+  to: string,
+  { goesOn, ram: { sha256, dataBytes } }: Written,
+): Promise<void> {
+  const { memSnap, vmSnap, memoryRecord } = memoryIn(to)
+  const [ram, state] = await Promise.all([stat(memSnap), stat(vmSnap)])
+  await stageRecord(memoryRecord, {
     version: 1,
-    shed: { name: record.name, id: record.id },
+    shed: { name, id },
     created_at: new Date().toISOString(),
-    disk_generation: record.disk_generation,
+    disk_generation,
     ...goesOn,
     ram: { bytes: ram.size, data_bytes: dataBytes, sha256 },
-    state: { bytes: state.size, sha256: await sha256Of(paths.vmSnap) },
+    state: { bytes: state.size, sha256: await sha256Of(vmSnap) },
   } satisfies MemoryRecord)
 }
 
