@@ -1,7 +1,16 @@
 import { type Digest, digestHex, Problem } from '../../base/index.ts'
+import { afterHeader } from '../records/after-header.ts'
 import { RecordReader } from '../records/record-reader.ts'
 import { type BootTrace, bootTraceLimits, invalidTrace, type LeafRun } from './boot-trace.ts'
-import { digestBytes, headerBytes, traceMagic, traceVersion } from './trace-format.ts'
+import { digestBytes, traceMagic, traceVersion } from './trace-format.ts'
+
+const header = {
+  magic: traceMagic,
+  version: traceVersion,
+  noun: 'boot trace',
+  hint: 'a newer cowshed may know it; the image boots without',
+  invalid: invalidTrace,
+}
 
 /** The lower that a trace must be of. */
 export interface TracedLower {
@@ -21,29 +30,13 @@ export function decodeBootTrace(bytes: Buffer, { chunkIndex, leaves }: TracedLow
   if (bytes.length > bootTraceLimits.bytes) {
     throw new Problem('LIMIT_EXCEEDED', `the boot trace has ${bytes.length} bytes; ${bootTraceLimits.bytes} are read`)
   }
-  checkHeader(bytes)
-  const reader = new RecordReader(bytes.subarray(headerBytes), invalidTrace)
+  const reader = new RecordReader(afterHeader(bytes, header), invalidTrace)
   if (reader.raw(digestBytes).toString('hex') !== digestHex(chunkIndex)) throw invalidTrace('it is of another image')
   const boots = reader.number()
   if (boots === 0 || boots > bootTraceLimits.boots) throw invalidTrace(`it cannot be of ${boots} boots`)
   const runs = readRuns(reader, leaves)
   if (!reader.atEnd) throw invalidTrace('there is more behind its end')
   return { chunkIndex, boots, runs }
-}
-
-function checkHeader(bytes: Buffer): void {
-  if (bytes.length < headerBytes || !bytes.subarray(0, traceMagic.length).equals(traceMagic)) {
-    throw invalidTrace('it does not start as one')
-  }
-  const version = bytes.readUInt32LE(traceMagic.length)
-  if (version === traceVersion) return
-  throw new Problem(
-    'IMAGE_UNSUPPORTED',
-    `the boot trace is of version ${version}; ${traceVersion} is the only one known`,
-    {
-      hint: 'a newer cowshed may know it; the image boots without',
-    },
-  )
 }
 
 function readRuns(reader: RecordReader, leaves: number): LeafRun[] {

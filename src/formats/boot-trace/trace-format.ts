@@ -11,5 +11,4 @@
 export const traceMagic = Buffer.from('CSBTRACE', 'latin1')
 /** Raised with every change; a reader takes the versions that it knows. */
 export const traceVersion = 1
-export const headerBytes = traceMagic.length + 4
 export const digestBytes = 32

@@ -1,4 +1,5 @@
 import { Problem, printable } from '../../base/index.ts'
+import { afterHeader } from '../records/after-header.ts'
 import { RecordReader } from '../records/record-reader.ts'
 import {
   type ChunkIndex,
@@ -10,10 +11,17 @@ import {
   type StoredPart,
   sum,
 } from './chunk-index.ts'
-import { headerBytes, indexMagic, indexVersion } from './index-format.ts'
+import { indexMagic, indexVersion } from './index-format.ts'
 import { readStoredPart } from './stored-part.ts'
 
 const maxProfileBytes = 64
+const header = {
+  magic: indexMagic,
+  version: indexVersion,
+  noun: 'chunk index',
+  hint: 'a newer cowshed may know it; or pull the layers: cowshed image pull --with-layers REF',
+  invalid: invalidIndex,
+}
 
 /**
  * Reads a chunk index, whose digest must have been verified. `leaves` is a view of `bytes`.
@@ -26,8 +34,7 @@ export function decodeChunkIndex(bytes: Buffer): ChunkIndex {
   if (bytes.length > chunkIndexLimits.bytes) {
     throw new Problem('LIMIT_EXCEEDED', `the chunk index has ${bytes.length} bytes; ${chunkIndexLimits.bytes} are read`)
   }
-  checkHeader(bytes)
-  const reader = new RecordReader(bytes.subarray(headerBytes), invalidIndex)
+  const reader = new RecordReader(afterHeader(bytes, header), invalidIndex)
   const writerVersion = reader.number()
   const profile = readProfile(reader)
   const leaf = reader.number()
@@ -37,21 +44,6 @@ export function decodeChunkIndex(bytes: Buffer): ChunkIndex {
   const expected = leafCount(lowerBytes) * leafHashBytes
   if (reader.left !== expected) throw invalidIndex(`its leaves take ${reader.left} bytes, not ${expected}`)
   return { writerVersion, profile, parts, leaves: reader.raw(expected) }
-}
-
-function checkHeader(bytes: Buffer): void {
-  if (bytes.length < headerBytes || !bytes.subarray(0, indexMagic.length).equals(indexMagic)) {
-    throw invalidIndex('it does not start as one')
-  }
-  const version = bytes.readUInt32LE(indexMagic.length)
-  if (version === indexVersion) return
-  throw new Problem(
-    'IMAGE_UNSUPPORTED',
-    `the chunk index is of version ${version}; ${indexVersion} is the only one known`,
-    {
-      hint: 'a newer cowshed may know it; or pull the layers: cowshed image pull --with-layers REF',
-    },
-  )
 }
 
 function readProfile(reader: RecordReader): string {

@@ -12,4 +12,3 @@
 export const indexMagic = Buffer.from('CSCHUNKS', 'latin1')
 /** Raised with every change; a reader takes the versions that it knows. */
 export const indexVersion = 1
-export const headerBytes = indexMagic.length + 4
