@@ -4,9 +4,11 @@ import { dataLayout } from '../src/base/index.ts'
 import { openBlobStore } from '../src/blobs/index.ts'
 import { openImages } from '../src/images/index.ts'
 import { openRegistries, serveFuse, serveNbd } from '../src/wires/index.ts'
+import { ensureBuilt } from '../test/support/build.ts'
 import type { Bench, BenchOptions, BenchReport } from './support/bench.ts'
 import { interleave } from './support/interleave.ts'
 import { attachPublished, type LazyOrigin, lazyOrigin, runProgram } from './support/lazy-origin.ts'
+import { serveInProcess } from './support/lazy-process.ts'
 import { missingLazyTools } from './support/missing-lazy-tools.ts'
 import { mountErofs } from './support/mount-erofs.ts'
 import { mountNbd } from './support/mounted-nbd.ts'
@@ -30,6 +32,7 @@ const maxBytes = 1.6
 async function run({ runs, small, say }: BenchOptions): Promise<BenchReport> {
   const missing = missingLazyTools()
   if (missing.length > 0) return { rows: missing, notes: [] }
+  await ensureBuilt()
   await using origin = await lazyOrigin(say)
   await using far = await openLink({ to: origin.registry.host, ...farLink })
   const rows: Row[] = []
@@ -77,6 +80,7 @@ async function measure(stage: Stage, { runs, say }: Pick<BenchOptions, 'runs' | 
     'cowshed, by a trace': () => cowshed(stage, stage.name),
     'cowshed as a file, nothing known': () => cowshedFile(stage, 'none'),
     'cowshed as a file, by a trace': () => cowshedFile(stage, stage.name),
+    'cowshed lazy serve, with the start of its process': () => cowshedProcess(stage),
     'cowshed, by a trace, its reads alone': () => replayed(stage, stage.name),
     'cowshed, nothing known, its reads alone': () => replayed(stage, 'none'),
   }
@@ -135,6 +139,15 @@ async function cowshed({ far, name, scratch }: Stage, trace: string): Promise<nu
   } finally {
     await server.close()
   }
+}
+
+/** The same as users have it, who start a process: by the trace of the program. */
+async function cowshedProcess({ far, name, scratch }: Stage): Promise<number> {
+  const directory = await scratch()
+  const socket = join(directory, 's')
+  const begun = performance.now()
+  await using _server = await serveInProcess({ data: join(directory, 'd'), host: far.host, socket, trace: name })
+  return await runMounted({ socket, directory, name, begun })
 }
 
 /** The same with what `--fuse` serves: no client of another between the kernel and the server. */

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { isProblem, Problem } from '../base/index.ts'
-import { type BootTrace, type ChunkIndex, leafBytes } from '../formats/index.ts'
+import { type BootTrace, type ChunkIndex, type ChunkMap, leafBytes } from '../formats/index.ts'
 import type { BlockSource } from '../wires/index.ts'
 import { LeafCache } from './cache/leaf-cache.ts'
 import { LeafClaims } from './cache/leaf-claims.ts'
@@ -102,6 +102,7 @@ class Lower implements LazyLower {
   readonly #outage: Outage
   readonly #looks = new TurnBudget(leavesATurn)
   readonly #use: LeafUse
+  readonly #map: ChunkMap
   readonly #bootstrapLeaves: number
   #isClosed = false
 
@@ -120,15 +121,16 @@ class Lower implements LazyLower {
     const use = new LeafUse({ hashes, counters, bootstrap: bootstrapLeaves })
     const line = new RequestLine(maxRequests)
     const fetcher = new LeafFetcher({ cache, claims, origins, line, outage, counters, use })
-    return new Lower({ counters, cache, fetcher, use, outage, bootstrapLeaves })
+    return new Lower({ counters, cache, fetcher, use, outage, map: origins.map, bootstrapLeaves })
   }
 
-  constructor({ counters, cache, fetcher, use, outage, bootstrapLeaves }: LowerParts) {
+  constructor({ counters, cache, fetcher, use, outage, map, bootstrapLeaves }: LowerParts) {
     this.counters = counters
     this.#cache = cache
     this.#fetcher = fetcher
     this.#use = use
     this.#outage = outage
+    this.#map = map
     this.#bootstrapLeaves = bootstrapLeaves
     // Somebody may be interested, and need not be.
     this.whole = quiet(cache.whole.then(() => cache.sync()))
@@ -258,7 +260,7 @@ class Lower implements LazyLower {
   }
 
   async #replay(trace: BootTrace): Promise<void> {
-    for (const { first, count } of replayWindows(trace)) {
+    for (const { first, count } of replayWindows(trace, this.#map)) {
       const end = first + count
       await this.#bringLater(first, end, (leaf) => end - leaf)
     }
@@ -320,6 +322,7 @@ interface LowerParts {
   readonly fetcher: LeafFetcher
   readonly outage: Outage
   readonly use: LeafUse
+  readonly map: ChunkMap
   readonly bootstrapLeaves: number
 }
 

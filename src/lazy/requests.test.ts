@@ -27,7 +27,7 @@ const workloads = {
 
 describe.each([
   ['scattered', { requests: 14, kib: 12_033 }, { requests: 14, kib: 7680 }],
-  ['straight', { requests: 5, kib: 8448 }, { requests: 3, kib: 7424 }],
+  ['straight', { requests: 5, kib: 8448 }, { requests: 2, kib: 7424 }],
   ['backwards', { requests: 12, kib: 3328 }, { requests: 2, kib: 3072 }],
 ] as const)('what is read %s', (name, plain, traced) => {
   const measure = async (ahead: MeasureReads['ahead']) =>
