@@ -2,7 +2,7 @@ import { readSync } from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
 import { problemFromSystem } from '../../base/index.ts'
 import { leafBytes } from '../../formats/index.ts'
-import { dataSegments, type Segment, writeWhole } from '../../host/index.ts'
+import { dataSegments, writeWhole } from '../../host/index.ts'
 import type { LazyCounters } from '../counters.ts'
 import type { LeafTruth } from './leaf-hashes.ts'
 import { LeafPresence } from './leaf-presence.ts'
@@ -87,12 +87,10 @@ export class LeafCache implements AsyncDisposable {
     return true
   }
 
-  /** Looks again at leaves that were not here before `end`, and that another process may have brought since; then `isVerified` tells. What is not in the file is not read. */
+  /** Looks again at leaves before `end` that were not here, or damaged, and that another process may have brought since; then `isVerified` tells. */
   lookAgain(first: number, end: number): void {
-    const until = Math.min(end * leafBytes, this.hashes.bytes)
-    for (const { offset, length } of this.#dataIn(first * leafBytes, until)) {
-      const last = Math.floor((offset + length - 1) / leafBytes)
-      for (let leaf = Math.floor(offset / leafBytes); leaf <= last; leaf++) this.#lookAgainAt(leaf)
+    for (let leaf = first; leaf < end; leaf++) {
+      if (!this.isVerified(leaf) && !this.#writing.has(leaf) && this.#isRight(leaf)) this.#markVerified(leaf)
     }
   }
 
@@ -145,19 +143,6 @@ export class LeafCache implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#file.close()
-  }
-
-  /** None of it, when its file cannot tell: then it is fetched. */
-  #dataIn(start: number, end: number): Segment[] {
-    try {
-      return [...dataSegments(this.#file.fd, start, end)]
-    } catch {
-      return []
-    }
-  }
-
-  #lookAgainAt(leaf: number): void {
-    if (!this.isVerified(leaf) && !this.#writing.has(leaf) && this.#isRight(leaf)) this.#markVerified(leaf)
   }
 
   /** What is damaged stays as it is until its leaf is fetched: another process may be just writing it, and must not find it changed behind its back. */
