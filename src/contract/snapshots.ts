@@ -32,8 +32,8 @@ export const Snapshot = z.object({
   physical_bytes: z.int(),
   /** In the order in which its guest had their drives. */
   volumes: z.array(SnapshotVolume),
-  /** What was in its memory is in it as well: how much RAM that is, and what it has on the host's disk. */
-  memory: z.object({ bytes: z.int(), physical_bytes: z.int() }).optional(),
+  /** What was in its memory is in it as well: how much RAM that is, and what it has on the host's disk. `compressed`: whoever goes on from it waits until it is inflated. */
+  memory: z.object({ bytes: z.int(), physical_bytes: z.int(), compressed: z.literal(true).optional() }).optional(),
   /** How long the guest could not write, or with memory stood still; absent when the shed did not run. */
   pause_ms: z.number().optional(),
   /** It is not removed before it is unprotected. */

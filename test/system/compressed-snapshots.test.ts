@@ -66,7 +66,11 @@ describe.runIf(needs({ tools }))('the memory of a snapshot that nobody uses, com
     expect(sizes).toEqual({ before: before * 512, after: taken })
     expect([(ram?.mode ?? 0) & 0o777, taken < text.length / 10]).toEqual([0o600, true])
     const all = taken + ((state?.blocks ?? 0) + (record?.blocks ?? 0)) * 512
-    expect((await rooms.sheds.snapshots.get('mem')).memory).toEqual({ bytes: 64 * MiB, physical_bytes: all })
+    expect((await rooms.sheds.snapshots.get('mem')).memory).toEqual({
+      bytes: 64 * MiB,
+      physical_bytes: all,
+      compressed: true,
+    })
     const [row] = (await rooms.usage.df()).snapshots
     const memory = row?.other_files.filter(({ kind }) => kind === 'memory') ?? []
     expect(memory.map(({ path }) => basename(path))).toEqual(['mem.snap.zst', 'vm.snap'])
@@ -77,6 +81,7 @@ describe.runIf(needs({ tools }))('the memory of a snapshot that nobody uses, com
     await compressSnapshotNow(rooms, 'mem')
     await Promise.all(['a', 'b', 'c'].map((name) => goOn(rooms, name)))
     expect(isCompressed()).toEqual(inFull)
+    expect((await rooms.sheds.snapshots.get('mem')).memory).not.toHaveProperty('compressed')
     expect((await readFile(paths().memSnap)).equals(plain)).toBe(true)
     // Nobody has another one open.
     expect((await rooms.usage.df()).deleted).toEqual([])

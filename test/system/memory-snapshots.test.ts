@@ -105,6 +105,7 @@ describe.runIf(needs({ root: true, tools }))('a snapshot with memory', () => {
     const before = await taken()
     expect(await compressSnapshotNow(cowshed, 'kept')).toBeDefined()
     expect(await taken()).toBeLessThan(before * 0.7)
+    expect(await cowshed.ok('snapshot', 'info', 'kept')).toMatch(/on disk, compressed\)/)
     await cowshed.ok('snapshot', 'backup', 'kept', '--to', backups)
     const { backups: made } = await cowshed.json<ListBackupsReply>('backup', 'ls', '--at', backups)
     expect(made.find(({ name }) => name === 'kept')).toMatchObject({ added_bytes: 0 })

@@ -54,7 +54,8 @@ function describe(snapshot: SnapshotDetail): string {
     ['volumes', snapshot.volumes.length === 0 ? undefined : snapshot.volumes.map(volumeOf(snapshot)).join('  ')],
     [
       'memory',
-      memory === undefined ? undefined : `${formatSize(memory.bytes)} (${formatSize(memory.physical_bytes)} on disk)`,
+      memory &&
+        `${formatSize(memory.bytes)} (${formatSize(memory.physical_bytes)} on disk${memory.compressed === true ? ', compressed' : ''})`,
     ],
     ['paused', pause_ms === undefined ? undefined : `${pause_ms} ms`],
     ['taken', `${created_at} (${relativeTime(created_at)})`],

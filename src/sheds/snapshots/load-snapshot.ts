@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { type DataLayout, isName, isProblem, Problem } from '../../base/index.ts'
+import { type DataLayout, isName, isProblem, type memoryIn, Problem } from '../../base/index.ts'
 import { fileStatus, namesIn } from '../../host/index.ts'
 import { readRecord } from '../../state/index.ts'
 import { SnapshotRecord, snapshotNotFound } from './snapshot-record.ts'
@@ -13,8 +13,8 @@ export interface LoadedSnapshot {
   readonly volumePath: (volume: string) => string
   /** What all of it has on the filesystem: st_blocks × 512. */
   readonly physicalBytes: number
-  /** What of that is its memory. */
-  readonly memoryPhysicalBytes: number
+  /** What of that is its memory, if it has any. */
+  readonly memory?: { readonly physicalBytes: number; readonly isCompressed: boolean } | undefined
 }
 
 /** One directory below snapshots/: what it is, or why it cannot be used. */
@@ -44,17 +44,24 @@ export async function loadSnapshot({ layout }: WithLayout, name: string): Promis
     if (disk.size !== bytes) throw unusable(name, `${path} has ${disk.size} bytes, and had ${bytes}`)
     physicalBytes += disk.blocks * 512
   }
-  // A disk without its memory is still a snapshot: whoever wants to go on from that is told.
-  let memoryPhysicalBytes = 0
-  const inMemory =
-    record.memory === undefined ? [] : [paths.memoryRecord, paths.vmSnap, paths.memSnap, paths.memSnapZst]
-  for (const path of inMemory) memoryPhysicalBytes += ((await fileStatus(path))?.blocks ?? 0) * 512
+  const memory = record.memory && (await memoryOf(paths))
   return {
     record,
     path: snapshotDisk(layout, record),
     volumePath: (volume) => layout.snapshotVolume(name, volume),
-    physicalBytes: physicalBytes + memoryPhysicalBytes,
-    memoryPhysicalBytes,
+    physicalBytes: physicalBytes + (memory?.physicalBytes ?? 0),
+    memory,
+  }
+}
+
+/** A disk without its memory is still a snapshot: whoever wants to go on from that is told. */
+async function memoryOf(files: ReturnType<typeof memoryIn>): Promise<NonNullable<LoadedSnapshot['memory']>> {
+  const { memSnap, memSnapZst, memoryRecord, vmSnap } = files
+  const found = await Promise.all([memSnap, memSnapZst, memoryRecord, vmSnap].map(fileStatus))
+  const [plain, compressed] = found
+  return {
+    physicalBytes: found.reduce((sum, file) => sum + (file?.blocks ?? 0) * 512, 0),
+    isCompressed: plain === undefined && compressed !== undefined,
   }
 }
 
@@ -80,7 +87,6 @@ export function stagedSnapshot(layout: DataLayout, record: SnapshotRecord, direc
     path: inStaging(snapshotDisk(layout, record)),
     volumePath: (volume) => inStaging(layout.snapshotVolume(record.name, volume)),
     physicalBytes: 0,
-    memoryPhysicalBytes: 0,
   }
 }
 

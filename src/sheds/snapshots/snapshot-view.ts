@@ -7,7 +7,7 @@ export function snapshotView(entry: SnapshotEntry, pins: PinSet): Snapshot {
   const kept = pins.has({ kind: 'snapshot', id: entry.name }) ? { protected: true as const } : {}
   if (entry.snapshot === undefined)
     return { ...nothing, name: entry.name, status_reason: entry.problem.message, ...kept }
-  const { record, physicalBytes, memoryPhysicalBytes } = entry.snapshot
+  const { record, physicalBytes, memory } = entry.snapshot
   const { name, id, comment, shed, parent, image, rootfs, upper_bytes, volumes, pause_ms, created_at } = record
   const { forked_from, imported_at } = record
   return {
@@ -23,9 +23,15 @@ export function snapshotView(entry: SnapshotEntry, pins: PinSet): Snapshot {
     bytes: upper_bytes,
     physical_bytes: physicalBytes,
     volumes,
-    ...(record.memory === undefined
+    ...(record.memory === undefined || memory === undefined
       ? {}
-      : { memory: { bytes: record.memory.ram_bytes, physical_bytes: memoryPhysicalBytes } }),
+      : {
+          memory: {
+            bytes: record.memory.ram_bytes,
+            physical_bytes: memory.physicalBytes,
+            ...(memory.isCompressed ? { compressed: true as const } : {}),
+          },
+        }),
     ...(pause_ms === undefined ? {} : { pause_ms }),
     ...kept,
     created_at,
