@@ -178,6 +178,8 @@ export const Shed = z.object({
   volumes: z.array(VolumeMount),
   /** What it is given, and as what; never the values. */
   secrets: z.array(SecretUse),
+  /** Secrets that may be in its memory until its next boot though it is given them no more. */
+  secrets_in_memory: z.array(z.string()).optional(),
   /** Neither it nor its disk is removed before it is unprotected. */
   protected: z.literal(true).optional(),
   created_at: z.iso.datetime(),
@@ -219,7 +221,7 @@ export const ForkShedRequest = z.strictObject({
   count: z.int().min(1).max(mostForks).optional(),
   /** They are booted from copies of the disk, whatever is in the memory. */
   cold_boot: z.boolean().optional(),
-  /** Also when the shed is given secrets, which are in its memory; the forks are given them, too. */
+  /** Also when secrets may be in the memory of the shed; the forks are given those that it is given, too. */
   with_secrets: z.boolean().optional(),
 })
 export type ForkShedRequest = z.infer<typeof ForkShedRequest>

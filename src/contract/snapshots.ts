@@ -34,6 +34,8 @@ export const Snapshot = z.object({
   volumes: z.array(SnapshotVolume),
   /** What was in its memory is in it as well: how much RAM that is, and what it has on the host's disk. `compressed`: whoever goes on from it waits until it is inflated. */
   memory: z.object({ bytes: z.int(), physical_bytes: z.int(), compressed: z.literal(true).optional() }).optional(),
+  /** Secrets that may be in that memory, by name. */
+  secrets_in_memory: z.array(z.string()).optional(),
   /** How long the guest could not write, or with memory stood still; absent when the shed did not run. */
   pause_ms: z.number().optional(),
   /** It is not removed before it is unprotected. */
@@ -66,7 +68,7 @@ export const CreateSnapshotRequest = z.strictObject({
   volumes: z.boolean().optional(),
   /** What is in its memory as well: a shed that is made from it goes on from there. */
   memory: z.boolean().optional(),
-  /** Also when the shed is given secrets, which are in its memory then. */
+  /** Also when secrets may be in the memory of the shed. */
   with_secrets: z.boolean().optional(),
 })
 export type CreateSnapshotRequest = z.infer<typeof CreateSnapshotRequest>

@@ -121,7 +121,12 @@ describe.runIf(needs({ tools }))('a secret', { timeout: patience }, () => {
     expect(await sh('fork', seen)).toBe(`${apiKey}\n${pem}`)
     // What was in the memory; a variable never was.
     expect(await sh('copy', seen)).toBe(`\n${pem}`)
-    expect((await cowshed.json<Shed>('inspect', 'copy')).secrets).toEqual([])
+    const both = ['api-key', 'cert']
+    expect(await cowshed.json<Shed>('inspect', 'copy')).toMatchObject({ secrets: [], secrets_in_memory: both })
+    expect(await cowshed.json('snapshot', 'info', 'mem')).toMatchObject({ secrets_in_memory: both })
+    expect(await cowshed.json<Shed>('inspect', 'fork')).not.toHaveProperty('secrets_in_memory')
+    // Nobody has given it any, and it has them all the same.
+    expect((await cowshed.run('fork', 'copy', 'again')).stderr).toContain('in the memory of copy: api-key, cert')
     expect((await secrets()).map(({ given_to }) => given_to.map(({ shed }) => shed))).toEqual([
       ['fork', 'fork', 'web', 'web'],
       ['fork', 'web'],

@@ -57,7 +57,7 @@ export const create: DefineCommand = (command, run) => {
       snapshotName,
     )
     .option('--from <shed>', 'make it a fork of a shed, as `cowshed fork` does', (text) => parseName(text, 'shed name'))
-    .option('--with-secrets', 'with --from: also when that is given secrets, which are in its memory')
+    .option('--with-secrets', 'with --from: also when secrets may be in the memory of that')
     .option('--no-snapshot-volumes', 'without the volumes that are in the snapshot')
     .option(
       '--volume-name <volume=name>',

@@ -21,7 +21,7 @@ export const fork: DefineCommand = (command, run) => {
       wholeNumber('--count', { min: 1, max: mostForks }),
     )
     .option('--cold-boot', 'boot them from copies of the disk, whatever is in its memory')
-    .option('--with-secrets', 'also when the shed is given secrets, which are in its memory; the forks are given them')
+    .option('--with-secrets', 'also when secrets may be in its memory; the forks are given those that it is given')
     .action(
       run(async (cli, name: string, newName: string, { count, coldBoot, withSecrets }: Options) => {
         const body = {

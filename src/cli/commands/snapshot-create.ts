@@ -16,7 +16,7 @@ export const snapshotCreate: DefineCommand = (command, run) => {
     .option('--comment <text>', 'what it is for')
     .option('--no-volumes', 'its own disk only, and none of its volumes')
     .option('--memory', 'what is in its memory as well: a shed made from it goes on from there')
-    .option('--with-secrets', 'also when the shed is given secrets, which are in its memory then')
+    .option('--with-secrets', 'also when secrets may be in its memory')
     .action(
       run(async (cli, shed: string, name: string, options: Options) => {
         const { comment, volumes, memory, withSecrets } = options

@@ -68,6 +68,8 @@ export const ShedRecord = z.object({
   volumes: z.array(VolumeMount).default([]),
   /** What this shed alone is given: a copy of it is given nothing that nobody asked for. */
   secrets: z.array(SecretUse).default([]),
+  /** Secrets that may be in its memory though it is given them no more: it had them when it ran, or goes on from the memory of one that had. Gone with its next boot. */
+  secrets_in_memory: z.array(z.string()).optional(),
   /** What becomes of it when nobody uses it, where config.toml is not to say. */
   thermal: OwnThermalSettings.optional(),
   /** What the image's config says about running a program in it. */

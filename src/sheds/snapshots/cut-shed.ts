@@ -9,6 +9,7 @@ import { cutMemory } from '../memory/cut-memory.ts'
 import type { CutMemory } from '../memory/stored-memory.ts'
 import { refuseUnsavable } from '../memory/with-savable.ts'
 import { refuseCold, type ShedRecord, shedNotRunning } from '../records/shed-record.ts'
+import { secretsInMemory, withSecretsInMemory } from '../secrets/secrets-in-memory.ts'
 import { diskPath } from '../shed-disk.ts'
 import { whileAwake } from '../verbs/while-awake.ts'
 import { whileItLives } from '../vm/while-it-lives.ts'
@@ -94,9 +95,9 @@ function refuseWithoutMemory(
       hint: 'leave --no-volumes out',
     })
   }
-  if (shed.secrets.length > 0 && withSecrets !== true) {
-    const given = [...new Set(shed.secrets.map(({ secret }) => secret))].join(', ')
-    throw new Problem('INVALID_REQUEST', `${name} is given secrets (${given}), and they are in its memory`, {
+  const secrets = secretsInMemory(shed)
+  if (secrets.length > 0 && withSecrets !== true) {
+    throw new Problem('INVALID_REQUEST', `there are secrets in the memory of ${name}: ${secrets.join(', ')}`, {
       hint: 'say that they may be in the copy: --with-secrets',
     })
   }
@@ -153,7 +154,7 @@ interface NewRecord {
   readonly volumes: SnapshotVolume[]
 }
 
-function recordOf(shed: ShedRecord, { request: { name, comment }, volumes }: NewRecord): SnapshotRecord {
+function recordOf(shed: ShedRecord, { request: { name, comment, memory }, volumes }: NewRecord): SnapshotRecord {
   const { image, cpus, memory_bytes, upper_bytes, rootfs, network, io, env, labels, defaults } = shed
   return {
     version: 1,
@@ -174,6 +175,7 @@ function recordOf(shed: ShedRecord, { request: { name, comment }, volumes }: New
     labels,
     defaults,
     volumes,
+    ...(memory === true ? withSecretsInMemory(secretsInMemory(shed)) : {}),
     created_at: new Date().toISOString(),
   }
 }

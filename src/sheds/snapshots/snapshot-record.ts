@@ -30,6 +30,8 @@ export const SnapshotRecord = ShedRecord.pick({
   volumes: z.array(SnapshotVolume).default([]),
   /** What was in its memory is there as well: how large the files of that are. */
   memory: z.object({ ram_bytes: z.int(), state_bytes: z.int(), record_bytes: z.int() }).optional(),
+  /** Secrets that may be in that. */
+  secrets_in_memory: z.array(z.string()).optional(),
   /** How long its guest could not write, or with memory stood still; absent when there was none. */
   pause_ms: z.number().optional(),
   /** When it came to this host; absent where it was taken. */

@@ -9,7 +9,7 @@ export function snapshotView(entry: SnapshotEntry, pins: PinSet): Snapshot {
     return { ...nothing, name: entry.name, status_reason: entry.problem.message, ...kept }
   const { record, physicalBytes, memory } = entry.snapshot
   const { name, id, comment, shed, parent, image, rootfs, upper_bytes, volumes, pause_ms, created_at } = record
-  const { forked_from, imported_at } = record
+  const { forked_from, secrets_in_memory, imported_at } = record
   return {
     name,
     id,
@@ -32,6 +32,7 @@ export function snapshotView(entry: SnapshotEntry, pins: PinSet): Snapshot {
             ...(memory.isCompressed ? { compressed: true as const } : {}),
           },
         }),
+    ...(secrets_in_memory === undefined ? {} : { secrets_in_memory }),
     ...(pause_ms === undefined ? {} : { pause_ms }),
     ...kept,
     created_at,

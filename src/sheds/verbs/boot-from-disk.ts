@@ -23,7 +23,7 @@ export async function bootFromDisk(
   using _place = await context.admission.admit(record)
   await checkMounts(context, { shed: record.name, mounts: record.volumes })
   await checkSecrets(context, record.secrets)
-  const booted = await withWholeLower(context, record, work)
+  const { secrets_in_memory: _forgotten, ...booted } = await withWholeLower(context, record, work)
   const starting = await changeStatus(context, nextGeneration(booted), { status: 'starting' })
   try {
     await dropMemory(context, record.name)

@@ -13,6 +13,7 @@ import { runFromMemory } from '../memory/run-from-memory.ts'
 import type { CutMemory } from '../memory/stored-memory.ts'
 import type { ShedRecord } from '../records/shed-record.ts'
 import { checkSecrets } from '../secrets/secret-values.ts'
+import { withSecretsInMemory } from '../secrets/secrets-in-memory.ts'
 import { createDisk, diskPath, ensureSource, tellClone } from '../shed-disk.ts'
 import type { LongWork } from '../sheds.ts'
 import { checkNotReplaced, type LoadedSnapshot } from '../snapshots/load-snapshot.ts'
@@ -75,7 +76,8 @@ export async function createShed(
   // From here to the record that pins it, nothing may take the image away. Of a snapshot's, if there is one here, that is seen to already.
   using _hold = snapshot === undefined ? context.images.hold(parseDigest(image.manifest_digest)) : undefined
   const origin = originOf(snapshot, { isFork: fork !== undefined })
-  const record = newRecord(request, { found, settings, origin, volumes })
+  const had = memory === undefined ? [] : (snapshot?.record.secrets_in_memory ?? [])
+  const record = newRecord(request, { found, settings, origin, volumes, had })
   // A root filesystem of its own that was cut needs nothing of its image any more.
   if (snapshot === undefined || record.rootfs === 'erofs') await ensureSource(context, record, work)
   const check = async () => {
@@ -93,6 +95,8 @@ interface NewRecord {
   readonly settings: ShedSettings
   readonly origin: Origin
   readonly volumes: VolumesOfNew
+  /** Secrets in the memory that it goes on from. */
+  readonly had: readonly string[]
 }
 
 /** What a shed was made from. */
@@ -104,8 +108,9 @@ function originOf(snapshot: LoadedSnapshot | undefined, { isFork }: { readonly i
   return isFork ? { forked_from: shed } : { snapshot: { name, id } }
 }
 
-function newRecord(request: CreateShedRequest, { found, settings, origin, volumes }: NewRecord): ShedRecord {
+function newRecord(request: CreateShedRequest, { found, settings, origin, volumes, had }: NewRecord): ShedRecord {
   const { image, lazy, defaults } = found
+  const given = new Set(request.secrets.map(({ secret }) => secret))
   const now = new Date().toISOString()
   return {
     version: 1,
@@ -119,6 +124,7 @@ function newRecord(request: CreateShedRequest, { found, settings, origin, volume
     ...settings,
     volumes: volumes.mounts,
     secrets: request.secrets,
+    ...withSecretsInMemory(had.filter((secret) => !given.has(secret))),
     ...(request.thermal === undefined ? {} : { thermal: request.thermal }),
     defaults,
     forwards: [],

@@ -4,6 +4,7 @@ import { writeRecord } from '../../state/index.ts'
 import type { ShedsContext } from '../context.ts'
 import type { ShedRecord } from '../records/shed-record.ts'
 import { checkSecrets } from '../secrets/secret-values.ts'
+import { withSecretsInMemory } from '../secrets/secrets-in-memory.ts'
 
 /** Gives a settled shed a secret, inside its transition; given as the same thing twice, the last one counts. @see Sheds.giveSecret */
 export async function giveSecret(context: ShedsContext, record: ShedRecord, use: SecretUse): Promise<ShedRecord> {
@@ -25,7 +26,10 @@ export async function takeSecret(context: ShedsContext, record: ShedRecord, secr
       hint: `see what it is given: cowshed inspect ${record.name}`,
     })
   }
-  return await change(context, { ...record, secrets }, { type: 'secret.taken', secret })
+  // What it had when it ran is in its memory until it boots.
+  const isInMemory = record.status !== 'stopped' && record.status !== 'crashed'
+  const had = isInMemory ? withSecretsInMemory([...new Set([...(record.secrets_in_memory ?? []), secret])]) : {}
+  return await change(context, { ...record, secrets, ...had }, { type: 'secret.taken', secret })
 }
 
 async function change(
