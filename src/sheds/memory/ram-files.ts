@@ -1,5 +1,5 @@
 import { lstat, mkdir, rm, rmdir } from 'node:fs/promises'
-import { basename, join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import type { DataLayout } from '../../base/index.ts'
 import { filesystemOf, namesIn } from '../../host/index.ts'
 import type { ShedRecord } from '../records/shed-record.ts'
@@ -71,19 +71,26 @@ export class RamFiles {
     return await mine
   }
 
-  /** What those that are there may still grow to counts as taken. A directory that cannot be had is no tmpfs. */
+  /** What all RAM that is there may still grow to counts as taken. A directory that cannot be had is no tmpfs. */
   async #hasRoom(bytes: number): Promise<boolean> {
     try {
       await mkdir(this.#directory, { recursive: true, mode: 0o700 })
       if (!(await this.#isOurs())) return false
       const { type, freeBytes } = await filesystemOf(this.#directory)
       if (type !== 'tmpfs') return false
-      let growth = 0
-      for (const name of await this.#names()) growth += await mayGrowBy(this.#onTmpfs(name))
-      return freeBytes - growth - reserveBytes >= bytes
+      return freeBytes - (await this.#growth()) - reserveBytes >= bytes
     } catch {
       return false
     }
+  }
+
+  /** Of the RAM of all data directories that have theirs beside ours, as far as we may look: a tmpfs that is full ends somebody's VM, whoever filled it. */
+  async #growth(): Promise<number> {
+    const beside = dirname(this.#directory)
+    const family = basename(this.#directory).replace(/[^-]*$/, '')
+    const names = (await namesIn(beside)).filter((name) => name.startsWith(family))
+    const each = await Promise.all(names.map((name) => growthIn(join(beside, name))))
+    return each.reduce((sum, growth) => sum + growth, 0)
   }
 
   /** Whoever made it before us could look into it. */
@@ -100,14 +107,15 @@ export class RamFiles {
   #onTmpfs(name: string): string {
     return join(this.#directory, `${name}${suffix}`)
   }
-
-  async #names(): Promise<string[]> {
-    const files = await namesIn(this.#directory)
-    return files.filter((file) => file.endsWith(suffix)).map((file) => file.slice(0, -suffix.length))
-  }
 }
 
 const suffix = '.ram'
+
+async function growthIn(directory: string): Promise<number> {
+  const files = await namesIn(directory).catch(() => [])
+  const each = files.filter((file) => file.endsWith(suffix)).map((file) => mayGrowBy(join(directory, file)))
+  return (await Promise.all(each)).reduce((sum, growth) => sum + growth, 0)
+}
 
 async function mayGrowBy(path: string): Promise<number> {
   const found = await lstat(path).catch(() => undefined)

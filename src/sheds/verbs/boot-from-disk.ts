@@ -3,7 +3,7 @@ import { changeStatus, nextGeneration, noteStatus, type ShedsContext } from '../
 import { attachmentOf } from '../lazy-lowers.ts'
 import { dropMemory } from '../memory/stored-memory.ts'
 import type { ShedRecord } from '../records/shed-record.ts'
-import { checkSecrets } from '../secrets/secret-values.ts'
+import { checkGiven } from '../secrets/secret-values.ts'
 import type { LongWork } from '../sheds.ts'
 import { runShed } from '../vm/run-shed.ts'
 import { checkMounts } from '../volumes/check-mounts.ts'
@@ -22,7 +22,7 @@ export async function bootFromDisk(
 ): Promise<ShedRecord> {
   using _place = await context.admission.admit(record)
   await checkMounts(context, { shed: record.name, mounts: record.volumes })
-  await checkSecrets(context, record.secrets)
+  await checkGiven(context, record)
   const { secrets_in_memory: _forgotten, ...booted } = await withWholeLower(context, record, work)
   const starting = await changeStatus(context, nextGeneration(booted), { status: 'starting' })
   try {
