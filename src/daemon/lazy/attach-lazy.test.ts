@@ -51,26 +51,30 @@ describe.runIf(needs({ tools: registryTools }))('a published image', () => {
     ])
   })
 
-  test('has its bootstrap asked for while its chunk index is on its way, and neither when they are here', async () => {
+  test('has its bootstrap asked for, to the end of its last leaf, while its chunk index is on its way, and neither when they are here', async () => {
     const layout = newHost()
     const wholeBlobs = () =>
       pulls.proxy.requests.flatMap(({ path, headers }) =>
         headers.range === undefined ? (/blobs\/(sha256:\w+)$/.exec(path)?.[1] ?? []) : [],
       )
-    const { chunkIndex } = await (async () => {
-      await using attached = await attach(layout)
-      return attached
-    })()
+    const first = await attach(layout)
+    await first[Symbol.asyncDispose]()
+    const { chunkIndex } = first
     const [bootstrap, ...others] = wholeBlobs().filter((digest) => digest !== chunkIndex)
     expect([wholeBlobs().length, others]).toEqual([2, []])
     pulls.proxy.clear()
     await (await attach(layout))[Symbol.asyncDispose]()
     expect(wholeBlobs()).toEqual([])
+    const [layer] = first.source.data
     pulls.proxy.fault({ path: new RegExp(chunkIndex) }, { kind: 'stall', after: 0 })
     const stopping = new AbortController()
     const attaching = attach(newHost(), { signal: stopping.signal })
     attaching.catch(() => {})
     await expect.poll(wholeBlobs, { timeout: 60_000 }).toContain(bootstrap)
+    // In the last leaf of the bootstrap is the beginning of a layer.
+    const ofLayer = () =>
+      pulls.proxy.requests.flatMap(({ path, headers }) => (path.includes(layer?.digest ?? '-') ? [headers.range] : []))
+    await expect.poll(ofLayer, { timeout: 60_000 }).toEqual(['bytes=0-131071'])
     stopping.abort()
     await expect(attaching).rejects.toMatchObject({ code: 'CANCELLED' })
   })

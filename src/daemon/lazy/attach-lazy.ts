@@ -1,5 +1,5 @@
 import { type DataLayout, type Digest, isDigest, isProblem, Problem, shortDigest } from '../../base/index.ts'
-import { type ChunkIndex, leafHashBytes, type Platform } from '../../formats/index.ts'
+import { type ChunkIndex, leafBytes, leafHashBytes, type Platform } from '../../formats/index.ts'
 import type { FileLock } from '../../host/index.ts'
 import {
   type FoundManifest,
@@ -23,6 +23,7 @@ import {
   type OutagePolicy,
   openLazyLower,
   openTrace,
+  type ReadStored,
   readLazyIndex,
   readStoredIndex,
   type StoredIndex,
@@ -30,6 +31,9 @@ import {
 } from '../../lazy/index.ts'
 import type { Registries } from '../../wires/index.ts'
 import { openPlain } from './attach-plain.ts'
+
+/** What the first chunk of a layer takes, as it is stored, unless it is of a large file. */
+const firstChunkBytes = 128 * 1024
 
 export interface AttachLazy {
   readonly layout: DataLayout
@@ -164,16 +168,35 @@ async function lookUp(request: AttachLazy, ahead: BlobsAhead): Promise<Identifie
 /** Asks for the boot trace and, when nothing is here of the lower, for its bootstrap, which will be read as soon as the chunk index says what they must be. @returns that index, when it is here */
 async function askAhead(
   { layout, trace: name = defaultTrace }: AttachLazy,
-  { repository, manifest: { subject, chunkIndex, bootstrap, traces } }: FoundManifest,
+  { repository, manifest }: FoundManifest,
   ahead: BlobsAhead,
 ): Promise<StoredIndex | undefined> {
+  const { subject, chunkIndex, bootstrap, data, traces } = manifest
   const stored = await readStoredIndex(layout, chunkIndex.digest)
   if ((await findKeptAs(layout, subject.digest, chunkIndex.digest)) !== undefined) return stored
+  const readStored: ReadStored = (blob) => repository.readBlob(blob)
   const trace = traces.find((one) => one.name === name)
-  for (const blob of [stored === undefined ? bootstrap : undefined, trace]) {
-    if (blob !== undefined) ahead.ask((request) => repository.readBlob(request), blob)
+  if (trace !== undefined) ahead.ask(readStored, trace)
+  if (stored !== undefined) return stored
+  ahead.ask(readStored, bootstrap)
+  const [layer] = data
+  // The leaf in which the bootstrap ends has the beginning of the first layer in it.
+  if (layer !== undefined && bootstrap.lowerBytes % leafBytes > 0) {
+    const ask = (isHere: boolean) => isHere || ahead.ask(readStored, layer, firstChunkBytes)
+    // The chunk index does not wait for this, and nothing needs it: the lower asks for what it has not got.
+    void isLocal(layout, manifest, layer).then(ask, () => {})
   }
-  return stored
+  return undefined
+}
+
+/** Whether this host has a layer, or some of it. */
+async function isLocal(
+  layout: DataLayout,
+  { chunkIndex, profile }: FoundManifest['manifest'],
+  layer: FoundManifest['manifest']['data'][number],
+): Promise<boolean> {
+  await using local = await openLocalParts(layout, { chunkIndex: chunkIndex.digest, profile, data: [layer] })
+  return local.found.size > 0
 }
 
 /** It says nothing of the image, only that it cannot be asked now. */

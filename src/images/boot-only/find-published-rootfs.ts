@@ -1,12 +1,5 @@
 import { type Digest, type LowerProfile, lowerProfiles, Problem } from '../../base/index.ts'
-import {
-  documentKind,
-  inlineManifest,
-  type Platform,
-  parseIndex,
-  type RootfsManifest,
-  rootfsMembers,
-} from '../../formats/index.ts'
+import { documentKind, inlineManifest, type Platform, parseIndex, rootfsMembers } from '../../formats/index.ts'
 import type { StoredIndex } from '../../lazy/index.ts'
 import type { ReadBlob, Registries, RemoteManifest, Repository, RequestOptions } from '../../wires/index.ts'
 import type { LongWork } from '../long-work.ts'
@@ -29,7 +22,7 @@ export interface FindPublishedRootfs extends Pick<LongWork, 'signal'> {
 
 export interface FoundManifest {
   readonly repository: Repository
-  readonly manifest: RootfsManifest
+  readonly manifest: PublishedRootfs['manifest']
 }
 
 export interface FoundRootfs {

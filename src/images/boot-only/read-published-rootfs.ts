@@ -43,7 +43,7 @@ export interface ReadPublishedRootfs {
   /** That guests of this host can read, the preferred one first. */
   readonly profiles: readonly LowerProfile[]
   /** Hears which rootfs it will be before its chunk index is asked for. @returns that index, when it is on this host */
-  readonly onManifest?: ((manifest: RootfsManifest) => Promise<StoredIndex | undefined>) | undefined
+  readonly onManifest?: ((manifest: PublishedRootfs['manifest']) => Promise<StoredIndex | undefined>) | undefined
   readonly signal?: AbortSignal | undefined
 }
 

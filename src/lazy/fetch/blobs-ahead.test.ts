@@ -57,6 +57,20 @@ test('what nobody has asked for, and what must not come from a mirror, is read a
   ])
 })
 
+test('of a blob its beginning may be asked for: what is beyond it is read as ever', async () => {
+  const { requests, read } = registry()
+  using ahead = new BlobsAhead()
+  ahead.ask(read, { ...blob, size: 1 << 30 }, 300)
+  const first = ahead.before(read)
+  const ranges = [{ until: 300 }, { from: 120, until: 250 }, { from: 120, until: 301 }]
+  for (const range of ranges)
+    expect(await collect(first({ ...blob, ...range }))).toEqual(bytes.subarray(range.from, range.until))
+  expect(requests.map(({ from, until }) => [from, until])).toEqual([
+    [undefined, 300],
+    [120, 301],
+  ])
+})
+
 test('who finds it wrong and reads on asks the registry', async () => {
   const { requests, read } = registry()
   using ahead = new BlobsAhead()

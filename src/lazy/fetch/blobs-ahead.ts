@@ -16,21 +16,23 @@ export interface StoredBlob {
  * whatever comes from elsewhere.
  */
 export class BlobsAhead implements Disposable {
-  readonly #coming = new Map<Digest, Link>()
+  readonly #coming = new Map<Digest, Coming>()
   readonly #closing = new AbortController()
 
-  /** Asks for all of a blob. */
-  ask(readStored: ReadStored, { digest, size }: StoredBlob): void {
-    if (size > maxBytes || this.#coming.has(digest)) return
-    const blob = readStored({ digest, size, signal: this.#closing.signal })
-    this.#coming.set(digest, linkOf(blob[Symbol.asyncIterator]()))
+  /** Asks for a blob. @param most so many of its first bytes; all of them unless told */
+  ask(readStored: ReadStored, { digest, size }: StoredBlob, most = size): void {
+    const until = Math.min(size, most)
+    if (until > maxBytes || this.#closing.signal.aborted || this.#coming.has(digest)) return
+    const blob = readStored({ digest, size, until, signal: this.#closing.signal })
+    this.#coming.set(digest, { until, first: linkOf(blob[Symbol.asyncIterator]()) })
   }
 
   /** The same reads; what was asked for is not asked for again, unless it was wrong or could not be had. */
   before(readStored: ReadStored): ReadStored {
     return (request) => {
       const coming = request.mirrors === false ? undefined : this.#coming.get(request.digest)
-      return coming === undefined ? readStored(request) : this.#read(coming, request)
+      const { until = request.size } = request
+      return coming === undefined || until > coming.until ? readStored(request) : this.#read(coming.first, request)
     }
   }
 
@@ -40,11 +42,11 @@ export class BlobsAhead implements Disposable {
     this.#coming.clear()
   }
 
-  async *#read(coming: Link, request: Parameters<ReadStored>[0]): AsyncGenerator<Buffer> {
+  async *#read(first: Link, request: Parameters<ReadStored>[0]): AsyncGenerator<Buffer> {
     const { digest, size, from = 0, until = size, signal } = request
     let isRead = false
     try {
-      let link = coming
+      let link = first
       for (let at = 0; at < until; ) {
         const next = await unlessCancelled(link, signal)
         if (next === undefined) return
@@ -59,6 +61,12 @@ export class BlobsAhead implements Disposable {
       if (!isRead) this.#coming.delete(digest)
     }
   }
+}
+
+interface Coming {
+  /** Its bytes from there on were not asked for. */
+  readonly until: number
+  readonly first: Link
 }
 
 /** What has come of a blob, and what comes after it: any number may follow it, each from the beginning. */
