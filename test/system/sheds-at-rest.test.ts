@@ -1,7 +1,10 @@
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
+import { parseDigest } from '../../src/base/index.ts'
+import type { ShedFailure } from '../../src/contract/index.ts'
 import { cloneFile, isLocked, lockFile, processStartTime, spawnDetached } from '../../src/host/index.ts'
+import { holdLazyDirectory, noteWrong } from '../../src/lazy/index.ts'
 import { busyboxImageTools } from '../support/busybox-image.ts'
 import { toolsFor, withSmallFilesystem } from '../support/filesystems.ts'
 import { needs } from '../support/needs.ts'
@@ -156,6 +159,83 @@ describe.runIf(needs({ tools }))('sheds whose records and VMs do not agree', () 
   })
 })
 
+describe.runIf(needs({ tools }))('sheds of a lower that could not be verified, and is wrong', () => {
+  /** Sheds in the states that a daemon left them in, and what says that their lower is wrong. */
+  async function left(directory: string, states: Readonly<Record<string, object>>): Promise<void> {
+    await using rooms = await openRoomsOn(directory)
+    await rooms.loadMini()
+    await rooms.create('other')
+    const chunkIndex = parseDigest((await rooms.sheds.get('other')).image.manifest_digest)
+    const lazy = { reference: 'app:1', chunk_index_digest: chunkIndex, profile: 'plain', plain: true, unverified: true }
+    for (const [name, fields] of Object.entries(states)) {
+      await rooms.create(name)
+      await change(rooms, name, { lazy, ...fields })
+    }
+    const { data } = rooms.layout.lazyLower(chunkIndex)
+    using _held = await holdLazyDirectory(rooms.layout, chunkIndex)
+    await writeFile(data, 'fetched')
+    await noteWrong(rooms.layout, chunkIndex, 'it is another')
+  }
+
+  const statuses = async ({ sheds }: OpenedRooms) =>
+    Object.fromEntries((await sheds.list()).map(({ name, status }) => [name, status]))
+  const told = ({ events }: OpenedRooms) => events.read({ limit: 100 }).map(({ type }) => type)
+
+  test('fail with the next daemon, whatever they were doing, and what was fetched goes after that', async () => {
+    await using dir = await temporaryDirectory()
+    await left(dir.path, {
+      stopped: {},
+      crashed: { status: 'crashed' },
+      cold: { status: 'cold' },
+      // As it was verified by somebody else's word, say.
+      verified: { lazy: undefined },
+    })
+    await using rooms = await openRoomsOn(dir.path)
+    await expect.poll(() => readdir(rooms.layout.lazyLowers), { timeout: 60_000 }).toEqual([])
+    const failed = { cold: 'failed', crashed: 'failed', stopped: 'failed' }
+    expect(await statuses(rooms)).toEqual({ ...failed, other: 'stopped', verified: 'stopped' })
+    expect(await rooms.sheds.get('cold')).toMatchObject({
+      status_reason: 'it is another',
+      failure: { code: 'DIGEST_MISMATCH', message: 'it is another' },
+    })
+    expect(told(rooms).filter((type) => type === 'lazy.wrong' || type === 'shed.failed')).toHaveLength(4)
+    const refused = { code: 'SHED_FAILED', hint: expect.stringContaining('cowshed reset cold') }
+    await expect(rooms.sheds.start('cold', { coldBoot: true })).rejects.toMatchObject(refused)
+    await expect(rooms.sheds.wake('cold')).rejects.toMatchObject(refused)
+    await expect(rooms.sheds.fork('cold', { name: 'two' })).rejects.toMatchObject(refused)
+    await expect(rooms.sheds.snapshots.create({ name: 's', shed: 'cold' })).rejects.toMatchObject(refused)
+    const { failure, lazy, status } = await rooms.sheds.reset('cold')
+    expect([failure, lazy?.unverified, status]).toEqual([undefined, true, 'stopped'])
+    const { items } = await rooms.usage.prune({ dry_run: false, until_ms: 0, log_tail_bytes: 0, scope: ['instances'] })
+    expect(items.map(({ name }) => name)).toContain('crashed')
+  })
+
+  test('and a VM of theirs that was to be ended is ended, though a kill came between that and its record', async () => {
+    await using dir = await temporaryDirectory()
+    await left(dir.path, { web: { status: 'failed', failure: failureNow() } })
+    await using before = await openRoomsOn(dir.path)
+    const vmm = await holdLock(before, 'web')
+    await using rooms = await openRoomsOn(dir.path)
+    expect(processStartTime(vmm.pid)).toBeUndefined()
+    expect((await statuses(rooms)).web).toBe('failed')
+  })
+
+  test('and nothing goes that says so while one of the sheds cannot be read', async () => {
+    await using dir = await temporaryDirectory()
+    await left(dir.path, { web: {} })
+    await mkdir(join(dir.path, 'data/sheds/odd'))
+    {
+      await using rooms = await openRoomsOn(dir.path)
+      await expect.poll(() => told(rooms), { timeout: 60_000 }).toContain('lazy.unsettled')
+      expect(await statuses(rooms)).toMatchObject({ web: 'failed', odd: 'broken' })
+      expect(await readdir(rooms.layout.lazyLowers)).toHaveLength(1)
+      await rooms.sheds.remove('odd', { force: true })
+    }
+    await using rooms = await openRoomsOn(dir.path)
+    await expect.poll(() => readdir(rooms.layout.lazyLowers), { timeout: 60_000 }).toEqual([])
+  })
+})
+
 test.runIf(needs({ root: true, tools: [...tools, ...toolsFor('ext4')] }))(
   'on a full disk a daemon starts, shows what is true, and deletes',
   async () => {
@@ -201,4 +281,8 @@ async function holdLock({ layout }: OpenedRooms, name: string) {
 async function change({ layout }: OpenedRooms, name: string, fields: object): Promise<void> {
   const path = layout.shed(name).record
   await writeFile(path, JSON.stringify({ ...(JSON.parse(await readFile(path, 'utf8')) as object), ...fields }))
+}
+
+function failureNow(): ShedFailure {
+  return { code: 'DIGEST_MISMATCH', message: 'it is another', at: new Date().toISOString() }
 }
