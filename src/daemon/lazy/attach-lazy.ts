@@ -100,7 +100,7 @@ export async function attachLazy(request: AttachLazy): Promise<AttachedLazy> {
       isFinal: kept !== undefined,
     })
     opened.push(() => lower[Symbol.asyncDispose]())
-    void replay.then(() => ahead[Symbol.dispose]())
+    void replay.then(() => ahead.forget())
     await written
     if (record !== undefined) {
       const keeper = new TraceKeeper({ layout, name, earlier: record, touched: () => lower.touched })

@@ -110,6 +110,17 @@ test('nobody waits for it longer than he likes', async () => {
   await expect(reading).rejects.toMatchObject({ code: 'CANCELLED' })
 })
 
+test('who reads it when it is forgotten reads it to the end; who comes after that asks', async () => {
+  const { requests, read } = registry()
+  using ahead = new BlobsAhead()
+  ahead.ask(read, blob)
+  const first = ahead.before(read)
+  const reading = collect(first(blob))
+  ahead.forget()
+  expect(await Promise.all([reading, collect(first({ ...blob, until: 100 }))])).toEqual([bytes, bytes.subarray(0, 100)])
+  expect(requests.map(({ until }) => until)).toEqual([1000, 100])
+})
+
 test('what is still coming when it is no longer of use is stopped', async () => {
   const { requests, read } = registry()
   const ahead = new BlobsAhead()

@@ -36,7 +36,12 @@ export class BlobsAhead implements Disposable {
     }
   }
 
-  /** Nothing of it is of use any more. */
+  /** Nobody begins to read it any more: it need not be in memory. Who is reading goes on. */
+  forget(): void {
+    this.#coming.clear()
+  }
+
+  /** What is still coming is stopped; nobody may be reading it. */
   [Symbol.dispose](): void {
     this.#closing.abort()
     this.#coming.clear()
