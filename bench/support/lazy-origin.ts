@@ -33,8 +33,8 @@ export interface LazyOrigin extends Known, AsyncDisposable {
   readonly image: BenchImage
 }
 
-/** Raised when what is published of an image changes. */
-const publication = 3
+/** Raised when what is published of an image changes, or what is recorded of it. */
+const publication = 4
 
 /** Made once per machine, beside the image; needs root. Its image has two boot traces for each program: of it in a mounted image, and in a VM. */
 export async function lazyOrigin(say: (line: string) => void): Promise<LazyOrigin> {

@@ -17,9 +17,9 @@ afterAll(() => directory[Symbol.asyncDispose]())
 
 /** What each takes of an image of 1.4 GB, as the benchmark `lazy` has it, with its mount. */
 describe.each([
-  ['true', { requests: 8, kib: 3246 }, { requests: 6, kib: 2401 }],
-  ['python', { requests: 58, kib: 17_821 }, { requests: 36, kib: 14_761 }],
-  ['node', { requests: 70, kib: 28_576 }, { requests: 27, kib: 22_812 }],
+  ['true', { requests: 8, kib: 3691 }, { requests: 6, kib: 2451 }],
+  ['python', { requests: 62, kib: 20_813 }, { requests: 35, kib: 15_421 }],
+  ['node', { requests: 77, kib: 39_407 }, { requests: 23, kib: 27_815 }],
 ])('a start of %s', (name, plain, traced) => {
   const measure = async (ahead: MeasureReads['ahead']) => {
     const recorded = reads.get(name)
