@@ -12,8 +12,6 @@ export interface LeafTruth {
   isRight(leaf: number, bytes: Uint8Array): boolean
   /** The same of bytes that have just been fetched. */
   accepts(leaf: number, bytes: Uint8Array): boolean
-  /** Resolves when what it has accepted may be given; at once when there is nothing to be remembered of that. @throws Problem IO_FAILED */
-  remembered?(): Promise<void>
   /** Whether a leaf is known to be zeros. */
   isZeros(leaf: number): boolean
   /** How many leaves from this one on, before `end`, are alike in being zeros or not. */

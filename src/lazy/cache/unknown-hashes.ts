@@ -25,8 +25,6 @@ export class UnknownHashes implements LeafTruth {
     return bytes.length === this.lengthOf(leaf)
   }
 
-  remembered?(): Promise<void>
-
   isZeros(): boolean {
     return false
   }

@@ -128,7 +128,6 @@ export class LeafPass {
         },
       )
     }
-    await hashes.remembered?.()
     if (this.#from === 'registry') use.fetched(leaf)
     await cache.keep(leaf, this.#leaf)
     claims?.release(leaf, leaf + 1)

@@ -4,7 +4,7 @@ import { readFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { promisify } from 'node:util'
 import { errnoCode, Problem, problemFromSystem } from '../../base/index.ts'
-import { leafHashBytes } from '../../formats/index.ts'
+import { leafBytes, leafHashBytes } from '../../formats/index.ts'
 import { type FileLock, lockFile, syncDirectory } from '../../host/index.ts'
 import { UnknownHashes } from '../cache/unknown-hashes.ts'
 
@@ -32,6 +32,10 @@ export class GivenHashes extends UnknownHashes implements Disposable {
   readonly #lock: FileLock
   readonly #hashes: Buffer
   readonly #others = new Map<number, number>()
+  /** 1 for each leaf whose hash is durable. */
+  readonly #durable: Uint8Array
+  /** Those that are noted, and not durable. */
+  #noted: number[] = []
   #synced: Promise<void> = Promise.resolve()
   #next: Promise<void> | undefined
 
@@ -56,12 +60,15 @@ export class GivenHashes extends UnknownHashes implements Disposable {
     this.#hashes = Buffer.alloc(this.count * leafHashBytes)
     ftruncateSync(lock.fd, this.#hashes.length)
     readSync(lock.fd, this.#hashes, 0, this.#hashes.length, 0)
+    // What another process has noted need not be durable.
+    this.#durable = new Uint8Array(this.count)
+    for (let leaf = 0; leaf < this.count; leaf++) if (!isNone(this.#hashOf(leaf))) this.#noted.push(leaf)
   }
 
   override accepts(leaf: number, bytes: Uint8Array): boolean {
     if (!super.accepts(leaf, bytes)) return false
     const hash = createHash('sha256').update(bytes).digest()
-    const given = this.#hashes.subarray(leaf * leafHashBytes, (leaf + 1) * leafHashBytes)
+    const given = this.#hashOf(leaf)
     if (isNone(given)) this.#note(leaf, hash)
     else if (!hash.equals(given)) {
       this.#countOther(leaf)
@@ -70,16 +77,21 @@ export class GivenHashes extends UnknownHashes implements Disposable {
     return true
   }
 
-  /** Resolves when all that was accepted so far is remembered, whatever becomes of this process or of the host. @throws Problem IO_FAILED */
-  override remembered(): Promise<void> {
+  /** Whether bytes of the lower may be given: what they are is remembered, whatever becomes of this process or of the host. */
+  isRemembered(offset: number, length: number): boolean {
+    const last = Math.floor((offset + length - 1) / leafBytes)
+    for (let leaf = Math.floor(offset / leafBytes); leaf <= last; leaf++) if (this.#durable[leaf] !== 1) return false
+    return true
+  }
+
+  /** Resolves when that is so for all that was accepted so far. @throws Problem IO_FAILED */
+  remembered(): Promise<void> {
     // One for all who come before it begins.
     this.#next ??= this.#synced
       .catch(() => {})
       .then(async () => {
         this.#next = undefined
-        await sync(this.#lock.fd).catch((error: unknown) => {
-          throw problemFromSystem(error, `sync ${this.#path}`)
-        })
+        await this.#sync()
       })
     this.#synced = this.#next
     return this.#next
@@ -89,6 +101,18 @@ export class GivenHashes extends UnknownHashes implements Disposable {
     this.#lock.release()
   }
 
+  async #sync(): Promise<void> {
+    const noted = this.#noted
+    this.#noted = []
+    try {
+      await sync(this.#lock.fd)
+      for (const leaf of noted) this.#durable[leaf] = 1
+    } catch (error) {
+      this.#noted.push(...noted)
+      throw problemFromSystem(error, `sync ${this.#path}`)
+    }
+  }
+
   #note(leaf: number, hash: Buffer): void {
     try {
       writeSync(this.#lock.fd, hash, 0, hash.length, leaf * leafHashBytes)
@@ -96,6 +120,11 @@ export class GivenHashes extends UnknownHashes implements Disposable {
       throw problemFromSystem(error, `write to ${this.#path}`)
     }
     hash.copy(this.#hashes, leaf * leafHashBytes)
+    this.#noted.push(leaf)
+  }
+
+  #hashOf(leaf: number): Buffer {
+    return this.#hashes.subarray(leaf * leafHashBytes, (leaf + 1) * leafHashBytes)
   }
 
   #countOther(leaf: number): void {

@@ -78,14 +78,16 @@ test('whatever processes come and go, it is right only when every byte that was 
   expect([verdicts.right > 0, verdicts.wrong > 0]).toEqual([true, true])
 })
 
-test('a hash is there before anybody is given what it is of, and is what counts from then on', async () => {
+test('a hash is durable before anybody is given what it is of, and is what counts from then on', async () => {
   await using directory = await temporaryDirectory()
   const path = join(directory.path, 'given')
   const [one, other] = [Buffer.alloc(leafBytes, 1), Buffer.alloc(leafBytes, 2)]
   {
     using hashes = await GivenHashes.open({ path, bytes: 3 * leafBytes })
     expect(hashes.accepts(1, one)).toBe(true)
+    expect(hashes.isRemembered(leafBytes, 1)).toBe(false)
     await hashes.remembered()
+    expect([hashes.isRemembered(leafBytes, leafBytes), hashes.isRemembered(0, 2 * leafBytes)]).toEqual([true, false])
     const [zeros, written] = [0, 1].map((leaf) => leaf * leafHashBytes)
     const file = await readFile(path)
     expect(file.subarray(zeros, written).every((byte) => byte === 0)).toBe(true)
@@ -93,6 +95,10 @@ test('a hash is there before anybody is given what it is of, and is what counts 
     expect(hashes.accepts(0, one.subarray(1))).toBe(false)
   }
   using again = await GivenHashes.open({ path, bytes: 3 * leafBytes })
+  // Who noted it may have been killed before it was durable.
+  expect(again.isRemembered(leafBytes, 1)).toBe(false)
+  await again.remembered()
+  expect(again.isRemembered(leafBytes, 1)).toBe(true)
   const others: number[] = []
   again.onOther = (leaf) => others.push(leaf)
   expect([again.accepts(1, other), again.accepts(1, one), again.accepts(0, other)]).toEqual([false, true, true])

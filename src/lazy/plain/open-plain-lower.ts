@@ -130,7 +130,8 @@ class PlainLower implements OpenedPlain {
 
   read(offset: number, length: number): Buffer | Promise<Buffer> {
     const bytes = this.#checked(offset, length)
-    return bytes instanceof Promise ? bytes.then((read) => this.#unlessWrong(read)) : bytes
+    if (!(bytes instanceof Promise) && this.#mayGive(offset, length)) return bytes
+    return this.#give(bytes, offset, length)
   }
 
   hint(offset: number, length: number): void {
@@ -164,9 +165,15 @@ class PlainLower implements OpenedPlain {
     return this.#lower.read(offset, length)
   }
 
-  #unlessWrong(bytes: Buffer): Buffer {
+  async #give(bytes: Buffer | Promise<Buffer>, offset: number, length: number): Promise<Buffer> {
+    const read = await bytes
+    if (this.#hashes instanceof GivenHashes && !this.#mayGive(offset, length)) await this.#hashes.remembered()
     if (this.#wrong !== undefined) throw this.#wrong.problem
-    return bytes
+    return read
+  }
+
+  #mayGive(offset: number, length: number): boolean {
+    return this.#isVerified || !(this.#hashes instanceof GivenHashes) || this.#hashes.isRemembered(offset, length)
   }
 
   async #verify(): Promise<void> {
