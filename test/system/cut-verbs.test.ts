@@ -55,11 +55,16 @@ describe.runIf(needs({ tools }))('a shed whose transition is cut off at any step
     await removeWeb(place.path)
   })
 
-  test.concurrent.each(['sleep', 'wake'])('%s, and kill -9 of the VMM: it sleeps or has crashed', async (verb) => {
+  test.concurrent.each([
+    ['sleep', ['running', 'cold', 'crashed']],
+    ['wake', ['running', 'cold', 'crashed']],
+    ['stop', ['running', 'stopped']],
+    ['delete', ['running', 'none']],
+  ])('%s, and kill -9 of the VMM: it is as it was to be, or has crashed', async (verb, all) => {
     await using place = await temporaryDirectory()
     await makeWeb(place.path)
     const { code, found } = await run(verb, 'vmm', '', place.path)
-    expect([code, new Set(found)]).toEqual([0, new Set(['running', 'cold', 'crashed'])])
+    expect([code, new Set(found)]).toEqual([0, new Set(all)])
     await removeWeb(place.path)
   })
 
