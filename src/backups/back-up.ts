@@ -22,6 +22,8 @@ import { listAll } from './targets/list-all.ts'
 export interface BackUp extends Pick<BackupManifest, 'kind' | 'name' | 'record'> {
   readonly repository: Repository
   readonly files: readonly FileToBackUp[]
+  /** Asked when all of them were read: whether they were those of the record. What it throws leaves no backup. */
+  readonly check?: (() => Promise<void>) | undefined
   /** What is known of the last backup of the same; without it every file is read. */
   readonly known?: KnownSources | undefined
   readonly onProgress?: OnProgress | undefined
@@ -53,7 +55,7 @@ const chunksAtOnce = 4
  * Makes a backup of sparse files. Holes cost nothing, chunks that the repository has already are not sent. The manifest comes last: whatever cuts it off
  * leaves no half backup, and what was sent by then is not sent again by the next one.
  *
- * @throws Problem BACKUP_REPOSITORY_BUSY; FILE_NOT_FOUND, IO_FAILED of the files; CANCELLED; what the target throws
+ * @throws Problem BACKUP_REPOSITORY_BUSY; FILE_NOT_FOUND, IO_FAILED of the files; CANCELLED; what `check` and the target throw
  */
 export async function backUp(options: BackUp): Promise<Backup> {
   const { repository, signal } = options
@@ -69,6 +71,7 @@ export async function backUp(options: BackUp): Promise<Backup> {
     files.push(stored)
     if (identity !== undefined) identities[file.name] = identity
   }
+  await options.check?.()
   await writer.finish()
   const { kind, name, record } = options
   const now = new Date()

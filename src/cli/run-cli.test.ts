@@ -603,6 +603,13 @@ describe('snapshots', () => {
       expect(stdout).toMatch(new RegExp(`^${line}`, 'm'))
   })
 
+  test('that came from elsewhere name secrets that do not act on a terminal', async () => {
+    cli.handlers.getSnapshot = async () => ({ ...snapshot, secrets_in_memory: ['key', 'red\u001b[31m'] })
+    const { stdout } = await cli.run(['snapshot', 'info', 'kept'])
+    expect(stdout).toMatch(/^secrets: +key {2}red.*\(in its memory\)$/m)
+    expect(stdout).not.toContain('\u001b')
+  })
+
   test('of which nothing can be read show no figures, and how to be rid of them', async () => {
     cli.handlers.getSnapshot = async () => broken
     cli.handlers.listSnapshots = async () => ({ snapshots: [broken] })

@@ -1,6 +1,11 @@
 import { renameSync } from 'node:fs'
 import { readdir } from 'node:fs/promises'
+import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { backupSnapshot } from '../../src/daemon/routes/snapshot-backups.ts'
+import { exportSnapshot } from '../../src/sheds/snapshots/export-snapshot.ts'
+import { Uses } from '../../src/sheds/thermal/uses.ts'
+import { Transitions } from '../../src/sheds/transitions.ts'
 import { createWeb } from '../support/at-rest.ts'
 import { busyboxImageTools } from '../support/busybox-image.ts'
 import { type FakeQemu, fakeQemu } from '../support/fake-qemu.ts'
@@ -8,7 +13,7 @@ import { needs } from '../support/needs.ts'
 import { type OpenedRooms, openRoomsOn } from '../support/open-rooms.ts'
 import { type TemporaryDirectory, temporaryDirectory } from '../support/temporary-directory.ts'
 
-/** Another snapshot gets its name between two of the things that a new shed has from it: nothing is made that has something of both. */
+/** Another snapshot gets its name between two of the things that are read of it: nothing is made that has something of both. */
 describe.runIf(needs({ tools: ['mke2fs', ...busyboxImageTools] }))('a snapshot that another takes the place of', () => {
   let fake: FakeQemu
   let directory: TemporaryDirectory
@@ -41,7 +46,7 @@ describe.runIf(needs({ tools: ['mke2fs', ...busyboxImageTools] }))('a snapshot t
   async function expectNothingMade(making: Promise<unknown>): Promise<void> {
     await expect(making).rejects.toMatchObject({
       code: 'SNAPSHOT_NOT_FOUND',
-      message: 'the snapshot mem was removed while a shed was made from it',
+      message: 'the snapshot mem was removed meanwhile',
     })
     expect((await rooms.sheds.list()).map(({ name }) => name)).toEqual(['web'])
     expect((await rooms.sheds.volumes.list()).map(({ name }) => name)).toEqual(['data'])
@@ -76,5 +81,32 @@ describe.runIf(needs({ tools: ['mke2fs', ...busyboxImageTools] }))('a snapshot t
     }
     await expectNothingMade(rooms.sheds.create(request, { onProgress }))
     expect(at).toBeGreaterThan(0)
+  })
+
+  test('after one of its files was read for a backup: there is none', async () => {
+    const url = join(directory.path, 'backups')
+    let at = 0
+    const onProgress = ({ phase }: { phase: string }) => {
+      if (phase === 'backup' && at++ === 0) swap()
+    }
+    const call = {
+      ...{ params: { snapshot: 'mem' }, body: { to: url }, query: undefined, upload: undefined },
+      ...{ signal: new AbortController().signal, onProgress },
+    }
+    await expectNothingMade(backupSnapshot(rooms, call))
+    expect(at).toBeGreaterThan(0)
+    expect((await rooms.backups.list({ url })).backups).toEqual([])
+  })
+
+  test('after its record was read for an export: nothing is sent', async () => {
+    class Swapping extends Transitions {
+      override async run<T>(name: string, work: () => Promise<T>): Promise<T> {
+        swap()
+        return await super.run(name, work)
+      }
+    }
+    const { layout, images } = rooms
+    const context = { layout, images, snapshotTurns: new Swapping(60_000), snapshotUses: new Uses() }
+    await expectNothingMade(exportSnapshot(context, 'mem', { withImage: false }))
   })
 })

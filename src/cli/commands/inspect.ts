@@ -58,7 +58,10 @@ function describe(shed: Shed, terminal: Terminal): string {
     ['forwards', listed(shed.forwards.map(({ host_port, guest_port }) => `127.0.0.1:${host_port}→${guest_port}`))],
     ['volumes', listed(shed.volumes.map(mountOf))],
     ['secrets', listed(shed.secrets.map(({ secret, env, path }) => printable(`${secret}→${path ?? env}`)))],
-    ['in memory', shed.secrets_in_memory && `${listed(shed.secrets_in_memory)} (secrets; gone with its next boot)`],
+    [
+      'in memory',
+      shed.secrets_in_memory && `${listed(shed.secrets_in_memory.map(printable))} (secrets; gone with its next boot)`,
+    ],
     ['env', listed(pairs(shed.env))],
     ['labels', listed(pairs(shed.labels))],
   ])

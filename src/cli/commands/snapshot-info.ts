@@ -57,7 +57,10 @@ function describe(snapshot: SnapshotDetail): string {
       memory &&
         `${formatSize(memory.bytes)} (${formatSize(memory.physical_bytes)} on disk${memory.compressed === true ? ', compressed' : ''})`,
     ],
-    ['secrets', snapshot.secrets_in_memory && `${snapshot.secrets_in_memory.join('  ')} (in its memory)`],
+    [
+      'secrets',
+      snapshot.secrets_in_memory && `${snapshot.secrets_in_memory.map(printable).join('  ')} (in its memory)`,
+    ],
     ['paused', pause_ms === undefined ? undefined : `${pause_ms} ms`],
     ['taken', `${created_at} (${relativeTime(created_at)})`],
     ['imported', snapshot.imported_at && `${snapshot.imported_at} (${relativeTime(snapshot.imported_at)})`],

@@ -79,7 +79,11 @@ export async function attachLazy(request: AttachLazy): Promise<AttachedLazy> {
       await written?.catch(() => {})
       lock.release()
     })
-    if (index === undefined) return await openPlain(request, { chunkIndex, source, opened, close })
+    if (index === undefined) {
+      // What is kept of it, once it is whole, is found by that.
+      await written
+      return await openPlain(request, { chunkIndex, source, opened, close })
+    }
     // A lower that is whole by now needs no cache beside it.
     const kept = await findKeptAs(layout, source.manifest_digest, chunkIndex)
     const data = kept === undefined ? source.data.map(partOf) : []

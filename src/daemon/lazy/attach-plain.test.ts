@@ -1,4 +1,4 @@
-import { readdir, readFile, rm, stat } from 'node:fs/promises'
+import { mkdir, readdir, readFile, rm, stat } from 'node:fs/promises'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { needs } from '../../../test/support/needs.ts'
 import { type PushedErofs, plainErofsImage } from '../../../test/support/plain-erofs-image.ts'
@@ -117,6 +117,12 @@ describe.runIf(needs({ tools: registryTools }))('an image that is one erofs imag
     await using attached = await published.attach(published.newHost(), { reference: published.pulls.ref(at) })
     await expectRight(attached, 4096, 4096)
     expect(attached.chunkIndex).toBe(image.root.digest)
+  })
+
+  test('is not served while it cannot be written down where it is from', async () => {
+    const layout = published.newHost()
+    await mkdir(layout.lazyLower(manifest()).record, { recursive: true })
+    await expect(attach(layout)).rejects.toMatchObject({ code: 'IO_FAILED' })
   })
 
   test('is none when there are several, which only a pull could put upon each other', async () => {

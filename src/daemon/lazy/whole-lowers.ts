@@ -4,7 +4,6 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { type DataLayout, type Digest, isProblem } from '../../base/index.ts'
 import { isLocked } from '../../host/index.ts'
 import type { Images } from '../../images/index.ts'
-
 import {
   type LazyUse,
   lazyUses,

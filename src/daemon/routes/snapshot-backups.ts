@@ -11,8 +11,8 @@ export async function backupSnapshot(
   { params: { snapshot: name }, body, onProgress, signal }: Call<'backupSnapshot'>,
 ): Promise<BackupSummary> {
   await using held = await sheds.snapshots.files(name)
-  const { record, files } = held
-  const made = await backups.backUp({ url: body.to, kind: 'snapshot', name, record, files, onProgress, signal })
+  const { record, files, check } = held
+  const made = await backups.backUp({ url: body.to, kind: 'snapshot', name, record, files, check, onProgress, signal })
   const message = `snapshot ${name} is backed up to ${body.to}`
   events.append({ type: 'snapshot.backed-up', subject: name, message, data: { backup: made.id } })
   return summaryOf(made)

@@ -4,8 +4,10 @@ import { type SnapshotFilePart, writeSnapshotFile } from '../../formats/index.ts
 import { dataSegments, type Segment, zstd } from '../../host/index.ts'
 import type { ShedsContext } from '../context.ts'
 import { holdParts } from './hold-parts.ts'
-import { loadSnapshot } from './load-snapshot.ts'
+import { checkNotReplaced, loadSnapshot } from './load-snapshot.ts'
 import type { SnapshotRecord } from './snapshot-record.ts'
+
+type Context = Pick<ShedsContext, 'layout' | 'images' | 'snapshotTurns' | 'snapshotUses'>
 
 export interface ExportSnapshot {
   /** Whether its image goes with it. */
@@ -23,7 +25,7 @@ const level = 3
  *   reading throws, and CANCELLED: it is no snapshot then, and nobody takes it for one
  */
 export async function exportSnapshot(
-  context: ShedsContext,
+  context: Context,
   name: string,
   { withImage, signal }: ExportSnapshot,
 ): Promise<AsyncIterable<Buffer>> {
@@ -31,7 +33,7 @@ export async function exportSnapshot(
   const { manifest_digest: manifest } = record.image
   const source = withImage ? await context.images.archive([manifest], { signal }) : undefined
   const image = source && { bytes: source.bytes, source }
-  return await begun(zstd(writeFiles(context, { name, image, signal }), level))
+  return await begun(zstd(writeFiles(context, { record, image, signal }), level))
 }
 
 /** A stream whose first piece is there. Whoever gives it up ends it, also before he has asked for that. */
@@ -49,16 +51,17 @@ async function begun(stream: AsyncGenerator<Buffer, void>): Promise<AsyncIterabl
 }
 
 interface WriteFiles {
-  readonly name: string
+  /** As it was when it was asked for, and the image was chosen. */
+  readonly record: SnapshotRecord
   readonly image: Parameters<typeof writeSnapshotFile>[0]['image']
   readonly signal: AbortSignal | undefined
 }
 
 /** All of it is open before the first byte is sent: a snapshot that is removed meanwhile is exported whole. */
-async function* writeFiles(context: ShedsContext, { name, image, signal }: WriteFiles): AsyncGenerator<Buffer> {
+async function* writeFiles(context: Context, { record, image, signal }: WriteFiles): AsyncGenerator<Buffer> {
   const files: FileHandle[] = []
   try {
-    const { record, parts } = await openParts(context, { name, files })
+    const parts = await openParts(context, { record, files })
     for await (const piece of writeSnapshotFile({ record, parts, image })) {
       if (signal?.aborted) throw new Problem('CANCELLED', 'the export was stopped on request', { cause: signal.reason })
       yield piece
@@ -68,17 +71,13 @@ async function* writeFiles(context: ShedsContext, { name, image, signal }: Write
   }
 }
 
-interface OpenParts {
-  readonly name: string
+interface OpenParts extends Pick<WriteFiles, 'record'> {
   /** Gets what is opened. */
   readonly files: FileHandle[]
 }
 
-async function openParts(
-  context: ShedsContext,
-  { name, files }: OpenParts,
-): Promise<{ readonly record: SnapshotRecord; readonly parts: SnapshotFilePart[] }> {
-  await using held = await holdParts(context, name)
+async function openParts(context: Context, { record, files }: OpenParts): Promise<SnapshotFilePart[]> {
+  await using held = await holdParts(context, record.name)
   const parts: SnapshotFilePart[] = []
   for (const { name: part, path: find, bytes } of held.parts) {
     const path = await find()
@@ -87,7 +86,8 @@ async function openParts(
     const segments = fewSegments(file.fd, bytes)
     parts.push({ name: part, bytes, segments, read: (segment) => readSegment(file, segment) })
   }
-  return { record: held.record, parts }
+  await checkNotReplaced(context, record)
+  return parts
 }
 
 const blockBytes = 512

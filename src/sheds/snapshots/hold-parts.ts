@@ -3,7 +3,7 @@ import { fileStatus, openStaging, type Staging } from '../../host/index.ts'
 import type { ShedsContext } from '../context.ts'
 import { writeRam } from '../memory/inflate-memory.ts'
 import { loadMemory } from '../memory/stored-memory.ts'
-import { loadSnapshot, snapshotParts } from './load-snapshot.ts'
+import { checkNotReplaced, loadSnapshot, snapshotParts } from './load-snapshot.ts'
 import type { SnapshotRecord } from './snapshot-record.ts'
 
 export interface HeldPart {
@@ -23,6 +23,8 @@ export interface HeldPart {
 export interface HeldParts extends AsyncDisposable {
   readonly record: SnapshotRecord
   readonly parts: readonly HeldPart[]
+  /** Whether all that was opened by these paths until now is of that record. @throws Problem SNAPSHOT_NOT_FOUND */
+  readonly check: () => Promise<void>
 }
 
 type Context = Pick<ShedsContext, 'layout' | 'snapshotTurns' | 'snapshotUses'>
@@ -57,6 +59,7 @@ export async function holdParts(context: Context, name: string): Promise<HeldPar
     return {
       record,
       parts,
+      check: () => checkNotReplaced(context, record),
       async [Symbol.asyncDispose]() {
         use[Symbol.dispose]()
         await copy?.[Symbol.asyncDispose]()

@@ -73,7 +73,7 @@ async function memoryOf(files: ReturnType<typeof memoryIn>): Promise<NonNullable
 export async function checkNotReplaced({ layout }: WithLayout, { name, id }: SnapshotRecord): Promise<void> {
   const there = await readRecord(layout.snapshot(name).record, SnapshotRecord)
   if (there?.id === id) return
-  throw new Problem('SNAPSHOT_NOT_FOUND', `the snapshot ${name} was removed while a shed was made from it`, {
+  throw new Problem('SNAPSHOT_NOT_FOUND', `the snapshot ${name} was removed meanwhile`, {
     hint: 'see what there is now: cowshed snapshot ls',
   })
 }

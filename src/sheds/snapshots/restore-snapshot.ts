@@ -15,6 +15,8 @@ export interface SnapshotFiles {
   readonly record: unknown
   /** Under names that have no slash. Nobody writes to them. */
   readonly files: readonly HeldPart[]
+  /** Whether all that was read of them until now is of that record. @throws Problem SNAPSHOT_NOT_FOUND */
+  readonly check: () => Promise<void>
 }
 
 /**
@@ -30,7 +32,8 @@ export type FetchSnapshot = (
 export async function snapshotFiles(context: ShedsContext, name: string): Promise<SnapshotFiles & AsyncDisposable> {
   const held = await holdParts(context, name)
   const files = held.parts.map((part) => ({ ...part, name: flat(part.name) }))
-  return { record: held.record, files, [Symbol.asyncDispose]: async () => await held[Symbol.asyncDispose]() }
+  const { record, check } = held
+  return { record, files, check, [Symbol.asyncDispose]: async () => await held[Symbol.asyncDispose]() }
 }
 
 /**

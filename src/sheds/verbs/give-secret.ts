@@ -27,7 +27,7 @@ export async function takeSecret(context: ShedsContext, record: ShedRecord, secr
     })
   }
   // What it had when it ran is in its memory until it boots.
-  const isInMemory = record.status !== 'stopped' && record.status !== 'crashed'
+  const isInMemory = !['stopped', 'crashed', 'failed'].includes(record.status)
   const had = isInMemory ? withSecretsInMemory([...new Set([...(record.secrets_in_memory ?? []), secret])]) : {}
   return await change(context, { ...record, secrets, ...had }, { type: 'secret.taken', secret })
 }
