@@ -6,7 +6,7 @@
  * is never removed, and when that cannot be known, nothing is.
  * Never: writes anything that an image holds as a file of the host (a builder does, below staging), mounts an image; speaks HTTP itself.
  */
-export type { LazyImage, LazyRootfs } from './boot-only/bring-lazily.ts'
+export type { BringLazily, LazyImage, LazyRootfs } from './boot-only/bring-lazily.ts'
 export { findKeptAs } from './boot-only/find-kept-as.ts'
 export { findPlainLower, type PlainLower } from './boot-only/find-plain-lower.ts'
 export {

@@ -115,7 +115,8 @@ describe.runIf(able)('a shed on an erofs image without a chunk index', () => {
     expect(await cowshed.ok('exec', 'web', '--', 'sh', '-c', 'echo $WHO; pwd; cat kept')).toBe('right\n/srv\nkept\n')
     expect(await cowshed.ok('inspect', 'web')).toMatch(/^lazy: +yes, and UNVERIFIED/m)
     await until(async () => (await cowshed.ok('ls')).includes('unverified'), 'the list says so')
-    expect((await told()).map(({ type }) => type)).toContain('lazy.unverified')
+    const { data } = (await told()).find(({ type }) => type === 'lazy.unverified') ?? {}
+    expect(data).toEqual({ chunk_index_digest: web.lazy?.chunk_index_digest, sheds: ['web'] })
   })
 
   test('keeps nothing that outlives it while it is unverified, and sleeps, wakes and outlives who serves it', async () => {

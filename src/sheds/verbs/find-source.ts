@@ -1,6 +1,6 @@
 import { isProblem, Problem, parseDigest } from '../../base/index.ts'
 import type { CreateShedRequest, LazyReading } from '../../contract/index.ts'
-import type { LazyImage } from '../../images/index.ts'
+import type { BringLazily, LazyImage } from '../../images/index.ts'
 import type { ShedsContext } from '../context.ts'
 import { recordLazy } from '../lazy-lowers.ts'
 import type { ShedRecord } from '../records/shed-record.ts'
@@ -110,7 +110,7 @@ async function obtain(
   }
   if (pull === 'never') return { image: await images.resolve(ref) }
   if (pull === 'lazy') {
-    if (rootfs !== 'ext4') return await obtainLazily(context, ref, { ...work, unverified: true })
+    if (rootfs !== 'ext4') return await obtainUnverified(context, request, work)
     throw new Problem('INVALID_REQUEST', 'a root filesystem of its own is made of all of its image', {
       hint: 'leave --pull lazy out, or --rootfs ext4',
     })
@@ -131,18 +131,24 @@ async function obtainWhole({ images, events }: ShedsContext, ref: string, work: 
   return { image }
 }
 
-interface ObtainLazily extends LongWork {
-  /** Also what cannot be verified before all of it is here: whoever has it read says so himself. */
-  readonly unverified?: true
-}
-
-async function obtainLazily({ images, events }: ShedsContext, ref: string, how: ObtainLazily): Promise<Obtained> {
-  const found = await images.bringLazily(ref, how)
-  if (found.isNew) events.append({ type: 'image.attached', subject: ref, message: `${ref} is fetched as it is read` })
+/** Also what cannot be verified before all of it is here: whoever has it read says so himself. */
+async function obtainUnverified(
+  context: ShedsContext,
+  { name, image: ref }: { readonly name: string; readonly image: string },
+  work: LongWork,
+): Promise<Obtained> {
+  const found = await obtainLazily(context, ref, { ...work, unverified: true })
   if (found.lazy?.plain === true) {
     const message = `${ref} is one erofs image without a chunk index: nothing of it is verified before all of it is here`
-    events.append({ type: 'lazy.unverified', subject: ref, message, data: { digest: found.lazy.chunkIndex } })
+    const data = { chunk_index_digest: found.lazy.chunkIndex, sheds: [name] }
+    context.events.append({ type: 'lazy.unverified', subject: ref, message, data })
   }
+  return found
+}
+
+async function obtainLazily({ images, events }: ShedsContext, ref: string, how: BringLazily): Promise<LazyImage> {
+  const found = await images.bringLazily(ref, how)
+  if (found.isNew) events.append({ type: 'image.attached', subject: ref, message: `${ref} is fetched as it is read` })
   return found
 }
 
