@@ -76,6 +76,8 @@ export type CreateSnapshotRequest = z.infer<typeof CreateSnapshotRequest>
 export const ExportSnapshotQuery = z.strictObject({
   /** Whether its image goes with it, so that the other host needs no registry. */
   with_image: z.stringbool().default(false),
+  /** Also when secrets may be in its memory. */
+  with_secrets: z.stringbool().default(false),
 })
 
 export const ImportSnapshotQuery = z.strictObject({

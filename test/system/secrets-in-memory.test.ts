@@ -27,6 +27,12 @@ test.runIf(needs({ tools: ['mke2fs', ...busyboxImageTools] }))(
     await expect(sheds.fork('web', { name: 'fork' })).rejects.toMatchObject(refused)
     await sheds.snapshots.create({ ...keep, with_secrets: true })
     expect((await sheds.snapshots.get('kept')).secrets_in_memory).toEqual(['one', 'two'])
+    const exported = (withSecrets: boolean) => sheds.snapshots.exportTo('kept', { withImage: false, withSecrets })
+    await expect(exported(false)).rejects.toMatchObject({
+      ...refused,
+      message: 'there are secrets in the memory of kept: one, two',
+    })
+    for await (const piece of await exported(true)) expect(piece.length).toBeGreaterThan(0)
     // A disk has none.
     await sheds.snapshots.create({ shed: 'web', name: 'disk' })
     expect(await sheds.snapshots.get('disk')).not.toHaveProperty('secrets_in_memory')

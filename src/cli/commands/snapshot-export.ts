@@ -8,6 +8,7 @@ import { writeAll } from '../terminal/write-all.ts'
 
 interface Options {
   readonly withImage?: boolean
+  readonly withSecrets?: boolean
 }
 
 export const snapshotExport: DefineCommand = (command, run) => {
@@ -15,9 +16,13 @@ export const snapshotExport: DefineCommand = (command, run) => {
     .argument('<snapshot>', 'its name', snapshotName)
     .argument('<path>', 'the file to write, which must not exist; - is stdout')
     .option('--with-image', 'with the image that it lies over: the other host then needs no registry')
+    .option('--with-secrets', 'also when secrets may be in its memory')
     .action(
-      run(async (cli, snapshot: string, path: string, { withImage = false }: Options) => {
-        const query = withImage ? { with_image: 'true' as const } : {}
+      run(async (cli, snapshot: string, path: string, { withImage, withSecrets }: Options) => {
+        const query = {
+          ...(withImage === true ? { with_image: 'true' } : {}),
+          ...(withSecrets === true ? { with_secrets: 'true' } : {}),
+        }
         const download = () => cli.api.download('exportSnapshot', { params: { snapshot }, query })
         if (path === '-') await toStdout(cli, download)
         else await toFile(cli, absolutePath(cli, path), download)

@@ -21,7 +21,11 @@ export function snapshotRoutes({ sheds: { snapshots } }: Pick<Rooms, 'sheds'>): 
     getSnapshot: ({ params }) => snapshots.get(params.snapshot),
     removeSnapshot: ({ params, query }) => snapshots.remove(params.snapshot, query),
     exportSnapshot: async ({ params, query, signal }) => ({
-      source: await snapshots.exportTo(params.snapshot, { withImage: query.with_image, signal }),
+      source: await snapshots.exportTo(params.snapshot, {
+        withImage: query.with_image,
+        withSecrets: query.with_secrets,
+        signal,
+      }),
     }),
     async importSnapshot({ query, upload, onProgress, signal }) {
       if (upload === undefined) throw new Problem('INVALID_REQUEST', 'the body must be the file of a snapshot')

@@ -1,3 +1,4 @@
+import { Problem } from '../../base/index.ts'
 import type { ShedRecord } from '../records/shed-record.ts'
 
 /** A part of a record, which has it or not. */
@@ -14,4 +15,20 @@ export function secretsInMemory({
 /** What a record says of secrets that a shed had, or that are in the memory which it goes on from. */
 export function withSecretsInMemory(names: readonly string[]): SecretsInMemory {
   return names.length === 0 ? {} : { secrets_in_memory: [...names] }
+}
+
+export interface CopyOfMemory {
+  /** The shed or the snapshot whose memory it is. */
+  readonly what: string
+  /** Their names. */
+  readonly secrets: readonly string[]
+  readonly withSecrets: boolean | undefined
+}
+
+/** @throws Problem INVALID_REQUEST when there may be secrets in a memory that is to be copied, and nobody has said that they may be */
+export function refuseSecrets({ what, secrets, withSecrets }: CopyOfMemory): void {
+  if (secrets.length === 0 || withSecrets === true) return
+  throw new Problem('INVALID_REQUEST', `there are secrets in the memory of ${what}: ${secrets.join(', ')}`, {
+    hint: 'say that they may be in the copy: --with-secrets',
+  })
 }

@@ -9,7 +9,7 @@ import { cutMemory } from '../memory/cut-memory.ts'
 import type { CutMemory } from '../memory/stored-memory.ts'
 import { refuseUnsavable } from '../memory/with-savable.ts'
 import { refuseCold, type ShedRecord, shedNotRunning } from '../records/shed-record.ts'
-import { secretsInMemory, withSecretsInMemory } from '../secrets/secrets-in-memory.ts'
+import { refuseSecrets, secretsInMemory, withSecretsInMemory } from '../secrets/secrets-in-memory.ts'
 import { diskPath } from '../shed-disk.ts'
 import { whileAwake } from '../verbs/while-awake.ts'
 import { whileItLives } from '../vm/while-it-lives.ts'
@@ -95,12 +95,7 @@ function refuseWithoutMemory(
       hint: 'leave --no-volumes out',
     })
   }
-  const secrets = secretsInMemory(shed)
-  if (secrets.length > 0 && withSecrets !== true) {
-    throw new Problem('INVALID_REQUEST', `there are secrets in the memory of ${name}: ${secrets.join(', ')}`, {
-      hint: 'say that they may be in the copy: --with-secrets',
-    })
-  }
+  refuseSecrets({ what: name, secrets: secretsInMemory(shed), withSecrets })
 }
 
 interface WithMemory {

@@ -3,6 +3,7 @@ import { Problem, problemFromSystem } from '../../base/index.ts'
 import { type SnapshotFilePart, writeSnapshotFile } from '../../formats/index.ts'
 import { dataSegments, type Segment, zstd } from '../../host/index.ts'
 import type { ShedsContext } from '../context.ts'
+import { refuseSecrets } from '../secrets/secrets-in-memory.ts'
 import { holdParts } from './hold-parts.ts'
 import { checkNotReplaced, loadSnapshot } from './load-snapshot.ts'
 import type { SnapshotRecord } from './snapshot-record.ts'
@@ -12,6 +13,8 @@ type Context = Pick<ShedsContext, 'layout' | 'images' | 'snapshotTurns' | 'snaps
 export interface ExportSnapshot {
   /** Whether its image goes with it. */
   readonly withImage: boolean
+  /** Also when secrets may be in its memory. */
+  readonly withSecrets?: boolean | undefined
   readonly signal?: AbortSignal | undefined
 }
 
@@ -21,15 +24,16 @@ const level = 3
 /**
  * A snapshot as one compressed stream. What can be refused has been when the promise resolves.
  *
- * @throws Problem SNAPSHOT_NOT_FOUND, RECORD_INVALID, MEMORY_DAMAGED, NO_SPACE, SNAPSHOT_BUSY; of the image IMAGE_NOT_FOUND, IMAGE_INCOMPLETE; from the stream what
+ * @throws Problem INVALID_REQUEST when there may be secrets in its memory, unless that is said; SNAPSHOT_NOT_FOUND, RECORD_INVALID, MEMORY_DAMAGED, NO_SPACE, SNAPSHOT_BUSY; of the image IMAGE_NOT_FOUND, IMAGE_INCOMPLETE; from the stream what
  *   reading throws, and CANCELLED: it is no snapshot then, and nobody takes it for one
  */
 export async function exportSnapshot(
   context: Context,
   name: string,
-  { withImage, signal }: ExportSnapshot,
+  { withImage, withSecrets = false, signal }: ExportSnapshot,
 ): Promise<AsyncIterable<Buffer>> {
   const { record } = await loadSnapshot(context, name)
+  refuseSecrets({ what: name, secrets: record.secrets_in_memory ?? [], withSecrets })
   const { manifest_digest: manifest } = record.image
   const source = withImage ? await context.images.archive([manifest], { signal }) : undefined
   const image = source && { bytes: source.bytes, source }
