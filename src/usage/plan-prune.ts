@@ -10,6 +10,7 @@ import {
 } from '../base/index.ts'
 import type { PruneItem, PruneQuery, PruneScope, PruneSkip, Shed } from '../contract/index.ts'
 import type { EvictEntry, LayerDrop, RemovalPlan } from '../images/index.ts'
+import { isDown } from '../sheds/index.ts'
 import { pinnedReason } from '../state/index.ts'
 import { type DiskFile, freedSize, sumSizes } from './disk-file.ts'
 import type { LazyEntry } from './eviction/lazy-entry.ts'
@@ -174,7 +175,7 @@ function whyKept(
   if (shed.protected === true) return pinnedReason('shed', shed.name)
   if (shed.status === 'running') return 'cannot prune running shed'
   if (shed.status === 'broken') return `cannot prune broken shed: ${shed.status_reason ?? 'its record cannot be read'}`
-  if (!['stopped', 'crashed', 'failed'].includes(shed.status)) return `cannot prune shed that is ${shed.status}`
+  if (!isDown(shed)) return `cannot prune shed that is ${shed.status}`
   const age = takenAt.getTime() - Date.parse(shed.changed_at)
   return age < untilMs ? `too recent (${formatDuration(age)} < ${formatDuration(untilMs)})` : undefined
 }

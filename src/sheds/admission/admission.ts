@@ -2,7 +2,7 @@ import { formatSize, Problem } from '../../base/index.ts'
 import type { ShedsContext } from '../context.ts'
 import { loadAllSheds } from '../records/load-shed.ts'
 import { observedRecord } from '../records/observed-record.ts'
-import type { ShedRecord } from '../records/shed-record.ts'
+import { isDown, type ShedRecord } from '../records/shed-record.ts'
 import type { HostLimits } from './host-limits.ts'
 
 /** A shed and the memory that it takes while its VM is there. */
@@ -50,8 +50,8 @@ export class Admission {
   }
 }
 
-function isAwake({ status }: ShedRecord): boolean {
-  return !['stopped', 'crashed', 'failed', 'cold'].includes(status)
+function isAwake(shed: ShedRecord): boolean {
+  return !isDown(shed) && shed.status !== 'cold'
 }
 
 function refuseBeyond(

@@ -2,7 +2,7 @@ import { isProblem } from '../../base/index.ts'
 import type { Forward } from '../../contract/index.ts'
 import type { EventLog } from '../../state/index.ts'
 import { loopback, type OpenPort, openPort, type PortConnection } from '../../wires/index.ts'
-import type { ShedRecord } from '../records/shed-record.ts'
+import { isDown, type ShedRecord } from '../records/shed-record.ts'
 
 export interface PortsOptions {
   readonly events: EventLog
@@ -104,8 +104,8 @@ export function hasPorts({ status }: Pick<ShedRecord, 'status'>): boolean {
   return ['running', 'paused', 'sleeping', 'cold', 'waking'].includes(status)
 }
 
-function isOver({ status }: Pick<ShedRecord, 'status'>): boolean {
-  return ['stopped', 'crashed', 'failed', 'deleting'].includes(status)
+function isOver(shed: Pick<ShedRecord, 'status'>): boolean {
+  return isDown(shed) || shed.status === 'deleting'
 }
 
 function messageOf(error: unknown): string {

@@ -12,6 +12,7 @@ import {
   SecretUse,
   type Shed,
   ShedFailure,
+  type ShedStatus,
   VolumeMount,
 } from '../../contract/index.ts'
 import { RecordedLazy } from '../lazy-lowers.ts'
@@ -37,6 +38,11 @@ export const RecordedStatus = z.enum([
   'failed',
 ])
 export type RecordedStatus = z.infer<typeof RecordedStatus>
+
+/** Whether a shed is at rest with nothing but its disk: it has no VM, and no memory to go on from. */
+export function isDown({ status }: { readonly status: ShedStatus }): boolean {
+  return status === 'stopped' || status === 'crashed' || status === 'failed'
+}
 
 /** metadata.json of a shed: the truth about it. */
 export const ShedRecord = z.object({

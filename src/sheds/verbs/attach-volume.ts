@@ -2,7 +2,7 @@ import { Problem } from '../../base/index.ts'
 import { type VolumeMount, VolumeMounts } from '../../contract/index.ts'
 import { writeRecord } from '../../state/index.ts'
 import type { ShedsContext } from '../context.ts'
-import type { ShedRecord } from '../records/shed-record.ts'
+import { isDown, type ShedRecord } from '../records/shed-record.ts'
 import { checkMounts } from '../volumes/check-mounts.ts'
 import { holdVolumes } from '../volumes/hold-volumes.ts'
 
@@ -43,8 +43,9 @@ function tell({ events }: ShedsContext, type: string, { volume, message }: { vol
 }
 
 /** The devices of a microvm are there from the start: its bus has no hot-plug (docs/decisions/0091-attaching-volumes.md). */
-function refuseRunning({ name, status }: ShedRecord, what: string): void {
-  if (status === 'stopped' || status === 'crashed' || status === 'failed') return
+function refuseRunning(shed: ShedRecord, what: string): void {
+  if (isDown(shed)) return
+  const { name, status } = shed
   throw new Problem(
     'SHED_NOT_STOPPED',
     `cannot ${what}: it is ${status}, and its devices are those that it began with`,

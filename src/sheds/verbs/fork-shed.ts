@@ -6,7 +6,7 @@ import type { Alone, ShedsContext } from '../context.ts'
 import type { RecordedLazy } from '../lazy-lowers.ts'
 import type { CutMemory } from '../memory/stored-memory.ts'
 import { refuseFailed } from '../records/refuse-failed.ts'
-import type { ShedRecord } from '../records/shed-record.ts'
+import { isDown, type ShedRecord } from '../records/shed-record.ts'
 import type { LongWork } from '../sheds.ts'
 import { type Cut, cutShed } from '../snapshots/cut-shed.ts'
 import { stagedSnapshot } from '../snapshots/load-snapshot.ts'
@@ -87,8 +87,8 @@ function lazyOfFork({ lazy }: ShedRecord, memory: CutMemory | undefined): Record
 }
 
 /** Whether anything is in its memory that a fork can go on from. */
-function goesOn({ status }: ShedRecord, { cold_boot: coldBoot }: ForkShedRequest): boolean {
-  return coldBoot !== true && status !== 'stopped' && status !== 'crashed'
+function goesOn(shed: ShedRecord, { cold_boot: coldBoot }: ForkShedRequest): boolean {
+  return coldBoot !== true && !isDown(shed)
 }
 
 type Template = Omit<CreateShedRequest, 'name'>

@@ -2,7 +2,7 @@ import { Problem } from '../../base/index.ts'
 import { type SecretUse, SecretUses } from '../../contract/index.ts'
 import { writeRecord } from '../../state/index.ts'
 import type { ShedsContext } from '../context.ts'
-import type { ShedRecord } from '../records/shed-record.ts'
+import { isDown, type ShedRecord } from '../records/shed-record.ts'
 import { checkSecrets } from '../secrets/secret-values.ts'
 import { withSecretsInMemory } from '../secrets/secrets-in-memory.ts'
 
@@ -27,8 +27,7 @@ export async function takeSecret(context: ShedsContext, record: ShedRecord, secr
     })
   }
   // What it had when it ran is in its memory until it boots.
-  const isInMemory = !['stopped', 'crashed', 'failed'].includes(record.status)
-  const had = isInMemory ? withSecretsInMemory([...new Set([...(record.secrets_in_memory ?? []), secret])]) : {}
+  const had = isDown(record) ? {} : withSecretsInMemory([...new Set([...(record.secrets_in_memory ?? []), secret])])
   return await change(context, { ...record, secrets, ...had }, { type: 'secret.taken', secret })
 }
 

@@ -23,8 +23,8 @@ export async function runShed(
 ): Promise<ShedRecord> {
   using _hold = context.images.hold(parseDigest(record.image.manifest_digest))
   await bootShed(context, record, work).catch(async (error: unknown) => {
-    // A guest says only that it cannot read.
-    throw (record.lazy && (await context.lazyLowers.wrong(attachmentOf(record.lazy)))) ?? error
+    // A guest says only that it cannot read. What cannot be found out now is not in place of why it failed.
+    throw (record.lazy && (await context.lazyLowers.wrong(attachmentOf(record.lazy)).catch(() => undefined))) ?? error
   })
   try {
     return await changeStatus(context, record, { status: 'running', reason: notice })

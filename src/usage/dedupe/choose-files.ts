@@ -1,6 +1,7 @@
 import { statSync } from 'node:fs'
 import type { DataLayout } from '../../base/index.ts'
 import type { PruneSkip, Shed } from '../../contract/index.ts'
+import { isDown } from '../../sheds/index.ts'
 import type { MeasuredFile } from '../accounting/measured-file.ts'
 import type { Inventory } from '../inventory.ts'
 import type { UsageOwners } from '../usage-owners.ts'
@@ -48,7 +49,7 @@ export function chooseFiles(given: ChooseFiles): ChosenFiles {
 /** After the sheds, and as they are: one that a running guest has open is one of a running shed. */
 function chooseVolumes(given: ChooseFiles, roles: Map<string, FileRole>, skipped: PruneSkip[]): void {
   const { inventory, layout, names, running } = given
-  const atWork = new Set(inventory.sheds.filter(({ shed }) => !atRest.has(shed.status)).map(({ shed }) => shed.name))
+  const atWork = new Set(inventory.sheds.filter(({ shed }) => !isDown(shed)).map(({ shed }) => shed.name))
   for (const { volume } of inventory.volumes) {
     const user = volume.attached_to.find(({ shed }) => atWork.has(shed))
     if (user === undefined || running)
@@ -73,10 +74,9 @@ function keptLowers({ images }: Inventory, layout: DataLayout) {
   return images.flatMap(({ files }) => files.filter(({ path }) => path.startsWith(`${layout.keptLowers}/`)))
 }
 
-const atRest = new Set(['stopped', 'crashed', 'failed'])
-
-function whySkipped({ name, status }: Shed, { running, names }: ChooseFiles): string | undefined {
-  if (atRest.has(status)) return undefined
+function whySkipped(shed: Shed, { running, names }: ChooseFiles): string | undefined {
+  if (isDown(shed)) return undefined
+  const { name, status } = shed
   if (status !== 'running') return `it is ${status}`
   if (running) return undefined
   if (names.length > 0 && !names.includes(name)) return undefined
