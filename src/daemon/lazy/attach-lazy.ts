@@ -1,5 +1,5 @@
 import { type DataLayout, type Digest, isDigest, isProblem, Problem, shortDigest } from '../../base/index.ts'
-import { type ChunkIndex, leafBytes, leafHashBytes, type Platform } from '../../formats/index.ts'
+import { type ChunkIndex, leafBytes, leafHashBytes } from '../../formats/index.ts'
 import type { FileLock } from '../../host/index.ts'
 import {
   type FoundManifest,
@@ -15,12 +15,9 @@ import {
   BlobsAhead,
   defaultTrace,
   holdLazyDirectory,
-  type LazyLower,
   type LazySource,
   listLazyLowers,
   noteWhole,
-  type OutageListener,
-  type OutagePolicy,
   openLazyLower,
   openTrace,
   type ReadStored,
@@ -29,35 +26,11 @@ import {
   type StoredIndex,
   TraceKeeper,
 } from '../../lazy/index.ts'
-import type { Registries } from '../../wires/index.ts'
 import { openPlain } from './attach-plain.ts'
+import type { AttachedLazy, AttachLazy } from './attached-lazy.ts'
 
 /** What the first chunk of a layer takes, as it is stored, unless it is of a large file. */
 const firstChunkBytes = 128 * 1024
-
-export interface AttachLazy {
-  readonly layout: DataLayout
-  readonly registries: Registries
-  readonly reference: string
-  readonly platform: Platform
-  readonly insecure: boolean
-  /** Which boot trace is fetched ahead by, and recorded when there is none; that of any boot unless told. */
-  readonly trace?: string | undefined
-  readonly policy: OutagePolicy
-  readonly listener: OutageListener
-  readonly onNotice: (message: string) => void
-  readonly signal: AbortSignal
-}
-
-export interface AttachedLazy extends AsyncDisposable {
-  readonly lower: LazyLower
-  readonly source: LazySource
-  readonly chunkIndex: Digest
-  /** Resolved when all of it is here, durable, and noted to be: from then on the daemon may make it the lower of its image. */
-  readonly whole: Promise<void>
-  /** Nothing of it can be verified before all of it is here: it must be filled, and `whole` may be rejected with DIGEST_MISMATCH. */
-  readonly isUnverified: boolean
-}
 
 /**
  * Opens the lower of a published image with its bootstrap here; the rest comes when it is read. The registry says what the reference stands for; when it cannot be asked,

@@ -6,7 +6,7 @@ import { registryTools } from '../../../test/support/registry.ts'
 import { type DataLayout, parseDigest } from '../../base/index.ts'
 import { damageFile } from '../../lazy/damage.testkit.ts'
 import { listLazyLowers, readWrong } from '../../lazy/index.ts'
-import type { AttachedLazy } from './attach-lazy.ts'
+import type { AttachedLazy } from './attached-lazy.ts'
 import { openPublished } from './published-image.testkit.ts'
 
 describe.runIf(needs({ tools: registryTools }))('an image that is one erofs image without a chunk index', () => {

@@ -14,7 +14,7 @@ import {
   readWrong,
   wrongLower,
 } from '../../lazy/index.ts'
-import type { AttachedLazy, AttachLazy } from './attach-lazy.ts'
+import type { AttachedLazy, AttachLazy } from './attached-lazy.ts'
 
 export interface OpenPlain {
   /** Of its manifest, which its directory is called by. */

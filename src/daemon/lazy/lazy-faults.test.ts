@@ -4,7 +4,7 @@ import type { Fault, Matching } from '../../../test/support/fault-proxy.ts'
 import { needs } from '../../../test/support/needs.ts'
 import { registryTools } from '../../../test/support/registry.ts'
 import type { DataLayout, Digest } from '../../base/index.ts'
-import type { AttachedLazy } from './attach-lazy.ts'
+import type { AttachedLazy } from './attached-lazy.ts'
 import { type Naming, openPublished, type Published } from './published-image.testkit.ts'
 
 const blobs: Matching = { method: 'GET', path: /\/v2\/.*\/blobs\/sha256:/ }

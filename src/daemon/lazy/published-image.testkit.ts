@@ -9,7 +9,8 @@ import { openPulls } from '../../images/pull/pull.testkit.ts'
 import type { OutagePolicy } from '../../lazy/index.ts'
 import { openRegistries } from '../../wires/index.ts'
 import { keystream, quickPatience } from '../../wires/registry/registry.testkit.ts'
-import { type AttachedLazy, attachLazy } from './attach-lazy.ts'
+import { attachLazy } from './attach-lazy.ts'
+import type { AttachedLazy } from './attached-lazy.ts'
 
 const base = buildLayer([
   { path: 'usr/lib/large', content: keystream(2_500_000) },
