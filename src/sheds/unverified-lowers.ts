@@ -1,9 +1,9 @@
-import { type Digest, isProblem, Problem } from '../base/index.ts'
+import { type Digest, inParallel, isProblem, Problem } from '../base/index.ts'
 import type { ShedFailure } from '../contract/index.ts'
 import { changeStatus, noteStatus, type ShedsContext } from './context.ts'
 import { loadSettled } from './load-settled.ts'
 import { dropMemory } from './memory/stored-memory.ts'
-import { loadAllSheds, loadShed, readShed } from './records/load-shed.ts'
+import { type LoadedShed, loadAllSheds, loadShed, readShed } from './records/load-shed.ts'
 import type { ShedRecord } from './records/shed-record.ts'
 import { settleShed } from './settle-shed.ts'
 import { endVm } from './vm/end-vm.ts'
@@ -13,17 +13,17 @@ import { endVm } from './vm/end-vm.ts'
  * @see docs/decisions/0168-sheds-on-what-cannot-be-verified-yet.md
  */
 export async function lowerIsRight(context: ShedsContext, chunkIndex: Digest): Promise<void> {
-  for (const { record } of await loadAllSheds(context)) {
-    if (record === undefined || !reads(record, chunkIndex)) continue
-    await unlessGone(context.transitions.run(record.name, () => loadSettled(context, record.name)))
-  }
+  await ofEachReader(context, {
+    ...{ all: await loadAllSheds(context), chunkIndex },
+    transition: async (name) => void (await loadSettled(context, name)),
+  })
 }
 
 /**
  * It is wrong: nobody can say what was made of it. Every shed that was made from it fails, at once and for good: first its record says so, then its VM is ended, and what is on its disk stays as it
  * is. A kill in between leaves the rest to whoever settles it. Those that could not be failed are failed when this is called again.
  *
- * @returns the names of those that failed
+ * @returns the names of those that failed, in their order
  * @throws Problem RECORD_INVALID when a shed cannot be read: it may be one of them; NO_SPACE, SHED_BUSY, MACHINE_FAILED, CANCELLED
  */
 export async function failSheds(
@@ -36,16 +36,16 @@ export async function failSheds(
   for (;;) {
     const all = await loadAllSheds(context)
     const before = failed.length
-    for (const { record } of all) {
-      if (record === undefined || !reads(record, chunkIndex)) continue
-      const { name } = record
-      const work = context.transitions.run(name, () => failShed(context, { name, chunkIndex, failure }))
-      if ((await unlessGone(work)) === true) failed.push(name)
-    }
+    await ofEachReader(context, {
+      ...{ all, chunkIndex },
+      async transition(name) {
+        if (await failShed(context, { name, chunkIndex, failure })) failed.push(name)
+      },
+    })
     const unreadable = all.find(({ problem }) => problem !== undefined)?.problem
     if (unreadable !== undefined) throw unreadable
     // A fork of one of them may have come to be meanwhile: once all of them say so, no other does.
-    if (failed.length === before) return failed
+    if (failed.length === before) return failed.sort()
   }
 }
 
@@ -96,12 +96,26 @@ function reads({ lazy, failure }: ShedRecord, chunkIndex: Digest): boolean {
   return lazy?.unverified === true && lazy.chunk_index_digest === chunkIndex && failure === undefined
 }
 
-/** It went meanwhile. */
-async function unlessGone<T>(work: Promise<T>): Promise<T | undefined> {
-  return await work.catch((error: unknown) => {
-    if (isProblem(error, 'SHED_NOT_FOUND')) return undefined
-    throw error
+interface OfEachReader {
+  readonly all: readonly LoadedShed[]
+  readonly chunkIndex: Digest
+  readonly transition: (name: string) => Promise<void>
+}
+
+/**
+ * A transition of each shed that reads a lower, all at the same time: none waits for what another is in the middle of. One that went meanwhile needs none.
+ *
+ * @throws the first error, when all have ended
+ */
+async function ofEachReader(context: ShedsContext, { all, chunkIndex, transition }: OfEachReader): Promise<void> {
+  const names = all.flatMap(({ name, record }) => (record !== undefined && reads(record, chunkIndex) ? [name] : []))
+  await inParallel(names, names.length, async (name) => {
+    await context.transitions.run(name, () => transition(name)).catch(unlessGone)
   })
+}
+
+function unlessGone(error: unknown): void {
+  if (!isProblem(error, 'SHED_NOT_FOUND')) throw error
 }
 
 function unlessBroken(error: unknown): undefined {

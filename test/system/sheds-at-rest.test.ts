@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { parseDigest } from '../../src/base/index.ts'
 import type { ShedFailure } from '../../src/contract/index.ts'
-import { cloneFile, isLocked, lockFile, processStartTime, spawnDetached } from '../../src/host/index.ts'
+import { cloneFile, isLocked, lockFile, processStartTime, runTool, spawnDetached } from '../../src/host/index.ts'
 import { holdLazyDirectory, noteWrong } from '../../src/lazy/index.ts'
 import { busyboxImageTools } from '../support/busybox-image.ts'
 import { toolsFor, withSmallFilesystem } from '../support/filesystems.ts'
@@ -233,6 +233,19 @@ describe.runIf(needs({ tools }))('sheds of a lower that could not be verified, a
     }
     await using rooms = await openRoomsOn(dir.path)
     await expect.poll(() => readdir(rooms.layout.lazyLowers), { timeout: 60_000 }).toEqual([])
+  })
+
+  test.runIf(needs({ root: true }))('and one that cannot be failed keeps no other from it', async () => {
+    await using dir = await temporaryDirectory()
+    await left(dir.path, { first: { status: 'cold' }, second: {} })
+    // Its memory cannot go.
+    const memory = join(dir.path, 'data/sheds/first/memory')
+    await mkdir(memory)
+    await runTool('mount', ['-t', 'tmpfs', 'none', memory])
+    await using _mounted = { [Symbol.asyncDispose]: async () => void (await runTool('umount', [memory])) }
+    await using rooms = await openRoomsOn(dir.path)
+    await expect.poll(() => told(rooms), { timeout: 60_000 }).toContain('lazy.unsettled')
+    expect(await statuses(rooms)).toMatchObject({ first: 'failed', second: 'failed' })
   })
 })
 

@@ -108,7 +108,7 @@ export class WholeLowers implements AsyncDisposable {
 
   /** Nobody waits for it, and it is tried again another time. */
   async #settle(chunkIndex: Digest): Promise<void> {
-    const { layout, images, sheds } = this.#options
+    const { layout, images } = this.#options
     const { signal } = this.#closing
     let subject: string = chunkIndex
     try {
@@ -116,7 +116,7 @@ export class WholeLowers implements AsyncDisposable {
       const wrong = await readWrong(layout, chunkIndex)
       if (wrong !== undefined) return await this.#fail(chunkIndex, subject, wrong)
       const settled = await images.settleLazyLower(chunkIndex, { signal })
-      if (settled !== 'lazy') this.#besides(sheds()?.lowerIsRight(chunkIndex))
+      if (settled !== 'lazy') void this.#tellSheds(chunkIndex, subject)
       if (settled !== 'kept') return
       await this.#tell(chunkIndex, {
         type: 'image.whole',
@@ -131,10 +131,14 @@ export class WholeLowers implements AsyncDisposable {
   }
 
   async #tell(chunkIndex: Digest, event: NewEvent): Promise<void> {
-    const { events, readersOf } = this.#options
+    const data = await this.#dataOf(chunkIndex)
+    this.#options.events.append({ ...event, data })
+  }
+
+  async #dataOf(chunkIndex: Digest): Promise<NonNullable<NewEvent['data']>> {
     // What has happened is told in any case.
-    const sheds = await readersOf(chunkIndex).catch((): string[] => [])
-    events.append({ ...event, data: { chunk_index_digest: chunkIndex, sheds: sheds.sort() } })
+    const sheds = await this.#options.readersOf(chunkIndex).catch((): string[] => [])
+    return { chunk_index_digest: chunkIndex, sheds: sheds.sort() }
   }
 
   /** Its sheds first: as long as one of them has not failed, what is known of it stays. Whoever serves it gives nothing any more, and ends with their VMs; then this is called again. */
@@ -162,9 +166,17 @@ export class WholeLowers implements AsyncDisposable {
     }
   }
 
-  /** Nobody waits for it: a shed that is just starting would hold up all others. It is tried again with the next transition of each. */
-  #besides(work: Promise<void> | undefined): void {
-    work?.catch(() => {})
+  /** Nobody waits for it: a shed that is just starting would hold up other lowers. One that cannot be told now is told at its next transition. */
+  async #tellSheds(chunkIndex: Digest, subject: string): Promise<void> {
+    try {
+      await this.#options.sheds()?.lowerIsRight(chunkIndex)
+    } catch (error) {
+      if (isProblem(error, 'CANCELLED')) return
+      const message = `${subject} is verified, and not all of its sheds say so yet: ${messageOf(error)}`
+      const data = await this.#dataOf(chunkIndex)
+      // The disposal does not wait for this, and the event log may be closed after it.
+      if (!this.#closing.signal.aborted) this.#options.events.append({ type: 'lazy.unsettled', subject, message, data })
+    }
   }
 }
 
